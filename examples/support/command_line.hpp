@@ -1,0 +1,66 @@
+#pragma once
+// What every example does with its command line and its errors: a misspelt option is answered with the nearest one, an
+// error is one line on stderr and a non-zero exit code.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <exception>
+#include <iostream>
+#include <numeric>
+#include <string>
+#include <vector>
+
+namespace examples {
+
+/// Edits (insert, delete, replace, exchange of neighbours) that turn a into b.
+inline std::size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  std::iota(d[0].begin(), d[0].end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    d[i][0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1] ? 1 : 0)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  }
+  return d[a.size()][b.size()];
+}
+
+/// Parses the command line. Returns the exit code if the program should end now, else -1.
+inline int parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+    return -1;
+  } catch (const CLI::ExtrasError&) {
+    const std::string wrong = app.remaining().empty() ? "" : app.remaining().front();
+    const std::string name = wrong.substr(0, wrong.find('='));
+    std::string nearest;
+    std::size_t distance = 4;  // beyond three edits it is another word
+    for (const CLI::Option* option : app.get_options())
+      for (const std::string& known : option->get_lnames())
+        if (const std::size_t d = edit_distance(name, "--" + known); d < distance) {
+          distance = d;
+          nearest = "--" + known;
+        }
+    std::cerr << app.get_name() << ": unknown option " << name
+              << (nearest.empty() ? "; --help lists them all" : "; did you mean " + nearest + "?") << '\n';
+    return 2;
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help
+    std::cerr << app.get_name() << ": " << error.what() << '\n';
+    return 2;
+  }
+}
+
+/// Runs `work`; an exception becomes a line on stderr and exit code 1.
+template <class F>
+int guarded(const std::string& program, F&& work) {
+  try {
+    return work();
+  } catch (const std::exception& error) {
+    std::cerr << program << ": " << error.what() << '\n';
+    return 1;
+  }
+}
+
+}  // namespace examples

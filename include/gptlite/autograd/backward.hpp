@@ -1,0 +1,67 @@
+#pragma once
+// Tensor::backward: visits the recorded operations from the newest to the oldest and lets each add to the gradients
+// of its inputs.
+
+#include <algorithm>
+#include <unordered_set>
+#include <vector>
+
+#include "gptlite/autograd/node.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+namespace detail {
+
+/// All computed tensors that `root` depends on, itself included, newest first. Without recursion: a graph may be a
+/// chain of any length. Throws GraphError if a part of the graph was freed.
+template <class T>
+std::vector<std::shared_ptr<GradState<T>>> newest_first(const std::shared_ptr<GradState<T>>& root) {
+  std::vector<std::shared_ptr<GradState<T>>> found;
+  std::unordered_set<const GradState<T>*> seen;
+  const auto visit = [&](const std::shared_ptr<GradState<T>>& state) {
+    if (!state || !state->node || !seen.insert(state.get()).second) return;
+    check<GraphError>(!state->node->released(), "backward", "the graph was freed by an earlier backward() (at \"",
+                      state->node->name(), "\"); to run it twice call backward({.retain_graph = true}) the first time");
+    found.push_back(state);
+  };
+  visit(root);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const std::shared_ptr<Node<T>> node = found[i]->node;
+    for (const Tensor<T>& input : node->inputs()) visit(input.grad_state());
+  }
+  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a->node->number() > b->node->number(); });
+  return found;
+}
+
+}  // namespace detail
+
+template <class T>
+void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const {
+  check<GraphError>(requires_grad(), "backward",
+                    "this tensor has no graph: nothing it was computed from requires a gradient, or it was computed "
+                    "under NoGrad");
+  check<ShapeError>(grad.shape() == shape(), "backward", "gradient ", grad.shape(), " for a tensor ", shape());
+
+  std::vector<std::shared_ptr<GradState<T>>> states = detail::newest_first(grad_state());
+  Input<T>(*this).add_grad(grad.clone());
+  const NoGrad no_grad;
+  for (std::shared_ptr<GradState<T>>& state : states) {
+    Node<T>& node = *state->node;
+    if (state->grad) {
+      const Tensor<T> dy = Tensor<T>::over(node.output_shape(), std::move(state->grad));
+      state->grad = {};  // only leaves keep theirs
+      node.backward(dy);
+    }
+    if (!options.retain_graph) node.release();
+    state.reset();
+  }
+}
+
+template <class T>
+void Tensor<T>::backward(BackwardOptions options) const {
+  check<ShapeError>(!requires_grad() || size() == 1, "backward", "needs a scalar, got shape ", shape(),
+                    ": sum or average it first, or pass its gradient");
+  backward(Tensor::ones(shape()), options);
+}
+
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,143 @@
+#pragma once
+// Node: one recorded operation of the graph; record(): what every operation calls to become differentiable.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "gptlite/autograd/grad_mode.hpp"
+#include "gptlite/core/tensor.hpp"
+#include "gptlite/kernels/elementwise.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+/// One input of a recorded operation, as the operation's backward function sees it.
+template <class T>
+class Input {
+ public:
+  explicit Input(const Tensor<T>& tensor) : tensor_(tensor) {}
+
+  /// The input's numbers, outside the graph, for a backward that is written with operations.
+  Tensor<T> tensor() const { return tensor_.detach(); }
+  const T* data() const { return tensor_.data(); }
+  const Shape& shape() const { return tensor_.shape(); }
+  Index size() const { return tensor_.size(); }
+  /// False for inputs whose gradient nobody asked for; an operation with one input is never asked in vain.
+  bool wants_grad() const { return tensor_.requires_grad(); }
+
+  /// The gradient to add to; zeros if nothing was added before.
+  T* grad() const {
+    Storage<T>& grad = tensor_.grad_state()->grad;
+    if (!grad) grad = Storage<T>::zeros(size());
+    return grad.data();
+  }
+
+  /// Where a kernel that can overwrite writes the gradient: `accumulate` is false if nothing was added before, and
+  /// then every element must be written.
+  struct Target {
+    T* data;
+    bool accumulate;
+  };
+  Target grad_target() const {
+    Storage<T>& grad = tensor_.grad_state()->grad;
+    if (grad) return {grad.data(), true};
+    grad = Storage<T>(size());
+    return {grad.data(), false};
+  }
+
+  /// Adds `grad`, which has as many elements as the input. Where it can, it takes over the storage instead of copying:
+  /// if nothing was added before and only the caller holds it. So `grad` must not be written to afterwards.
+  void add_grad(const Tensor<T>& grad) const {
+    Storage<T>& sum = tensor_.grad_state()->grad;
+    if (!sum)
+      sum = grad.storage().unique() ? grad.storage() : grad.clone().storage();
+    else
+      kernels::accumulate(sum.data(), grad.data(), size());
+  }
+
+ private:
+  const Tensor<T>& tensor_;
+};
+
+/// The inputs of a recorded operation, in the order they were given to record().
+template <class T>
+class Inputs {
+ public:
+  explicit Inputs(const std::vector<Tensor<T>>& tensors) : tensors_(tensors) {}
+  Input<T> operator[](std::size_t i) const { return Input<T>(tensors_[i]); }
+  std::size_t size() const { return tensors_.size(); }
+
+ private:
+  const std::vector<Tensor<T>>& tensors_;
+};
+
+/// Adds to the gradients of the inputs, given them and the gradient of the output. It never holds the output itself:
+/// that would be a cycle, and leak.
+template <class T>
+using BackwardFunction = std::function<void(Inputs<T> in, const Tensor<T>& dy)>;
+
+/// A recorded operation.
+template <class T>
+class Node {
+ public:
+  Node(const char* name, Shape output_shape, std::vector<Tensor<T>> inputs, BackwardFunction<T> backward)
+      : name_(name), output_shape_(std::move(output_shape)), inputs_(std::move(inputs)), backward_(std::move(backward)) {
+    static std::atomic<std::uint64_t> created{0};  // documented global: orders the nodes of all graphs
+    number_ = created.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~Node() { release(); }
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+
+  const char* name() const { return name_; }
+  /// Creation number: inputs of an operation are always older than its output.
+  std::uint64_t number() const { return number_; }
+  const Shape& output_shape() const { return output_shape_; }
+  const std::vector<Tensor<T>>& inputs() const { return inputs_; }
+  bool released() const { return !backward_; }
+  void backward(const Tensor<T>& dy) const { backward_(Inputs<T>(inputs_), dy); }
+
+  /// Drops the inputs and everything saved for backward.
+  void release() {
+    backward_ = nullptr;
+    // An input held by nobody else would destroy its own node, and so on down: one stack frame a node, too many for a
+    // long chain. So the nodes are taken apart here, one after the other.
+    std::vector<Tensor<T>> dying = std::move(inputs_);
+    inputs_.clear();
+    while (!dying.empty()) {
+      const std::shared_ptr<GradState<T>> state = dying.back().grad_state();
+      dying.pop_back();
+      if (!state || state.use_count() > 1 || !state->node || state->node.use_count() > 1) continue;
+      std::vector<Tensor<T>>& older = state->node->inputs_;
+      dying.insert(dying.end(), std::make_move_iterator(older.begin()), std::make_move_iterator(older.end()));
+      older.clear();
+    }
+  }
+
+ private:
+  const char* name_;
+  std::uint64_t number_ = 0;
+  Shape output_shape_;
+  std::vector<Tensor<T>> inputs_;
+  BackwardFunction<T> backward_;
+};
+
+/// Makes `output`, computed from `inputs`, part of the graph: its gradient will reach the inputs through `backward`.
+/// `name` must live for ever (a literal). Returns `output` as it is if no input wants a gradient or under NoGrad.
+template <class T, class Backward>
+Tensor<T> record(const char* name, Tensor<T> output, std::vector<Tensor<T>> inputs, Backward&& backward) {
+  if (!grad_enabled()) return output;
+  bool wanted = false;
+  for (const Tensor<T>& input : inputs) wanted = wanted || input.requires_grad();
+  if (!wanted) return output;
+  auto state = std::make_shared<GradState<T>>();
+  state->node =
+      std::make_shared<Node<T>>(name, output.shape(), std::move(inputs), std::forward<Backward>(backward));
+  output.set_grad_state(std::move(state));
+  return output;
+}
+
+}  // namespace gptlite::inline GPTLITE_ABI

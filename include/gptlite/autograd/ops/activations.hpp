@@ -1,0 +1,76 @@
+#pragma once
+// The functions of one number: gelu, relu, tanh, sigmoid, exp, log. The simplest operations: read one before you write
+// your own.
+
+#include "gptlite/autograd/node.hpp"
+#include "gptlite/kernels/activations.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+/// gelu(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the tanh form of GPT-1 and GPT-2 (Hendrycks and Gimpel 2016).
+/// x: any shape. Returns the same shape. Saves x.
+template <class T>
+Tensor<T> gelu(const Tensor<T>& x) {
+  Tensor<T> y = Tensor<T>::empty(x.shape());
+  kernels::gelu_forward(y.data(), x.data(), x.size());
+  return record("gelu", y, {x}, [](Inputs<T> in, const Tensor<T>& dy) {
+    kernels::gelu_backward(in[0].grad(), dy.data(), in[0].data(), dy.size());  // dx += dy * gelu'(x)
+  });
+}
+
+/// relu(x) = max(x, 0), with derivative 0 at 0.
+/// x: any shape. Returns the same shape. Saves x.
+template <class T>
+Tensor<T> relu(const Tensor<T>& x) {
+  Tensor<T> y = Tensor<T>::empty(x.shape());
+  kernels::relu_forward(y.data(), x.data(), x.size());
+  return record("relu", y, {x}, [](Inputs<T> in, const Tensor<T>& dy) {
+    kernels::relu_backward(in[0].grad(), dy.data(), in[0].data(), dy.size());  // dx += dy where x > 0
+  });
+}
+
+/// tanh(x).
+/// x: any shape. Returns the same shape. Saves the result.
+template <class T>
+Tensor<T> tanh(const Tensor<T>& x) {
+  Tensor<T> y = Tensor<T>::empty(x.shape());
+  kernels::tanh_forward(y.data(), x.data(), x.size());
+  return record("tanh", y, {x.without_data()}, [saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
+    kernels::tanh_backward(in[0].grad(), dy.data(), saved.data(), dy.size());  // dx += dy (1 - y^2)
+  });
+}
+
+/// sigmoid(x) = 1 / (1 + exp(-x)).
+/// x: any shape. Returns the same shape. Saves the result.
+template <class T>
+Tensor<T> sigmoid(const Tensor<T>& x) {
+  Tensor<T> y = Tensor<T>::empty(x.shape());
+  kernels::sigmoid_forward(y.data(), x.data(), x.size());
+  return record("sigmoid", y, {x.without_data()}, [saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
+    kernels::sigmoid_backward(in[0].grad(), dy.data(), saved.data(), dy.size());  // dx += dy y (1 - y)
+  });
+}
+
+/// exp(x).
+/// x: any shape. Returns the same shape. Saves the result.
+template <class T>
+Tensor<T> exp(const Tensor<T>& x) {
+  Tensor<T> y = Tensor<T>::empty(x.shape());
+  kernels::exp_forward(y.data(), x.data(), x.size());
+  return record("exp", y, {x.without_data()}, [saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
+    kernels::exp_backward(in[0].grad(), dy.data(), saved.data(), dy.size());  // dx += dy y
+  });
+}
+
+/// log(x), the natural logarithm; minus infinity at 0, NaN below.
+/// x: any shape. Returns the same shape. Saves x.
+template <class T>
+Tensor<T> log(const Tensor<T>& x) {
+  Tensor<T> y = Tensor<T>::empty(x.shape());
+  kernels::log_forward(y.data(), x.data(), x.size());
+  return record("log", y, {x}, [](Inputs<T> in, const Tensor<T>& dy) {
+    kernels::log_backward(in[0].grad(), dy.data(), in[0].data(), dy.size());  // dx += dy / x
+  });
+}
+
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,51 @@
+#pragma once
+// Rows of a table by index: embedding of tokens, and gather_rows.
+
+#include <string_view>
+
+#include "gptlite/autograd/node.hpp"
+#include "gptlite/kernels/rows.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+namespace detail {
+template <class T>
+Tensor<T> pick_rows(const char* name, const Tensor<T>& table, const Tensor<std::int32_t>& ids, Shape shape) {
+  const Index count = ids.size(), n = table.shape().numel_between(1, table.rank());
+  Tensor<T> y = Tensor<T>::empty(std::move(shape));
+  kernels::gather_rows_forward(y.data(), table.data(), ids.data(), count, n);
+  return record(name, y, {table.without_data()}, [ids, count, n](Inputs<T> in, const Tensor<T>& dy) {
+    kernels::gather_rows_backward(in[0].grad(), dy.data(), ids.data(), count, n);  // dtable[id] += dy
+  });
+}
+}  // namespace detail
+
+/// weight[token] for every token.
+/// tokens: any shape, weight: (vocabulary, n). Returns tokens' shape with n appended. Throws IndexError for a token
+/// outside the vocabulary. Saves the tokens, which must not be changed before backward.
+template <class T>
+Tensor<T> embedding(const Tensor<TokenId>& tokens, const Tensor<T>& weight) {
+  check<ShapeError>(weight.rank() == 2, "embedding", "weight must be (vocabulary, features), got ", weight.shape());
+  const Index vocabulary = weight.shape()[0];
+  for (Index i = 0; i < tokens.size(); ++i)
+    check<IndexError>(tokens.data()[i] >= 0 && tokens.data()[i] < vocabulary, "embedding", "token ", tokens.data()[i],
+                      " at position ", i, " is outside the vocabulary of ", vocabulary);
+  std::vector<Index> shape = tokens.shape().sizes();
+  shape.push_back(weight.shape()[1]);
+  return detail::pick_rows("embedding", weight, tokens, Shape(std::move(shape)));
+}
+
+/// The rows x[ids[0]], x[ids[1]], ... An id may occur more than once.
+/// x: (rows, ...), ids: (count). Returns (count, ...). Throws IndexError for an id that is no row of x. Saves the ids.
+template <class T>
+Tensor<T> gather_rows(const Tensor<T>& x, const Tensor<std::int32_t>& ids) {
+  check<ShapeError>(x.rank() >= 1 && ids.rank() == 1, "gather_rows", "needs rows and a vector of ids, got x ",
+                    x.shape(), ", ids ", ids.shape());
+  const Index rows = x.shape()[0];
+  for (Index i = 0; i < ids.size(); ++i)
+    check<IndexError>(ids.data()[i] >= 0 && ids.data()[i] < rows, "gather_rows", "id ", ids.data()[i], " at position ",
+                      i, " is outside the ", rows, " rows of x");
+  return detail::pick_rows("gather_rows", x, ids, x.shape().with(0, ids.size()));
+}
+
+}  // namespace gptlite::inline GPTLITE_ABI

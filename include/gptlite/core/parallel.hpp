@@ -1,0 +1,79 @@
+#pragma once
+// parallel_for: the only place where threads are started. Works without OpenMP, then on the calling thread alone.
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+
+#include "gptlite/core/shape.hpp"
+
+#if GPTLITE_OPENMP
+#include <omp.h>
+#endif
+
+namespace gptlite::inline GPTLITE_ABI {
+
+namespace detail {
+/// Documented global: the thread count set by set_num_threads; 0 means OpenMP's own default.
+inline std::atomic<int>& requested_threads() {
+  static std::atomic<int> threads{0};
+  return threads;
+}
+}  // namespace detail
+
+/// Threads that the next parallel_for uses: what set_num_threads asked for, else OpenMP's default (OMP_NUM_THREADS or
+/// the number of processors). 1 without OpenMP.
+inline int num_threads() {
+#if GPTLITE_OPENMP
+  const int requested = detail::requested_threads().load(std::memory_order_relaxed);
+  return requested > 0 ? requested : omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+/// Sets the number of threads for gptlite alone; the host program's OpenMP settings are never touched. 0 restores the
+/// default. No result depends on it: work is cut by shape, so the bits are the same for any number of threads.
+inline void set_num_threads(int threads) {
+  check<ConfigError>(threads >= 0, "set_num_threads", "needs 0 (default) or a positive number, got ", threads);
+  detail::requested_threads().store(threads, std::memory_order_relaxed);
+}
+
+/// Calls job(0), job(1), ..., job(count - 1), in parallel and in any order. Jobs must write to disjoint memory.
+/// Inside another parallel region the jobs run one after the other. If jobs throw, the exception of the lowest one is
+/// thrown to the caller, after the region: none leaves it. Whether the jobs after it have run is then open.
+template <class Job>
+void parallel_for(Index count, Job&& job) {
+#if GPTLITE_OPENMP
+  const int threads = num_threads();
+  if (count > 1 && threads > 1 && !omp_in_parallel()) {
+    std::exception_ptr error;
+    Index error_job = count;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (Index i = 0; i < count; ++i) {
+      try {
+        job(i);
+      } catch (...) {
+#pragma omp critical(gptlite_parallel_for)
+        if (i < error_job) {
+          error_job = i;
+          error = std::current_exception();
+        }
+      }
+    }
+    if (error) std::rethrow_exception(error);
+    return;
+  }
+#endif
+  for (Index i = 0; i < count; ++i) job(i);
+}
+
+/// Cuts 0..size into ranges of `grain` (the last may be shorter) and calls job(begin, end) for each, in parallel. The
+/// cut depends on size and grain alone.
+template <class Job>
+void parallel_for_ranges(Index size, Index grain, Job&& job) {
+  parallel_for((size + grain - 1) / grain,
+               [&](Index i) { job(i * grain, std::min(size, (i + 1) * grain)); });
+}
+
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,141 @@
+#pragma once
+// Storage: a counted, 64-byte aligned block of elements. Freed blocks are kept and handed out again, so that a
+// training step allocates nothing and touches no new page after the first.
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <type_traits>
+#include <unordered_map>
+#include <vector>
+
+#include "gptlite/core/shape.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+namespace detail {
+
+/// Documented global: the free blocks of all threads, by size.
+class BlockCache {
+ public:
+  static constexpr std::align_val_t alignment{64};
+
+  // Never destroyed: storages with static lifetime may return their blocks after main.
+  static BlockCache& instance() {
+    static BlockCache* const cache = new BlockCache;
+    return *cache;
+  }
+
+  /// At least `bytes` bytes. Sizes are rounded up to one of eight steps between powers of two (at most 12.5% more), so
+  /// that tensors of almost equal size share blocks.
+  static std::size_t rounded(std::size_t bytes) {
+    std::size_t step = 64;
+    while (step * 16 <= bytes) step *= 2;
+    return std::max<std::size_t>((bytes + step - 1) / step * step, 64);
+  }
+
+  void* take(std::size_t bytes) {
+    if constexpr (GPTLITE_RECYCLE != 0) {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = free_.find(bytes); found != free_.end() && !found->second.empty()) {
+        void* block = found->second.back();
+        found->second.pop_back();
+        cached_bytes_ -= bytes;
+        return block;
+      }
+    }
+    try {
+      return ::operator new(bytes, alignment);
+    } catch (const std::bad_alloc&) {
+      clear();  // blocks of other sizes may be all that stands in the way
+      return ::operator new(bytes, alignment);
+    }
+  }
+
+  void give_back(void* block, std::size_t bytes) noexcept {
+    if constexpr (GPTLITE_RECYCLE != 0) {
+      try {
+        const std::lock_guard lock(mutex_);
+        free_[bytes].push_back(block);
+        cached_bytes_ += bytes;
+        return;
+      } catch (...) {  // no memory to note the block down: free it instead
+      }
+    }
+    ::operator delete(block, alignment);
+  }
+
+  void clear() {
+    const std::lock_guard lock(mutex_);
+    for (auto& [bytes, blocks] : free_)
+      for (void* block : blocks) ::operator delete(block, alignment);
+    free_.clear();
+    cached_bytes_ = 0;
+  }
+
+  std::size_t cached_bytes() {
+    const std::lock_guard lock(mutex_);
+    return cached_bytes_;
+  }
+
+ private:
+  BlockCache() = default;
+  std::mutex mutex_;
+  std::unordered_map<std::size_t, std::vector<void*>> free_;
+  std::size_t cached_bytes_ = 0;
+};
+
+}  // namespace detail
+
+/// Bytes kept for reuse by freed tensors.
+inline std::size_t cached_memory() { return detail::BlockCache::instance().cached_bytes(); }
+/// Returns all memory kept for reuse to the system.
+inline void release_cached_memory() { detail::BlockCache::instance().clear(); }
+
+/// `size` elements of a trivial type T, uninitialised, aligned to 64 bytes. Copies share the block.
+template <class T>
+class Storage {
+  static_assert(std::is_trivially_copyable_v<T>, "tensors hold plain numbers");
+
+ public:
+  Storage() = default;
+  explicit Storage(Index size) : size_(size) {
+    // The shape was checked in elements; in bytes it may still not fit.
+    check<ShapeError>(static_cast<std::size_t>(size) <= static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T), "storage",
+                      size, " elements of ", sizeof(T), " bytes overflow");
+    const std::size_t bytes = detail::BlockCache::rounded(static_cast<std::size_t>(size) * sizeof(T));
+    void* block = detail::BlockCache::instance().take(bytes);
+    block_ = std::shared_ptr<T[]>(static_cast<T*>(block), [bytes](T* p) noexcept {
+      detail::BlockCache::instance().give_back(p, bytes);
+    });
+  }
+  static Storage zeros(Index size) {
+    Storage storage(size);
+    storage.fill_zero();
+    return storage;
+  }
+  /// Elements owned by somebody else, who keeps them alive.
+  static Storage borrowed(T* data, Index size) {
+    Storage storage;
+    storage.block_ = std::shared_ptr<T[]>(data, [](T*) noexcept {});
+    storage.size_ = size;
+    return storage;
+  }
+
+  T* data() const { return block_.get(); }
+  Index size() const { return size_; }
+  void fill_zero() const {
+    if (size_ > 0) std::memset(static_cast<void*>(data()), 0, static_cast<std::size_t>(size_) * sizeof(T));
+  }
+  explicit operator bool() const { return block_ != nullptr; }
+  /// True if no other Storage holds this block.
+  bool unique() const { return block_.use_count() == 1; }
+
+ private:
+  std::shared_ptr<T[]> block_;
+  Index size_ = 0;
+};
+
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,194 @@
+#pragma once
+// Tensor<T>: a cheap handle on a row-major block of numbers and, only where a gradient is wanted, on its gradient.
+// It stands below the autograd graph, whose Node it only names; include gptlite/autograd/backward.hpp for backward().
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "gptlite/core/error.hpp"
+#include "gptlite/core/random.hpp"
+#include "gptlite/core/shape.hpp"
+#include "gptlite/core/storage.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+/// The id of a token. Batches of tokens are Tensor<TokenId>.
+using TokenId = std::int32_t;
+
+template <class T>
+class Node;
+
+/// What a tensor that wants a gradient shares with all its handles: the gradient, and the operation that made it.
+template <class T>
+struct GradState {
+  Storage<T> grad;                // empty until something is added to it
+  std::shared_ptr<Node<T>> node;  // null for a leaf
+};
+
+/// How backward() treats the graph.
+struct BackwardOptions {
+  bool retain_graph = false;  ///< keep saved values, so that backward() can run through the same graph again
+};
+
+/// A tensor of T: float or double for computing, integers for token ids. Copies are handles on the same numbers.
+/// Always contiguous and row-major: the last axis is the fastest.
+template <class T>
+class Tensor {
+ public:
+  using value_type = T;
+
+  /// An undefined tensor: no shape, no numbers; stands for "none" where an argument is optional.
+  Tensor() = default;
+
+  /// Uninitialised elements.
+  static Tensor empty(Shape shape) {
+    const Index size = shape.numel();
+    return Tensor(std::move(shape), Storage<T>(size));
+  }
+  static Tensor zeros(Shape shape) { return full(std::move(shape), T(0)); }
+  static Tensor ones(Shape shape) { return full(std::move(shape), T(1)); }
+  static Tensor full(Shape shape, T value) {
+    Tensor tensor = empty(std::move(shape));
+    std::fill_n(tensor.data(), tensor.size(), value);
+    return tensor;
+  }
+  /// A tensor of rank 0.
+  static Tensor scalar(T value) { return full(Shape{}, value); }
+  /// Copies `values` in row-major order. Throws ShapeError if their number is not the shape's.
+  static Tensor from(const std::vector<T>& values, Shape shape) {
+    check<ShapeError>(static_cast<Index>(values.size()) == shape.numel(), "from", values.size(),
+                      " values do not fill shape ", shape);
+    Tensor tensor = empty(std::move(shape));
+    std::copy(values.begin(), values.end(), tensor.data());
+    return tensor;
+  }
+  /// A vector (rank 1) of the values.
+  static Tensor from(const std::vector<T>& values) { return from(values, {static_cast<Index>(values.size())}); }
+  /// Numbers drawn from N(mean, std^2).
+  static Tensor normal(Shape shape, double mean, double std, RandomStream stream) {
+    Tensor tensor = empty(std::move(shape));
+    fill_normal(tensor.data(), tensor.size(), mean, std, stream);
+    return tensor;
+  }
+  /// Numbers drawn uniformly from low to high.
+  static Tensor uniform(Shape shape, double low, double high, RandomStream stream) {
+    Tensor tensor = empty(std::move(shape));
+    fill_uniform(tensor.data(), tensor.size(), low, high, stream);
+    return tensor;
+  }
+  /// A tensor over memory that the caller owns and keeps alive; nothing is copied.
+  static Tensor borrowed(T* data, Shape shape) {
+    const Index size = shape.numel();
+    return Tensor(std::move(shape), Storage<T>::borrowed(data, size));
+  }
+
+  bool defined() const { return static_cast<bool>(storage_); }
+  const Shape& shape() const { return shape_; }
+  Index rank() const { return shape_.rank(); }
+  /// Number of elements.
+  Index size() const { return shape_.numel(); }
+
+  T* data() { return storage_.data(); }
+  const T* data() const { return storage_.data(); }
+  /// The only element. Throws ShapeError if there are more or none.
+  T item() const {
+    check<ShapeError>(defined() && size() == 1, "item", "needs one element, got shape ", shape_);
+    return data()[0];
+  }
+  /// The element at a position, one index an axis. Throws IndexError outside the shape.
+  T at(std::initializer_list<Index> position) const { return data()[offset(position)]; }
+  T& at(std::initializer_list<Index> position) { return data()[offset(position)]; }
+  std::vector<T> to_vector() const { return std::vector<T>(data(), data() + size()); }
+
+  /// A copy of the numbers, outside any graph.
+  Tensor clone() const {
+    Tensor copy = empty(shape_);
+    std::copy_n(data(), size(), copy.data());
+    return copy;
+  }
+  /// The same numbers converted to U, outside any graph.
+  template <class U>
+  Tensor<U> cast() const {
+    Tensor<U> copy = Tensor<U>::empty(shape_);
+    std::transform(data(), data() + size(), copy.data(), [](T value) { return static_cast<U>(value); });
+    return copy;
+  }
+  /// The same numbers, not copied, outside any graph.
+  Tensor detach() const { return Tensor(shape_, storage_); }
+  /// The same numbers, not copied, in another shape and outside any graph; `reshape` is the recorded operation.
+  /// Throws ShapeError if the number of elements differs.
+  Tensor viewed_as(Shape shape) const {
+    check<ShapeError>(shape.numel() == size(), "reshape", shape_, " has ", size(), " elements, ", shape, " has ",
+                      shape.numel());
+    return Tensor(std::move(shape), storage_);
+  }
+
+  // Gradients. ---------------------------------------------------------------------------------------------------
+
+  /// True if backward() brings a gradient here: for parameters and everything computed from them.
+  bool requires_grad() const { return grad_state_ != nullptr; }
+  /// Makes this a leaf that collects a gradient, or stops it from doing so. Handles copied before do not notice.
+  Tensor& set_requires_grad(bool wanted = true) {
+    static_assert(std::is_floating_point_v<T>, "only floating-point tensors have gradients");
+    check<GraphError>(!grad_state_ || !grad_state_->node, "set_requires_grad",
+                      "this tensor was computed, it is no leaf: call detach() first");
+    if (wanted && !grad_state_) grad_state_ = std::make_shared<GradState<T>>();
+    if (!wanted) grad_state_.reset();
+    return *this;
+  }
+  bool has_grad() const { return grad_state_ && grad_state_->grad; }
+  /// The gradient as a tensor of the same shape, sharing its numbers. Throws GraphError if there is none.
+  Tensor grad() const {
+    check<GraphError>(has_grad(), "grad", "no gradient has arrived at this tensor of shape ", shape_,
+                      grad_state_ ? ": call backward() first (only leaves keep theirs)" : ": it does not require one");
+    return Tensor(shape_, grad_state_->grad);
+  }
+  /// Forgets the gradient; the next backward() starts a new one.
+  void zero_grad() {
+    if (grad_state_) grad_state_->grad = {};
+  }
+  /// Adds the gradient of this scalar with respect to every leaf it was computed from to that leaf's gradient.
+  /// Throws GraphError without a graph, or if an earlier backward() has freed it; ShapeError for more than one element.
+  void backward(BackwardOptions options = {}) const;
+  /// The same from a given gradient of this tensor, which then may have any shape.
+  void backward(const Tensor& grad, BackwardOptions options = {}) const;
+
+  // For the graph and for operations. ------------------------------------------------------------------------------
+
+  const std::shared_ptr<GradState<T>>& grad_state() const { return grad_state_; }
+  void set_grad_state(std::shared_ptr<GradState<T>> state) { grad_state_ = std::move(state); }
+  const Storage<T>& storage() const { return storage_; }
+  static Tensor over(Shape shape, Storage<T> storage) { return Tensor(std::move(shape), std::move(storage)); }
+  /// This tensor's shape and place in the graph without its numbers: for inputs whose values backward does not read,
+  /// so that their memory is free as soon as the forward pass is done with it.
+  Tensor without_data() const {
+    Tensor handle(shape_, {});
+    handle.grad_state_ = grad_state_;
+    return handle;
+  }
+
+ private:
+  Tensor(Shape shape, Storage<T> storage) : shape_(std::move(shape)), storage_(std::move(storage)) {}
+
+  Index offset(std::initializer_list<Index> position) const {
+    check<IndexError>(static_cast<Index>(position.size()) == rank(), "at", position.size(), " indices for shape ",
+                      shape_);
+    Index offset = 0, axis = 0;
+    for (const Index i : position) {
+      check<IndexError>(i >= 0 && i < shape_[axis], "at", "index ", i, " on axis ", axis, " is outside shape ", shape_);
+      offset = offset * shape_[axis++] + i;
+    }
+    return offset;
+  }
+
+  Shape shape_;
+  Storage<T> storage_;
+  std::shared_ptr<GradState<T>> grad_state_;
+};
+
+}  // namespace gptlite::inline GPTLITE_ABI

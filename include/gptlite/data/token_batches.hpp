@@ -1,0 +1,94 @@
+#pragma once
+// TokenBatches: batches of windows of a token stream in random order; each token's target is the token after it.
+
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "gptlite/core/tensor.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace data {
+
+/// One batch: targets[b][t] is the token that follows inputs[b][t].
+struct Batch {
+  Tensor<TokenId> inputs;   // (B, T)
+  Tensor<TokenId> targets;  // (B, T)
+};
+
+struct TokenBatchesOptions {
+  Index batch_size = 12;
+  Index block_size = 64;
+  std::uint64_t seed = 1337;
+};
+
+/// Goes through the stream in epochs: each cuts it into windows at a new random offset and visits every window once, in
+/// random order. The n-th window is a function of the seed and n alone.
+class TokenBatches {
+ public:
+  /// Throws DataError if the stream is shorter than one window and its last target.
+  TokenBatches(std::vector<TokenId> tokens, TokenBatchesOptions options) : tokens_(std::move(tokens)), options_(options) {
+    check<ConfigError>(options.batch_size > 0 && options.block_size > 0, "TokenBatches",
+                       "batch_size and block_size must be positive, got ", options.batch_size, " and ",
+                       options.block_size);
+    check<DataError>(size() > options.block_size, "TokenBatches", "dataset has ", size(), " tokens, block size needs ",
+                     options.block_size + 1);
+  }
+
+  /// The next batch.
+  Batch next() {
+    const Index B = options_.batch_size, T = options_.block_size;
+    Batch batch{Tensor<TokenId>::empty({B, T}), Tensor<TokenId>::empty({B, T})};
+    for (Index b = 0; b < B; ++b) {
+      const auto start = tokens_.begin() + window(position_++);
+      std::copy_n(start, T, batch.inputs.data() + b * T);
+      std::copy_n(start + 1, T, batch.targets.data() + b * T);
+    }
+    return batch;
+  }
+
+  /// Number of tokens.
+  Index size() const { return static_cast<Index>(tokens_.size()); }
+  /// Windows that an epoch visits. One less than would fit leaves room for the offset.
+  Index windows_per_epoch() const { return std::max<Index>(1, (size() - 1) / options_.block_size - 1); }
+  const TokenBatchesOptions& options() const { return options_; }
+  /// Windows drawn so far; setting it back resumes with the same batches.
+  Index position() const { return position_; }
+  void set_position(Index position) { position_ = position; }
+
+ private:
+  // First token of the n-th window.
+  Index window(Index n) {
+    if (const Index epoch = n / windows_per_epoch(); epoch != epoch_) {
+      epoch_ = epoch;
+      Generator epochs(options_.seed, RandomUse::batches);
+      epochs.set_position(static_cast<std::uint64_t>(epoch));
+      Generator random(epochs.fork());
+      offset_ = random.below(std::min(options_.block_size, size() - windows_per_epoch() * options_.block_size));
+      order_.resize(static_cast<std::size_t>(windows_per_epoch()));
+      std::iota(order_.begin(), order_.end(), Index{0});
+      for (Index i = windows_per_epoch() - 1; i > 0; --i)  // Fisher and Yates
+        std::swap(order_[static_cast<std::size_t>(i)], order_[static_cast<std::size_t>(random.below(i + 1))]);
+    }
+    return offset_ + options_.block_size * order_[static_cast<std::size_t>(n % windows_per_epoch())];
+  }
+
+  std::vector<TokenId> tokens_;
+  TokenBatchesOptions options_;
+  Index position_ = 0;
+  // The epoch that window() last looked at: where it cuts, and the order of its windows.
+  Index epoch_ = -1, offset_ = 0;
+  std::vector<Index> order_;
+};
+
+/// The first `fraction` of a token stream, to train on, and the rest, to validate with.
+inline std::pair<std::vector<TokenId>, std::vector<TokenId>> split(const std::vector<TokenId>& tokens, double fraction) {
+  check<ConfigError>(fraction >= 0 && fraction <= 1, "split", "fraction must be in 0..1, got ", fraction);
+  const auto cut = tokens.begin() + static_cast<Index>(fraction * static_cast<double>(tokens.size()));
+  return {{tokens.begin(), cut}, {cut, tokens.end()}};
+}
+
+}  // namespace data
+}  // namespace gptlite::inline GPTLITE_ABI

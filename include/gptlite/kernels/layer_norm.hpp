@@ -1,0 +1,73 @@
+#pragma once
+// Layer normalisation of rows: y = (x - mean) rstd * weight + bias, rstd = 1 / sqrt(variance + eps), biased variance.
+
+#include <cmath>
+
+#include "gptlite/kernels/reduce.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace kernels {
+
+namespace detail {
+inline constexpr Index layer_norm_rows = 32;  // rows that one job takes
+}
+
+/// x, y: (rows, n). weight, bias: (n). Saves mean and rstd: (rows).
+template <class T>
+void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, Index rows, Index n,
+                        double eps) {
+  using V = simd::Vec<T>;
+  parallel_for_ranges(rows, detail::layer_norm_rows, [&](Index begin, Index end) {
+    for (Index row = begin; row < end; ++row) {
+      const T* from = x + row * n;
+      const T m = simd::sum_of(n, [](V v) { return v; }, from) / static_cast<T>(n);
+      const T variance = simd::sum_of(n, [=](V v) { return (v - m) * (v - m); }, from) / static_cast<T>(n);
+      const T r = T(1) / std::sqrt(variance + static_cast<T>(eps));
+      simd::transform(y + row * n, n, [=](V v, V w, V b) { return simd::fma((v - m) * r, w, b); }, from, weight, bias);
+      mean[row] = m;
+      rstd[row] = r;
+    }
+  });
+}
+
+/// With h = (x - mean) rstd and g = dy weight:  dx += rstd (g - mean(g) - h mean(g h)),
+/// dweight += sum over rows of dy h,  dbias += sum over rows of dy. Null pointers are skipped.
+template <class T>
+void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight, const T* mean,
+                         const T* rstd, Index rows, Index n) {
+  using V = simd::Vec<T>;
+  constexpr Index block = detail::layer_norm_rows;
+  const Index blocks = (rows + block - 1) / block;
+  const bool parameters = dweight != nullptr || dbias != nullptr;
+  const Storage<T> partial(parameters ? blocks * 2 * n : 0);  // each block's share of dweight and dbias
+  parallel_for(blocks, [&](Index i) {
+    T* dw = partial.data() + i * 2 * n;
+    T* db = dw + n;
+    if (parameters) std::fill_n(dw, 2 * n, T(0));
+    for (Index row = i * block; row < std::min(rows, (i + 1) * block); ++row) {
+      const T *d = dy + row * n, *from = x + row * n;
+      const T m = mean[row], r = rstd[row];
+      if (dx != nullptr) {
+        const T g = simd::sum_of(n, [](V a, V w) { return a * w; }, d, weight) / static_cast<T>(n);
+        const T gh = simd::sum_of(n, [=](V a, V w, V v) { return a * w * ((v - m) * r); }, d, weight, from) /
+                     static_cast<T>(n);
+        T* to = dx + row * n;
+        simd::transform(to, n, [=](V sum, V a, V w, V v) { return sum + (a * w - g - (v - m) * r * gh) * r; }, to, d,
+                        weight, from);
+      }
+      if (parameters) {
+        simd::transform(dw, n, [=](V sum, V a, V v) { return simd::fma(a, (v - m) * r, sum); }, dw, d, from);
+        simd::transform(db, n, [](V sum, V a) { return sum + a; }, db, d);
+      }
+    }
+  });
+  if (!parameters) return;
+  for (Index i = 0; i < blocks; ++i) {
+    const T* dw = partial.data() + i * 2 * n;
+    if (dweight != nullptr) simd::transform(dweight, n, [](V a, V b) { return a + b; }, dweight, dw);
+    if (dbias != nullptr) simd::transform(dbias, n, [](V a, V b) { return a + b; }, dbias, dw + n);
+  }
+}
+
+}  // namespace kernels
+}  // namespace gptlite::inline GPTLITE_ABI

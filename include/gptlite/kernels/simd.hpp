@@ -1,0 +1,214 @@
+#pragma once
+// The small vocabulary that every kernel is written in: vectors of the machine's width, and loops over them that
+// handle the tail. A thin wrapper of Eigen's packets (3.4 and 5; SSE to AVX-512, NEON, or plain scalars), so that
+// Eigen's internal names appear in this file alone.
+
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "gptlite/core/eigen.hpp"
+#include "gptlite/core/shape.hpp"
+
+// g++ reminds us that a packet's alignment attribute is not part of a template argument, which it need not be.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"
+#endif
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace kernels::simd {
+
+/// Vector registers of the machine.
+inline constexpr Index registers = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS;
+
+/// `width` numbers that are computed with at once.
+template <class T>
+struct Vec {
+  using Packet = typename Eigen::internal::packet_traits<T>::type;
+  static constexpr Index width = Eigen::internal::unpacket_traits<Packet>::size;
+
+  Packet packet;
+
+  static Vec load(const T* from) { return {Eigen::internal::ploadu<Packet>(from)}; }
+  static Vec broadcast(T value) { return {Eigen::internal::pset1<Packet>(value)}; }
+  static Vec zero() { return broadcast(T(0)); }
+  void store(T* to) const { Eigen::internal::pstoreu(to, packet); }
+
+  /// The first `count` numbers (0 < count <= width), the rest `fill`.
+  static Vec load_first(const T* from, Index count, T fill = T(0)) {
+    std::array<T, width> lanes;
+    for (Index i = 0; i < width; ++i) lanes[static_cast<std::size_t>(i)] = i < count ? from[i] : fill;
+    return load(lanes.data());
+  }
+  void store_first(T* to, Index count) const {
+    std::array<T, width> lanes;
+    store(lanes.data());
+    for (Index i = 0; i < count; ++i) to[i] = lanes[static_cast<std::size_t>(i)];
+  }
+
+  friend Vec operator+(Vec a, Vec b) { return {Eigen::internal::padd(a.packet, b.packet)}; }
+  friend Vec operator-(Vec a, Vec b) { return {Eigen::internal::psub(a.packet, b.packet)}; }
+  friend Vec operator*(Vec a, Vec b) { return {Eigen::internal::pmul(a.packet, b.packet)}; }
+  friend Vec operator/(Vec a, Vec b) { return {Eigen::internal::pdiv(a.packet, b.packet)}; }
+  friend Vec operator-(Vec a) { return {Eigen::internal::pnegate(a.packet)}; }
+  friend Vec operator+(Vec a, T b) { return a + broadcast(b); }
+  friend Vec operator-(Vec a, T b) { return a - broadcast(b); }
+  friend Vec operator*(Vec a, T b) { return a * broadcast(b); }
+  friend Vec operator+(T a, Vec b) { return broadcast(a) + b; }
+  friend Vec operator-(T a, Vec b) { return broadcast(a) - b; }
+  friend Vec operator*(T a, Vec b) { return broadcast(a) * b; }
+  friend Vec operator/(T a, Vec b) { return broadcast(a) / b; }
+};
+
+/// a * b + c, in one rounding where the machine has fused multiply-add.
+template <class T>
+Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
+  return {Eigen::internal::pmadd(a.packet, b.packet, c.packet)};
+}
+template <class T>
+Vec<T> max(Vec<T> a, Vec<T> b) {
+  return {Eigen::internal::pmax(a.packet, b.packet)};
+}
+template <class T>
+Vec<T> min(Vec<T> a, Vec<T> b) {
+  return {Eigen::internal::pmin(a.packet, b.packet)};
+}
+template <class T>
+Vec<T> abs(Vec<T> a) {
+  return {Eigen::internal::pabs(a.packet)};
+}
+template <class T>
+Vec<T> sqrt(Vec<T> a) {
+  return {Eigen::internal::psqrt(a.packet)};
+}
+/// yes where a < b, else no; lane by lane.
+template <class T>
+Vec<T> where_less(Vec<T> a, Vec<T> b, Vec<T> yes, Vec<T> no) {
+  if constexpr (Vec<T>::width == 1)
+    return a.packet < b.packet ? yes : no;
+  else
+    return {Eigen::internal::pselect(Eigen::internal::pcmp_lt(a.packet, b.packet), yes.packet, no.packet)};
+}
+
+/// Applies a scalar function lane by lane: for functions that Eigen has no packet version of.
+template <class T, class F>
+Vec<T> lanewise(Vec<T> a, F f) {
+  std::array<T, Vec<T>::width> lanes;
+  a.store(lanes.data());
+  for (T& lane : lanes) lane = f(lane);
+  return Vec<T>::load(lanes.data());
+}
+
+template <class T>
+Vec<T> exp(Vec<T> a) {
+  if constexpr (Eigen::internal::packet_traits<T>::HasExp != 0)
+    return {Eigen::internal::pexp(a.packet)};
+  else
+    return lanewise(a, [](T lane) { return std::exp(lane); });
+}
+template <class T>
+Vec<T> log(Vec<T> a) {
+  if constexpr (Eigen::internal::packet_traits<T>::HasLog != 0)
+    return {Eigen::internal::plog(a.packet)};
+  else
+    return lanewise(a, [](T lane) { return std::log(lane); });
+}
+/// 1 / (1 + exp(-a)).
+template <class T>
+Vec<T> sigmoid(Vec<T> a) {
+  return T(1) / (T(1) + exp(-a));
+}
+/// tanh(a): for |a| < 0.625 a rational function of a^2 (Cephes, tanh.c), which keeps the relative precision near 0;
+/// beyond, 1 - 2 / (exp(2 |a|) + 1) with the sign of a.
+template <class T>
+Vec<T> tanh(Vec<T> a) {
+  const Vec<T> s = a * a;
+  const Vec<T> p = fma(fma(Vec<T>::broadcast(T(-9.64399179425052238628e-1)), s,
+                           Vec<T>::broadcast(T(-9.92877231001918586564e1))),
+                       s, Vec<T>::broadcast(T(-1.61468768441708447952e3)));
+  const Vec<T> q = fma(fma(s + T(1.12811678491632931402e2), s, Vec<T>::broadcast(T(2.23548839060100448583e3))), s,
+                       Vec<T>::broadcast(T(4.84406305325125486048e3)));
+  const Vec<T> small = fma(a * s, p / q, a);
+  const Vec<T> magnitude = abs(a);
+  const Vec<T> large = T(1) - T(2) / (exp(magnitude + magnitude) + T(1));
+  const Vec<T> signed_large = where_less(a, Vec<T>::zero(), -large, large);
+  return where_less(magnitude, Vec<T>::broadcast(T(0.625)), small, signed_large);
+}
+
+/// Sum, and largest, of the lanes.
+template <class T>
+T sum(Vec<T> a) {
+  return Eigen::internal::predux(a.packet);
+}
+template <class T>
+T largest(Vec<T> a) {
+  return Eigen::internal::predux_max(a.packet);
+}
+
+/// Turns a square of width x width numbers, one row a vector, into its transpose.
+template <class T>
+void transpose(std::array<Vec<T>, static_cast<std::size_t>(Vec<T>::width)>& rows) {
+  constexpr Index width = Vec<T>::width;
+  Eigen::internal::PacketBlock<typename Vec<T>::Packet, static_cast<int>(width)> block;
+  for (Index i = 0; i < width; ++i) block.packet[i] = rows[static_cast<std::size_t>(i)].packet;
+  Eigen::internal::ptranspose(block);
+  for (Index i = 0; i < width; ++i) rows[static_cast<std::size_t>(i)].packet = block.packet[i];
+}
+
+// Loops. The tail is the one vector that is not full; its surplus lanes are computed and dropped. --------------------
+
+/// out[i] = f(in[i]...) for i in 0..n-1. f takes and returns Vec<T>; out may be one of the inputs.
+template <class T, class F, class... In>
+void transform(T* out, Index n, F&& f, const In*... in) {
+  constexpr Index width = Vec<T>::width;
+  Index i = 0;
+  for (; i + width <= n; i += width) f(Vec<T>::load(in + i)...).store(out + i);
+  if (i < n) f(Vec<T>::load_first(in + i, n - i)...).store_first(out + i, n - i);
+}
+
+/// f(in[0]...) + ... + f(in[n-1]...), in an order that depends on n alone: four running vectors, then their sum.
+template <class T, class F, class... In>
+T sum_of(Index n, F&& f, const T* first, const In*... rest) {
+  using V = Vec<T>;
+  constexpr Index width = V::width;
+  V s0 = V::zero(), s1 = s0, s2 = s0, s3 = s0;
+  Index i = 0;
+  for (; i + 4 * width <= n; i += 4 * width) {
+    s0 = s0 + f(V::load(first + i), V::load(rest + i)...);
+    s1 = s1 + f(V::load(first + i + width), V::load(rest + i + width)...);
+    s2 = s2 + f(V::load(first + i + 2 * width), V::load(rest + i + 2 * width)...);
+    s3 = s3 + f(V::load(first + i + 3 * width), V::load(rest + i + 3 * width)...);
+  }
+  for (; i + width <= n; i += width) s0 = s0 + f(V::load(first + i), V::load(rest + i)...);
+  T total = sum((s0 + s1) + (s2 + s3));
+  if (i < n) {
+    std::array<T, width> lanes;
+    f(V::load_first(first + i, n - i), V::load_first(rest + i, n - i)...).store(lanes.data());
+    for (Index j = 0; j < n - i; ++j) total += lanes[static_cast<std::size_t>(j)];
+  }
+  return total;
+}
+
+/// The largest of n numbers; minus infinity for none.
+template <class T>
+T max_of(Index n, const T* in) {
+  using V = Vec<T>;
+  constexpr T lowest = -std::numeric_limits<T>::infinity();
+  V m0 = V::broadcast(lowest), m1 = m0;
+  Index i = 0;
+  for (; i + 2 * V::width <= n; i += 2 * V::width) {
+    m0 = max(m0, V::load(in + i));
+    m1 = max(m1, V::load(in + i + V::width));
+  }
+  for (; i < n; i += V::width)
+    m0 = max(m0, i + V::width <= n ? V::load(in + i) : V::load_first(in + i, n - i, lowest));
+  return largest(max(m0, m1));
+}
+
+}  // namespace kernels::simd
+}  // namespace gptlite::inline GPTLITE_ABI
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

@@ -1,0 +1,104 @@
+#pragma once
+// Softmax, its logarithm, and cross-entropy, row by row. x, y: (rows, n).
+
+#include <cmath>
+#include <cstdint>
+
+#include "gptlite/kernels/elementwise.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace kernels {
+
+/// Rows that one job takes.
+inline Index rows_a_job(Index n) { return std::max<Index>(1, (1 << 12) / std::max<Index>(n, 1)); }
+
+/// log(sum(exp(x))) of one row, with the largest number taken out, so that nothing overflows.
+template <class T>
+T log_sum_exp(const T* x, Index n) {
+  using V = simd::Vec<T>;
+  const T largest = simd::max_of(n, x);
+  if (!(largest > -std::numeric_limits<T>::infinity())) return largest;  // an empty row, or nothing above -inf
+  return largest + std::log(simd::sum_of(n, [=](V v) { return simd::exp(v - largest); }, x));
+}
+
+/// y = exp(x) / sum(exp(x)).
+template <class T>
+void softmax_forward(T* y, const T* x, Index rows, Index n) {
+  using V = simd::Vec<T>;
+  parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
+    for (Index row = begin; row < end; ++row) {
+      T* to = y + row * n;
+      const T largest = simd::max_of(n, x + row * n);
+      simd::transform(to, n, [=](V v) { return simd::exp(v - largest); }, x + row * n);
+      const T scale = T(1) / simd::sum_of(n, [](V v) { return v; }, to);
+      simd::transform(to, n, [=](V v) { return v * scale; }, to);
+    }
+  });
+}
+/// dx += y (dy - sum(dy y)).
+template <class T>
+void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index n) {
+  using V = simd::Vec<T>;
+  parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
+    for (Index row = begin; row < end; ++row) {
+      const T *d = dy + row * n, *p = y + row * n;
+      const T dot = simd::sum_of(n, [](V a, V b) { return a * b; }, d, p);
+      simd::transform(dx + row * n, n, [=](V sum, V a, V b) { return simd::fma(b, a - dot, sum); }, dx + row * n, d, p);
+    }
+  });
+}
+
+/// y = x - log(sum(exp(x))).
+template <class T>
+void log_softmax_forward(T* y, const T* x, Index rows, Index n) {
+  using V = simd::Vec<T>;
+  parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
+    for (Index row = begin; row < end; ++row) {
+      const T lse = log_sum_exp(x + row * n, n);
+      simd::transform(y + row * n, n, [=](V v) { return v - lse; }, x + row * n);
+    }
+  });
+}
+/// dx += dy - exp(y) sum(dy).
+template <class T>
+void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index n) {
+  using V = simd::Vec<T>;
+  parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
+    for (Index row = begin; row < end; ++row) {
+      const T *d = dy + row * n, *p = y + row * n;
+      const T total = simd::sum_of(n, [](V a) { return a; }, d);
+      simd::transform(dx + row * n, n, [=](V sum, V a, V b) { return sum + (a - simd::exp(b) * total); }, dx + row * n,
+                      d, p);
+    }
+  });
+}
+
+/// losses[row] = lse[row] - logits[row][target[row]], 0 for an ignored target; lse = log(sum(exp(logits))).
+template <class T>
+void cross_entropy_forward(T* losses, T* lse, const T* logits, const std::int32_t* targets, Index rows, Index n,
+                           std::int32_t ignored) {
+  parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
+    for (Index row = begin; row < end; ++row) {
+      lse[row] = log_sum_exp(logits + row * n, n);
+      losses[row] = targets[row] == ignored ? T(0) : lse[row] - logits[row * n + targets[row]];
+    }
+  });
+}
+/// dlogits += scale (exp(logits - lse) - onehot(target)) for the rows that are not ignored.
+template <class T>
+void cross_entropy_backward(T* dlogits, T scale, const T* lse, const T* logits, const std::int32_t* targets, Index rows,
+                            Index n, std::int32_t ignored) {
+  using V = simd::Vec<T>;
+  parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
+    for (Index row = begin; row < end; ++row) {
+      if (targets[row] == ignored) continue;
+      T* to = dlogits + row * n;
+      const T all = lse[row];
+      simd::transform(to, n, [=](V sum, V v) { return sum + simd::exp(v - all) * scale; }, to, logits + row * n);
+      to[targets[row]] -= scale;
+    }
+  });
+}
+
+}  // namespace kernels
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,127 @@
+#pragma once
+// GPT: h0 = U We + Wp,  h_l = block(h_l-1),  P(u) = softmax(h_n We^T)   (Radford et al. 2018, section 3.1).
+
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "gptlite/autograd/ops/arithmetic.hpp"
+#include "gptlite/autograd/ops/cross_entropy.hpp"
+#include "gptlite/autograd/ops/layout.hpp"
+#include "gptlite/autograd/ops/matmul.hpp"
+#include "gptlite/models/gpt_config.hpp"
+#include "gptlite/nn/causal_self_attention.hpp"
+#include "gptlite/nn/embedding.hpp"
+#include "gptlite/nn/layer_norm.hpp"
+#include "gptlite/nn/mlp.hpp"
+#include "gptlite/nn/visit.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+/// One layer of the decoder. Fields carry the names of the published checkpoints.
+template <class T>
+struct Block {
+  LayerNorm<T> ln_1;
+  CausalSelfAttention<T> attn;
+  LayerNorm<T> ln_2;
+  MLP<T> mlp;
+  NormOrder norm_order;
+
+  void visit(auto&& f) {
+    f("ln_1", ln_1);
+    f("attn", attn);
+    f("ln_2", ln_2);
+    f("mlp", mlp);
+  }
+  Tensor<T> operator()(Tensor<T> x) const {  // (B, T, C)
+    if (norm_order == NormOrder::post) {     // GPT-1: normalise after each sum, no final norm
+      x = ln_1(x + attn(x));
+      return ln_2(x + mlp(x));
+    }
+    x = x + attn(ln_1(x));                   // GPT-2: normalise before, one final norm after the last block
+    return x + mlp(ln_2(x));
+  }
+};
+
+/// A GPT. Copies are handles on the same weights.
+template <class T>
+struct GPT {
+  using value_type = T;
+
+  GPTConfig config;
+  std::shared_ptr<Mode> mode;  // training or not, and dropout's random numbers; shared by all layers
+  Embedding<T> wte;            // tokens (V, C); also the output head
+  Embedding<T> wpe;            // positions (block_size, C)
+  Dropout<T> drop;
+  std::vector<Block<T>> h;
+  LayerNorm<T> ln_f;           // used with NormOrder::pre only
+
+  /// Weights ~ N(0, initializer_range^2), biases 0, norms 1 and 0; a function of config.seed alone. For the projections
+  /// back to the residual see residual_initializer_range. Throws ConfigError.
+  explicit GPT(const GPTConfig& options) : GPT(options, Generator(options.seed, RandomUse::weights)) {}
+
+  void visit(auto&& f) {
+    f("wte", wte);
+    f("wpe", wpe);
+    f("h", h);
+    if (config.norm_order == NormOrder::pre) f("ln_f", ln_f);
+  }
+
+  /// Layers behave as in training (dropout), or as in evaluation and generation.
+  void train() { mode->training = true; }
+  void eval() { mode->training = false; }
+
+  /// Last hidden states. tokens: (B, T). Returns (B, T, C). Throws ShapeError if T > block_size, IndexError for a token
+  /// outside the vocabulary.
+  Tensor<T> hidden(const Tensor<TokenId>& tokens) const {
+    check<ShapeError>(tokens.rank() == 2, "GPT", "tokens must be (B, T), got ", tokens.shape());
+    const Index positions = tokens.shape()[1];
+    check<ShapeError>(positions <= config.block_size, "GPT", "sequences of ", positions, " tokens exceed block_size ",
+                      config.block_size, ": tokens ", tokens.shape());
+    Tensor<T> x = drop(wte(tokens) + slice(wpe.weight, 0, 0, positions));  // (B, T, C)
+    for (const Block<T>& block : h) x = block(x);
+    return config.norm_order == NormOrder::pre ? ln_f(x) : x;
+  }
+  /// Scores of every token of the vocabulary. x: hidden states (..., C). Returns (..., V).
+  Tensor<T> head(const Tensor<T>& x) const { return matmul(x, wte.weight, {.transpose_b = true}); }
+  /// Scores of the next token at every position. tokens: (B, T). Returns (B, T, V).
+  Tensor<T> logits(const Tensor<TokenId>& tokens) const { return head(hidden(tokens)); }
+  /// L1, as a mean: -log P(target) over all positions whose target is not ignore_index. tokens and targets: (B, T).
+  Tensor<T> loss(const Tensor<TokenId>& tokens, const Tensor<TokenId>& targets) const {
+    return cross_entropy(logits(tokens), targets);
+  }
+
+ private:
+  GPT(const GPTConfig& options, Generator init)
+      : config(validated(options)),
+        mode(std::make_shared<Mode>(Mode{true, Generator(config.seed, RandomUse::dropout)})),
+        wte(config.vocab_size, config.n_embd, config.initializer_range, init),
+        wpe(config.block_size, config.n_embd, config.initializer_range, init),
+        drop{config.dropout, mode},
+        ln_f(config.n_embd, config.layer_norm_epsilon) {
+    const Index C = config.n_embd;
+    const double range = config.initializer_range;
+    double residual_range = config.residual_initializer_range;
+    if (residual_range == 0)
+      residual_range = config.norm_order == NormOrder::pre ? range / std::sqrt(2.0 * static_cast<double>(config.n_layer)) : range;
+    for (Index layer = 0; layer < config.n_layer; ++layer)
+      h.push_back({.ln_1 = LayerNorm<T>(C, config.layer_norm_epsilon),
+                   .attn = {.n_head = config.n_head,
+                            .window = config.window,
+                            .c_attn = Linear<T>(C, 3 * C, range, init),
+                            .c_proj = Linear<T>(C, C, residual_range, init),
+                            .attn_dropout = drop,
+                            .resid_dropout = drop},
+                   .ln_2 = LayerNorm<T>(C, config.layer_norm_epsilon),
+                   .mlp = {.c_fc = Linear<T>(C, 4 * C, range, init),
+                           .c_proj = Linear<T>(4 * C, C, residual_range, init),
+                           .dropout = drop},
+                   .norm_order = config.norm_order});
+  }
+  static const GPTConfig& validated(const GPTConfig& options) {
+    options.validate();
+    return options;
+  }
+};
+
+}  // namespace gptlite::inline GPTLITE_ABI

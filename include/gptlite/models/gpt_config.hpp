@@ -1,0 +1,66 @@
+#pragma once
+// GPTConfig: the sizes and options of a GPT, with the published presets.
+
+#include <cstdint>
+
+#include "gptlite/core/shape.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+/// Where a block normalises: after each residual sum (GPT-1), or before attention and MLP with one more norm after the
+/// last block (GPT-2).
+enum class NormOrder { post, pre };
+
+struct GPTConfig {
+  Index vocab_size = 0;
+  Index block_size = 512;                   ///< longest sequence: number of positions
+  Index n_layer = 12;
+  Index n_head = 12;
+  Index n_embd = 768;                       ///< channels; a multiple of n_head
+  double dropout = 0;                       ///< on embeddings, attention weights and residuals
+  Index window = 0;                         ///< k of L1's context window; 0: all positions before
+  NormOrder norm_order = NormOrder::post;
+  double layer_norm_epsilon = 1e-5;
+  double initializer_range = 0.02;          ///< standard deviation of the initial weights
+  /// The same for the projections back to the residual; 0: initializer_range, with NormOrder::pre divided by
+  /// sqrt(2 n_layer), as GPT-2 does.
+  double residual_initializer_range = 0;
+  std::uint64_t seed = 1337;                ///< of the initial weights and of dropout
+
+  /// Radford et al. 2018, "Improving language understanding by generative pre-training": 116,534,784 parameters.
+  static GPTConfig gpt1() {
+    return {.vocab_size = 40478, .block_size = 512, .n_layer = 12, .n_head = 12, .n_embd = 768, .dropout = 0.1,
+            .norm_order = NormOrder::post};
+  }
+  /// Radford et al. 2019, "Language models are unsupervised multitask learners", smallest: 124,439,808 parameters.
+  static GPTConfig gpt2() {
+    return {.vocab_size = 50257, .block_size = 1024, .n_layer = 12, .n_head = 12, .n_embd = 768, .dropout = 0.1,
+            .norm_order = NormOrder::pre};
+  }
+
+  /// Trainable numbers of a GPT of this configuration.
+  Index parameter_count() const {
+    const Index norm = 2 * n_embd;
+    const Index block = 12 * n_embd * n_embd + 9 * n_embd + 2 * norm;  // four matrices, their biases, two norms
+    return (vocab_size + block_size) * n_embd + n_layer * block + (norm_order == NormOrder::pre ? norm : 0);
+  }
+
+  /// Throws ConfigError, naming the field and its value, if no model can have this configuration.
+  void validate() const {
+    const auto positive = [](const char* field, Index value) {
+      check<ConfigError>(value > 0, "GPTConfig", field, " must be positive, got ", value);
+    };
+    positive("vocab_size", vocab_size);
+    positive("block_size", block_size);
+    positive("n_layer", n_layer);
+    positive("n_head", n_head);
+    positive("n_embd", n_embd);
+    check<ConfigError>(n_embd % n_head == 0, "GPTConfig", "n_embd ", n_embd, " is not divisible by n_head ", n_head);
+    check<ConfigError>(dropout >= 0 && dropout < 1, "GPTConfig", "dropout must be in 0..1 and below 1, got ", dropout);
+    check<ConfigError>(window >= 0, "GPTConfig", "window must be 0 (all) or positive, got ", window);
+    check<ConfigError>(layer_norm_epsilon > 0, "GPTConfig", "layer_norm_epsilon must be positive, got ",
+                       layer_norm_epsilon);
+  }
+};
+
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,27 @@
+#pragma once
+// LayerNorm: normalises the last axis, with a learned gain and shift.
+
+#include "gptlite/autograd/ops/layer_norm.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+template <class T>
+struct LayerNorm {
+  Tensor<T> weight;  // (n)
+  Tensor<T> bias;    // (n)
+  double eps;
+
+  /// weight = 1, bias = 0.
+  explicit LayerNorm(Index n, double epsilon = 1e-5)
+      : weight(Tensor<T>::ones({n})), bias(Tensor<T>::zeros({n})), eps(epsilon) {
+    weight.set_requires_grad();
+    bias.set_requires_grad();
+  }
+  void visit(auto&& f) {
+    f("weight", weight);
+    f("bias", bias);
+  }
+  Tensor<T> operator()(const Tensor<T>& x) const { return layer_norm(x, weight, bias, eps); }
+};
+
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,22 @@
+#pragma once
+// MLP: the feed-forward part of a block, C -> 4C -> C with GELU between.
+
+#include "gptlite/nn/dropout.hpp"
+#include "gptlite/nn/linear.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+template <class T>
+struct MLP {
+  Linear<T> c_fc;
+  Linear<T> c_proj;
+  Dropout<T> dropout;
+
+  void visit(auto&& f) {
+    f("c_fc", c_fc);
+    f("c_proj", c_proj);
+  }
+  Tensor<T> operator()(const Tensor<T>& x) const { return dropout(c_proj(c_fc(x, Activation::gelu))); }
+};
+
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,61 @@
+#pragma once
+// CharTokenizer: one token for each Unicode code point of a text.
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gptlite/core/tensor.hpp"
+#include "gptlite/text/utf8.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace text {
+
+class CharTokenizer {
+ public:
+  /// The vocabulary is the set of code points of `text`, in ascending order. Throws DataError for an empty text or one
+  /// that is not UTF-8 (with the byte offset).
+  explicit CharTokenizer(std::string_view text) : points_(decode_utf8(text)) {
+    check<DataError>(!points_.empty(), "CharTokenizer", "the text is empty: there is no character to learn");
+    std::sort(points_.begin(), points_.end());
+    points_.erase(std::unique(points_.begin(), points_.end()), points_.end());
+  }
+
+  Index vocab_size() const { return static_cast<Index>(points_.size()); }
+
+  /// Throws DataError for a text that is not UTF-8, or a character outside the vocabulary, with its position.
+  std::vector<TokenId> encode(std::string_view text) const {
+    const std::u32string points = decode_utf8(text);
+    std::vector<TokenId> tokens;
+    tokens.reserve(points.size());
+    for (const char32_t point : points) {
+      const auto found = std::lower_bound(points_.begin(), points_.end(), point);
+      if (found == points_.end() || *found != point) {
+        std::string character;
+        append_utf8(character, point);
+        fail<DataError>("CharTokenizer", "character \"", character, "\" at position ", tokens.size(),
+                        " is not in the vocabulary of ", vocab_size());
+      }
+      tokens.push_back(static_cast<TokenId>(found - points_.begin()));
+    }
+    return tokens;
+  }
+
+  /// Throws IndexError for a token outside the vocabulary.
+  std::string decode(const std::vector<TokenId>& tokens) const {
+    std::string text;
+    for (const TokenId token : tokens) {
+      check<IndexError>(token >= 0 && token < vocab_size(), "CharTokenizer", "token ", token,
+                        " is outside the vocabulary of ", vocab_size());
+      append_utf8(text, points_[static_cast<std::size_t>(token)]);
+    }
+    return text;
+  }
+
+ private:
+  std::u32string points_;  // sorted: a token is its index
+};
+
+}  // namespace text
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,124 @@
+#pragma once
+// AdamW: the optimizer of every recipe here, with gradient clipping built in.
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gptlite/core/tensor.hpp"
+#include "gptlite/kernels/adamw.hpp"
+#include "gptlite/nn/visit.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace train {
+
+struct AdamWOptions {
+  double learning_rate = 1e-3;
+  std::array<double, 2> betas{0.9, 0.999};
+  double eps = 1e-8;
+  double weight_decay = 0.01;  ///< on parameters with two or more axes: matrices, not biases and norms
+  double max_grad_norm = 1.0;  ///< global norm that gradients are clipped to; 0: no clipping
+};
+
+/// What a step did.
+struct StepResult {
+  double grad_norm;  ///< of all gradients together, before clipping
+  bool skipped;      ///< the norm was not finite: nothing was updated
+};
+
+/// Loshchilov and Hutter 2019, with PyTorch's bias correction: the same numbers as torch.optim.AdamW after
+/// torch.nn.utils.clip_grad_norm_. `AdamW optimizer(model, {.learning_rate = 1e-3});`
+template <class T>
+class AdamW {
+ public:
+  /// Takes all parameters of a model, or of any struct with visit(). Throws ConfigError for options that cannot work.
+  template <class Module>
+  explicit AdamW(Module& module, AdamWOptions options = {}) : options_(options) {
+    const auto in_0_1 = [](double x) { return x >= 0 && x < 1; };
+    check<ConfigError>(options.learning_rate >= 0, "AdamW", "learning_rate must be 0 or positive, got ",
+                       options.learning_rate);
+    check<ConfigError>(in_0_1(options.betas[0]) && in_0_1(options.betas[1]), "AdamW",
+                       "betas must be in 0..1 and below 1, got ", options.betas[0], " and ", options.betas[1]);
+    check<ConfigError>(options.eps > 0, "AdamW", "eps must be positive, got ", options.eps);
+    check<ConfigError>(options.weight_decay >= 0, "AdamW", "weight_decay must be 0 or positive, got ",
+                       options.weight_decay);
+    check<ConfigError>(options.max_grad_norm >= 0, "AdamW", "max_grad_norm must be 0 (off) or positive, got ",
+                       options.max_grad_norm);
+    visit_parameters(module, [&](const std::string& name, Tensor<T>& tensor) {
+      if (tensor.requires_grad()) parameters_.push_back({name, tensor, {}, {}});
+    });
+  }
+
+  void set_learning_rate(double learning_rate) { options_.learning_rate = learning_rate; }
+  const AdamWOptions& options() const { return options_; }
+  /// Updates done.
+  std::int64_t step_count() const { return step_count_; }
+
+  /// Clips the gradients to max_grad_norm, updates every parameter that has one, and clears them. If their norm is not
+  /// finite it updates nothing and says so: one bad batch does not ruin the weights.
+  StepResult step() {
+    double squares = 0;
+    for (const Parameter& parameter : parameters_)
+      if (parameter.tensor.has_grad())
+        squares += kernels::sum_of_squares(std::as_const(parameter.tensor).grad().data(), parameter.tensor.size());
+    const double norm = std::sqrt(squares);
+    const bool finite = is_finite(norm);
+    if (finite) update(norm);
+    zero_grad();
+    return {norm, !finite};
+  }
+
+  /// Forgets all gradients.
+  void zero_grad() {
+    for (Parameter& parameter : parameters_) parameter.tensor.zero_grad();
+  }
+
+ private:
+  struct Parameter {
+    std::string name;
+    Tensor<T> tensor;
+    Storage<T> m, v;  // running means of the gradient and of its square; empty before the first update
+  };
+
+  // By bit pattern: programs that include this may be compiled with -ffast-math, where isfinite is always true.
+  static bool is_finite(double x) { return (std::bit_cast<std::uint64_t>(x) >> 52 & 0x7FF) != 0x7FF; }
+
+  void update(double norm) {
+    ++step_count_;
+    const double t = static_cast<double>(step_count_);
+    const bool clip = options_.max_grad_norm > 0 && norm > options_.max_grad_norm;
+    kernels::AdamWStep constants{.learning_rate = options_.learning_rate,
+                                 .beta1 = options_.betas[0],
+                                 .beta2 = options_.betas[1],
+                                 .eps = options_.eps,
+                                 .weight_decay = 0,
+                                 .grad_scale = clip ? options_.max_grad_norm / (norm + 1e-6) : 1,  // as PyTorch
+                                 .correction1 = 1 - std::pow(options_.betas[0], t),
+                                 .correction2 = 1 - std::pow(options_.betas[1], t)};
+    for (Parameter& parameter : parameters_) {
+      Tensor<T>& tensor = parameter.tensor;
+      if (!tensor.has_grad()) continue;
+      if (!parameter.m) {
+        parameter.m = Storage<T>::zeros(tensor.size());
+        parameter.v = Storage<T>::zeros(tensor.size());
+      }
+      constants.weight_decay = tensor.rank() >= 2 ? options_.weight_decay : 0;
+      kernels::adamw(tensor.data(), parameter.m.data(), parameter.v.data(), tensor.grad().data(), tensor.size(),
+                     constants);
+    }
+  }
+
+  AdamWOptions options_;
+  std::vector<Parameter> parameters_;
+  std::int64_t step_count_ = 0;
+};
+
+template <class Module>
+AdamW(Module&, AdamWOptions = {}) -> AdamW<typename Module::value_type>;
+
+}  // namespace train
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,27 @@
+#pragma once
+// evaluate: the mean loss of a model over batches it does not learn from.
+
+#include "gptlite/autograd/grad_mode.hpp"
+#include "gptlite/data/token_batches.hpp"
+#include "gptlite/nn/dropout.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace train {
+
+/// Mean of model.loss over the next `count` batches, without a graph and without dropout. The model is put back into its
+/// mode afterwards.
+template <class Model>
+double evaluate(const Model& model, data::TokenBatches& batches, Index count) {
+  check<ConfigError>(count > 0, "evaluate", "needs at least one batch, got ", count);
+  const NoGrad no_grad;
+  const EvalMode eval(*model.mode);
+  double sum = 0;
+  for (Index i = 0; i < count; ++i) {
+    const auto [inputs, targets] = batches.next();
+    sum += static_cast<double>(model.loss(inputs, targets).item());
+  }
+  return sum / static_cast<double>(count);
+}
+
+}  // namespace train
+}  // namespace gptlite::inline GPTLITE_ABI

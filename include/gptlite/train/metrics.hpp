@@ -1,0 +1,84 @@
+#pragma once
+// Metrics: a run's numbers as JSON Lines, one object a line, complete after every line.
+
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <concepts>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+#include "gptlite/core/error.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace train {
+
+/// A JSON object written key by key: JsonObject().add("step", 3).add("loss", 1.5).text() is {"step": 3, "loss": 1.5}.
+class JsonObject {
+ public:
+  /// Shortest digits that read back as the same number; a number that is not finite becomes null.
+  template <class Number>
+    requires std::integral<Number> || std::floating_point<Number>
+  JsonObject& add(std::string_view key, Number value) {
+    char digits[64];
+    if constexpr (std::floating_point<Number>) {
+      if (!std::isfinite(value)) return put(key, "null");
+    }
+    return put(key, std::string_view(digits, std::to_chars(digits, digits + sizeof digits, value).ptr));
+  }
+  JsonObject& add(std::string_view key, std::string_view value) { return put(key, quoted(value)); }
+  JsonObject& add(std::string_view key, const char* value) { return add(key, std::string_view(value)); }
+
+  std::string text() const { return "{" + members_ + "}"; }
+
+ private:
+  JsonObject& put(std::string_view key, std::string_view value) {
+    if (!members_.empty()) members_ += ", ";
+    members_ += quoted(key);
+    members_ += ": ";
+    members_ += value;
+    return *this;
+  }
+  static std::string quoted(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+      if (c == '"' || c == '\\') {
+        out += '\\';
+        out += c;
+      } else if (static_cast<unsigned char>(c) < 0x20) {
+        char escape[8];
+        std::snprintf(escape, sizeof escape, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(c)));
+        out += escape;
+      } else {
+        out += c;
+      }
+    }
+    return out + '"';
+  }
+
+  std::string members_;
+};
+
+/// Appends objects to a file. Throws DataError with path and reason if it cannot be written.
+class MetricsFile {
+ public:
+  explicit MetricsFile(const std::string& path) : path_(path), file_(path) { require_good(); }
+
+  void write(const JsonObject& object) {
+    file_ << object.text() << '\n' << std::flush;
+    require_good();
+  }
+
+ private:
+  void require_good() const {
+    check<DataError>(file_.good(), "metrics", path_, ": cannot write: ", std::strerror(errno));
+  }
+  std::string path_;
+  std::ofstream file_;
+};
+
+}  // namespace train
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,70 @@
+// Gradients: every registered operation against finite differences; the registry is complete; gradcheck itself bites.
+
+#include "gptlite/autograd/gradcheck.hpp"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <regex>
+#include <set>
+
+#include "gptlite/data/text_file.hpp"
+#include "support/operations.hpp"
+#include "support/throws.hpp"
+
+using namespace gptlite;
+
+TEST_CASE("the gradient of every operation agrees with finite differences in double") {
+  for (const auto& c : operations::cases<double>()) {
+    CAPTURE(c.label);
+    const GradcheckResult result = gradcheck(c.f, c.inputs);
+    CHECK_MESSAGE(result, c.label << ": " << result.message);
+    CHECK(result.error < 1e-6);
+  }
+}
+
+TEST_CASE("every operation that is recorded in the library is registered") {
+  std::set<std::string> recorded, registered;
+  const std::regex name("record\\(\\s*\"([a-z_0-9]+)\"|pick_rows\\(\"([a-z_0-9]+)\"");
+  for (const auto& file : std::filesystem::recursive_directory_iterator(GPTLITE_SOURCE_DIR "/include")) {
+    if (!file.is_regular_file()) continue;
+    const std::string text = data::read_text(file.path().string());
+    for (auto at = std::sregex_iterator(text.begin(), text.end(), name); at != std::sregex_iterator(); ++at)
+      recorded.insert((*at)[1].matched ? (*at)[1] : (*at)[2]);
+  }
+  for (const auto& c : operations::cases<double>()) {
+    registered.insert(c.operation);
+    const Tensor<double> y = c.f(c.inputs);
+    REQUIRE(y.requires_grad());
+  }
+  CHECK(recorded.size() > 20);
+  for (const std::string& operation : recorded) CHECK_MESSAGE(registered.count(operation) == 1, operation, " has no case");
+  for (const std::string& operation : registered) CHECK_MESSAGE(recorded.count(operation) == 1, operation, " is not there");
+}
+
+TEST_CASE("gradcheck finds a wrong gradient and says where") {
+  const auto wrong = [](const std::vector<Tensor<double>>& in) {
+    Tensor<double> y = Tensor<double>::empty(in[0].shape());
+    for (Index i = 0; i < y.size(); ++i) y.data()[i] = 3 * in[0].data()[i];
+    return record("wrong", y, {in[0]}, [](Inputs<double> inputs, const Tensor<double>& dy) {
+      for (Index i = 0; i < dy.size(); ++i) inputs[0].grad()[i] += (i == 2 ? 2.99 : 3) * dy.data()[i];
+    });
+  };
+  const GradcheckResult result = gradcheck(wrong, {operations::wave<double>({4}, 0)});
+  CHECK_FALSE(result);
+  CHECK(result.error > 1e-3);
+  CHECK(result.message.find("input 0 (4), element 2") == 0);
+}
+
+TEST_CASE("gradcheck finds a gradient that is missing or not a number") {
+  const auto with_gradient = [](double factor) {
+    return [factor](const std::vector<Tensor<double>>& in) {
+      return record("identity", in[0].clone(), {in[0]}, [factor](Inputs<double> inputs, const Tensor<double>& dy) {
+        for (Index i = 0; i < dy.size(); ++i) inputs[0].grad()[i] += factor * dy.data()[i];
+      });
+    };
+  };
+  CHECK(gradcheck(with_gradient(1), {operations::wave<double>({4}, 0)}));
+  CHECK_FALSE(gradcheck(with_gradient(0), {operations::wave<double>({4}, 0)}));
+  CHECK_FALSE(gradcheck(with_gradient(std::nan("")), {operations::wave<double>({4}, 0)}));
+}

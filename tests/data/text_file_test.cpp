@@ -1,0 +1,67 @@
+// read_text: whole files byte by byte, and the reason why one cannot be read.
+
+#include "gptlite/data/text_file.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+
+#include "support/throws.hpp"
+
+using namespace gptlite;
+
+namespace {
+
+// A folder of its own that is removed in the end.
+struct TemporaryFolder {
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / ("gptlite_text_file_" + std::to_string(std::random_device{}()));
+  TemporaryFolder() { std::filesystem::create_directory(path); }
+  ~TemporaryFolder() { std::filesystem::remove_all(path); }
+  std::string file(const std::string& name, const std::string& bytes) const {
+    std::ofstream(path / name, std::ios::binary) << bytes;
+    return (path / name).string();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a file is read byte by byte") {
+  const TemporaryFolder folder;
+  std::string bytes = "one\r\ntwo\n";
+  for (int i = 0; i < 256; ++i) bytes.push_back(static_cast<char>(i));
+  CHECK(data::read_text(folder.file("bytes", bytes)) == bytes);
+  const std::string large(1000003, 'x');
+  CHECK((data::read_text(folder.file("large", large)) == large));
+}
+
+TEST_CASE("a failure before is not taken for one of this file") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("text", "hello");
+  errno = EACCES;
+  CHECK(data::read_text(path) == "hello");
+}
+
+TEST_CASE("a missing file is reported with its path") {
+  const TemporaryFolder folder;
+  const std::string path = (folder.path / "missing.txt").string();
+  CHECK(message_of<DataError>([&] { data::read_text(path); }) ==
+        "[read_text] " + path + ": cannot read: No such file or directory");
+}
+
+TEST_CASE("a folder is not a text") {
+  const TemporaryFolder folder;
+  const std::string path = folder.path.string();
+  CHECK(message_of<DataError>([&] { data::read_text(path); }) ==
+        "[read_text] " + path + ": cannot read: Is a directory");
+}
+
+TEST_CASE("an empty file is reported") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("empty.txt", "");
+  CHECK(message_of<DataError>([&] { data::read_text(path); }) == "[read_text] " + path + ": the file is empty");
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# train_char_gpt from its command line: a run that learns, and what bad input says.
+#
+# usage: train_char_gpt_test.sh PROGRAM
+set -euo pipefail
+program=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() {
+  echo "FAILED: $1"
+  exit 1
+}
+
+# A run on a text that repeats: it must learn it.
+for i in $(seq 200); do echo "the quick brown fox no $((i % 7)) jumps over the lazy dog"; done >"$work/text"
+tiny=(--n-layer 1 --n-head 2 --n-embd 32 --block-size 16 --batch-size 4 --eval-batches 5)
+"$program" --text "$work/text" --out "$work/run" "${tiny[@]}" --max-steps 200 --warmup-steps 10 --eval-interval 100 \
+  --sample-every 100 --dropout 0.1 --window 8 --grad-accumulation 2 --norm-order post --prompt the >"$work/out" 2>"$work/err"
+[ "$(wc -l <"$work/out")" = 1 ] || fail "stdout must hold the result alone"
+grep -qE '^\{"steps": 200, "train_loss": [0-9.]+, "val_loss": [0-9.]+, "train_seconds": [0-9.]+, "tokens_per_s": [0-9.]+, "parameters": [0-9]+\}$' \
+  "$work/out" || fail "result: $(cat "$work/out")"
+val_loss=$(sed -E 's/.*"val_loss": ([0-9.]+).*/\1/' "$work/out")
+awk -v loss="$val_loss" 'BEGIN { exit !(loss < 1.2) }' || fail "it did not learn: validation loss $val_loss"
+[ "$(grep -c '"loss"' "$work/run/metrics.jsonl")" = 200 ] || fail "one object a step"
+[ "$(grep -c '"val_loss"' "$work/run/metrics.jsonl")" = 2 ] || fail "one object an evaluation"
+[ "$(grep -c -- '--- step' "$work/run/samples.txt")" = 2 ] || fail "a sample every 100 steps"
+grep -q '^the' "$work/run/samples.txt" || fail "samples begin with the prompt"
+! grep -q $'\r' "$work/err" || fail "no live line where there is no terminal"
+
+# The same seed gives the same losses, whatever the number of threads.
+losses() { sed -E 's/, "tokens_per_s".*//' "$1/metrics.jsonl"; }
+for threads in 1 3; do
+  "$program" --text "$work/text" --out "$work/run$threads" "${tiny[@]}" --max-steps 20 --dropout 0.1 --threads $threads \
+    >/dev/null 2>&1
+done
+[ "$(losses "$work/run1")" = "$(losses "$work/run3")" ] || fail "losses differ with the number of threads"
+
+# The time limit ends a run early.
+"$program" --text "$work/text" --out "$work/limit" "${tiny[@]}" --max-steps 1000000 --time-limit 0.2 >"$work/out" 2>/dev/null
+grep -q '"steps": 1000000' "$work/out" && fail "the time limit was ignored"
+
+# Bad input: the message, and an exit code that is not 0.
+expect() {
+  local message=$1
+  shift
+  if "$program" --out "$work/bad" "$@" >"$work/out" 2>"$work/err"; then fail "accepted: $*"; fi
+  grep -qF -- "$message" "$work/err" || fail "expected '$message', got: $(cat "$work/err")"
+  [ "$(wc -l <"$work/err")" = 1 ] || fail "an error is one line, got: $(cat "$work/err")"
+  [ ! -s "$work/out" ] || fail "an error leaves stdout empty"
+}
+: >"$work/empty"
+printf 'short text' >"$work/short"
+printf 'good until here \xff bad' >"$work/latin1"
+expect 'unknown option --n-layr; did you mean --n-layer?' --n-layr 3
+expect 'unknown option --learning-rat; did you mean --learning-rate?' --learning-rat=1
+expect 'unknown option --frobnicate; --help lists them all' --frobnicate
+expect '/empty: the file is empty' --text "$work/empty"
+expect '/nothing: cannot read: No such file or directory' --text "$work/nothing"
+expect ': cannot read: Is a directory' --text "$work"
+expect 'dataset has 9 tokens, block size needs 65' --text "$work/short"
+expect 'the last 10% of the text validate: dataset has' --text "$work/text" --block-size 2000
+expect 'invalid UTF-8 at byte 16' --text "$work/latin1"
+expect 'n_embd 130 is not divisible by n_head 4' --text "$work/text" --n-embd 130
+expect 'character "é" at position 1 is not in the vocabulary' --text "$work/text" --prompt 'té'
+expect '--max-steps must be positive, got 0' --text "$work/text" --max-steps 0
+expect '--n-layer' --text "$work/text" --n-layer many
+expect '"nano-gpu" is unknown; there is nano-cpu' --preset nano-gpu
+expect 'batch_size and block_size must be positive' --text "$work/text" --batch-size 0
+expect 'metrics.jsonl: cannot write' --text "$work/text" --out /dev/full/run
+"$program" --help >"$work/out"
+grep -q -- '--grad-accumulation' "$work/out" || fail "--help lists the options"

@@ -1,0 +1,124 @@
+// generate: the tokens it appends, the context they are drawn from, and the state it leaves the model in.
+
+#include "gptlite/generate/generate.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <set>
+#include <vector>
+
+#include "support/throws.hpp"
+
+using namespace gptlite;
+using Tokens = std::vector<TokenId>;
+
+namespace {
+
+// Weights so large that the scores differ clearly.
+GPT<float> small_model(double dropout = 0) {
+  return GPT<float>({.vocab_size = 11,
+                     .block_size = 4,
+                     .n_layer = 1,
+                     .n_head = 2,
+                     .n_embd = 8,
+                     .dropout = dropout,
+                     .initializer_range = 0.5});
+}
+
+// The likeliest token after the last block_size tokens.
+TokenId likeliest_next(const GPT<float>& model, const Tokens& tokens) {
+  const NoGrad no_grad;
+  const auto length = std::min<Index>(static_cast<Index>(tokens.size()), model.config.block_size);
+  const Tensor<float> logits = model.logits(Tensor<TokenId>::from({tokens.end() - length, tokens.end()}, {1, length}));
+  const float* last = std::as_const(logits).data() + (length - 1) * model.config.vocab_size;
+  return static_cast<TokenId>(std::max_element(last, last + model.config.vocab_size) - last);
+}
+
+Tokens greedy(const GPT<float>& model, Tokens tokens, Index count) {
+  for (Index i = 0; i < count; ++i) tokens.push_back(likeliest_next(model, tokens));
+  return tokens;
+}
+
+}  // namespace
+
+TEST_CASE("the prompt is kept and max_new_tokens are appended") {
+  const GPT<float> model = small_model();
+  const Tokens tokens = generate(model, {3, 1, 4}, {.max_new_tokens = 20});
+  CHECK(tokens.size() == 23u);
+  CHECK(Tokens(tokens.begin(), tokens.begin() + 3) == Tokens{3, 1, 4});
+  CHECK(std::all_of(tokens.begin(), tokens.end(), [](TokenId token) { return token >= 0 && token < 11; }));
+  CHECK(generate(model, {3, 1, 4}, {.max_new_tokens = 0}) == Tokens{3, 1, 4});
+}
+
+TEST_CASE("greedy generation appends the likeliest token of the last block_size each time") {
+  const GPT<float> model = small_model();
+  const Tokens one = generate(model, {5}, {.max_new_tokens = 12, .temperature = 0});
+  CHECK(one == greedy(model, {5}, 12));
+  CHECK(std::set<TokenId>(one.begin(), one.end()).size() > 2u);  // a model that says something
+}
+
+TEST_CASE("of a prompt longer than block_size the last tokens count") {
+  const GPT<float> model = small_model();
+  const Tokens prompt{9, 8, 7, 6, 5, 4, 3};
+  const Tokens tokens = generate(model, prompt, {.max_new_tokens = 6, .temperature = 0});
+  CHECK(tokens == greedy(model, prompt, 6));
+  const Tokens tail = generate(model, {6, 5, 4, 3}, {.max_new_tokens = 6, .temperature = 0});
+  CHECK(Tokens(tokens.end() - 6, tokens.end()) == Tokens(tail.end() - 6, tail.end()));
+}
+
+TEST_CASE("top_k 1 and a tiny top_p are greedy") {
+  const GPT<float> model = small_model();
+  const Tokens expected = greedy(model, {2, 0}, 10);
+  CHECK(generate(model, {2, 0}, {.max_new_tokens = 10, .top_k = 1}) == expected);
+  CHECK(generate(model, {2, 0}, {.max_new_tokens = 10, .top_p = 1e-6}) == expected);
+}
+
+TEST_CASE("the same seed generates the same tokens and another seed others") {
+  const GPT<float> model = small_model();
+  const auto tokens = [&](std::uint64_t seed) {
+    return generate(model, {1}, {.max_new_tokens = 30, .temperature = 2, .seed = seed});
+  };
+  CHECK(tokens(1) == tokens(1));
+  CHECK(tokens(1) != tokens(2));
+}
+
+TEST_CASE("dropout is off while generating and the mode is restored") {
+  GPT<float> model = small_model(0.5), plain = small_model(0);
+  const Tokens expected = generate(plain, {1}, {.max_new_tokens = 10, .temperature = 0});
+  model.train();
+  CHECK(generate(model, {1}, {.max_new_tokens = 10, .temperature = 0}) == expected);
+  CHECK(model.mode->training);
+  CHECK(model.mode->generator.position() == 0u);  // no mask was drawn
+  model.eval();
+  CHECK(generate(model, {1}, {.max_new_tokens = 10, .temperature = 0}) == expected);
+  CHECK_FALSE(model.mode->training);
+  CHECK(grad_enabled());
+}
+
+TEST_CASE("an error while generating restores the mode too") {
+  GPT<float> model = small_model();
+  model.train();
+  CHECK_THROWS_AS(generate(model, {11}), IndexError);
+  CHECK(model.mode->training);
+  CHECK(grad_enabled());
+}
+
+TEST_CASE("prompts that cannot be continued are refused") {
+  const GPT<float> model = small_model();
+  CHECK(message_of<DataError>([&] { generate(model, {}); }) ==
+        "[generate] the prompt is empty: give at least one token");
+  CHECK(message_of<IndexError>([&] {
+          generate(model, {3, 11});
+        }) == "[embedding] token 11 at position 1 is outside the vocabulary of 11");
+  CHECK(message_of<IndexError>([&] { generate(model, {-1}); }) ==
+        "[embedding] token -1 at position 0 is outside the vocabulary of 11");
+}
+
+TEST_CASE("options that cannot work are refused") {
+  const GPT<float> model = small_model();
+  CHECK(message_of<ConfigError>([&] { generate(model, {1}, {.max_new_tokens = -1}); }) ==
+        "[generate] max_new_tokens must be 0 or positive, got -1");
+  CHECK(message_of<ConfigError>([&] { generate(model, {1}, {.temperature = -0.5}); }) ==
+        "[Sampler] temperature must be 0 or positive, got -0.5");
+}

@@ -1,0 +1,131 @@
+// Sampler: greedy choice, the cuts top_k and top_p, and how often each token is drawn.
+
+#include "gptlite/generate/sampler.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "support/throws.hpp"
+
+using namespace gptlite;
+
+namespace {
+
+constexpr int draws = 40000;
+
+// How often each token is drawn.
+template <class T>
+std::vector<int> counts(const std::vector<T>& logits, SamplerOptions options) {
+  Sampler sampler(options);
+  std::vector<int> count(logits.size());
+  for (int i = 0; i < draws; ++i)
+    ++count.at(static_cast<std::size_t>(sampler(logits.data(), static_cast<Index>(logits.size()))));
+  return count;
+}
+
+// True if a token of probability p was drawn `count` times, give or take five standard deviations; never if p is 0.
+bool likely(int count, double p) { return std::abs(count - draws * p) <= 5 * std::sqrt(draws * p * (1 - p)); }
+
+// Scores of the probabilities 0.1, 0.5, 0.15, 0.25 (and an offset that softmax does not see).
+const std::vector<double> scores{std::log(0.1) + 7, std::log(0.5) + 7, std::log(0.15) + 7, std::log(0.25) + 7};
+
+}  // namespace
+
+TEST_CASE("temperature 0 takes the likeliest token and of equals the lower") {
+  Sampler sampler({.temperature = 0});
+  const std::vector<float> logits{1, 3, 2, 3};
+  for (int i = 0; i < 10; ++i) CHECK(sampler(logits.data(), 4) == 1);
+  CHECK(sampler(logits.data(), 1) == 0);
+}
+
+TEST_CASE("top_k 1 and a tiny top_p and a tiny temperature all take the likeliest token") {
+  for (const SamplerOptions options :
+       {SamplerOptions{.top_k = 1}, SamplerOptions{.top_p = 1e-9}, SamplerOptions{.temperature = 1e-6}})
+    CHECK(counts(scores, options) == std::vector<int>{0, draws, 0, 0});
+}
+
+TEST_CASE("tokens are drawn with the probabilities of their scores") {
+  for (const SamplerOptions options : {SamplerOptions{}, SamplerOptions{.top_k = 4}, SamplerOptions{.top_k = 100}}) {
+    const std::vector<int> count = counts(scores, options);
+    CHECK(likely(count[0], 0.1));
+    CHECK(likely(count[1], 0.5));
+    CHECK(likely(count[2], 0.15));
+    CHECK(likely(count[3], 0.25));
+  }
+}
+
+TEST_CASE("temperature divides the scores") {
+  const std::vector<int> count = counts(scores, {.temperature = 0.5});  // probabilities squared
+  const double total = 0.01 + 0.25 + 0.0225 + 0.0625;
+  CHECK(likely(count[0], 0.01 / total));
+  CHECK(likely(count[1], 0.25 / total));
+  CHECK(likely(count[2], 0.0225 / total));
+  CHECK(likely(count[3], 0.0625 / total));
+}
+
+TEST_CASE("top_k keeps the k likeliest tokens") {
+  const std::vector<int> count = counts(scores, {.top_k = 2});
+  CHECK(count[0] == 0);
+  CHECK(likely(count[1], 0.5 / 0.75));
+  CHECK(count[2] == 0);
+  CHECK(likely(count[3], 0.25 / 0.75));
+}
+
+TEST_CASE("top_p keeps the likeliest tokens until their probabilities reach p") {
+  const std::vector<int> two = counts(scores, {.top_p = 0.7});  // 0.5 is not enough, 0.75 is
+  CHECK(two[0] == 0);
+  CHECK(likely(two[1], 0.5 / 0.75));
+  CHECK(two[2] == 0);
+  CHECK(likely(two[3], 0.25 / 0.75));
+  const std::vector<int> three = counts(scores, {.top_p = 0.8});
+  CHECK(three[0] == 0);
+  CHECK(likely(three[2], 0.15 / 0.9));
+}
+
+TEST_CASE("top_p counts the probabilities that top_k has left") {
+  // Of 0.5, 0.25 and 0.15 the first two are 0.83 of the whole; of all four they are 0.75.
+  const std::vector<int> count = counts(scores, {.top_k = 3, .top_p = 0.8});
+  CHECK(count[2] == 0);
+  CHECK(likely(count[3], 0.25 / 0.75));
+}
+
+TEST_CASE("of equal scores the cuts keep the lower tokens") {
+  const std::vector<float> equal(5, 1);
+  const std::vector<int> count = counts(equal, {.top_k = 2});
+  CHECK(likely(count[0], 0.5));
+  CHECK(count[0] + count[1] == draws);
+  CHECK(counts(equal, {.top_p = 0.35})[2] == 0);
+}
+
+TEST_CASE("scores may be far apart and impossible tokens are never drawn") {
+  const std::vector<float> far{-1e30F, 1e4F, 0};
+  CHECK(counts(far, {})[1] == draws);
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<int> count = counts(std::vector<float>{-infinity, 0, -infinity, 0, -infinity}, {});
+  CHECK(count[1] + count[3] == draws);
+  CHECK(likely(count[1], 0.5));
+}
+
+TEST_CASE("the same seed draws the same tokens") {
+  const auto drawn = [](std::uint64_t seed) {
+    Sampler sampler({.seed = seed});
+    std::vector<TokenId> tokens;
+    for (int i = 0; i < 100; ++i) tokens.push_back(sampler(scores.data(), 4));
+    return tokens;
+  };
+  CHECK(drawn(1) == drawn(1));
+  CHECK(drawn(1) != drawn(2));
+}
+
+TEST_CASE("options that cannot work are refused with their values") {
+  const auto refusal = [](SamplerOptions options) {
+    return message_of<ConfigError>([&] { Sampler sampler(options); });
+  };
+  CHECK(refusal({.temperature = -1}) == "[Sampler] temperature must be 0 or positive, got -1");
+  CHECK(refusal({.top_k = -2}) == "[Sampler] top_k must be 0 (all) or positive, got -2");
+  CHECK(refusal({.top_p = 0}) == "[Sampler] top_p must be above 0 and at most 1, got 0");
+  CHECK(refusal({.top_p = 1.5}) == "[Sampler] top_p must be above 0 and at most 1, got 1.5");
+}

@@ -1,0 +1,148 @@
+// gemm against three plain loops, in small whole numbers so that every order of adding is exact.
+
+#include "gptlite/kernels/gemm/gemm.hpp"
+
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "gptlite/core/random.hpp"
+
+using namespace gptlite;
+using namespace gptlite::kernels;
+
+namespace {
+
+struct Sizes {
+  Index M, N, K;
+};
+
+// A rows x columns matrix in memory, as it is or transposed, with unused numbers between its rows.
+template <class T>
+struct Matrix {
+  std::vector<T> memory;
+  MatrixView<T> view;
+
+  Matrix(Index rows, Index columns, bool transposed, int seed) {
+    const Index lines = transposed ? columns : rows, stride = (transposed ? rows : columns) + 3;
+    memory.resize(static_cast<std::size_t>(lines * stride + 1));
+    for (std::size_t i = 0; i < memory.size(); ++i)
+      memory[i] = static_cast<T>(static_cast<int>((i * 7 + static_cast<std::size_t>(seed)) * 31 % 17) - 8);
+    view = MatrixView<T>{memory.data(), stride};
+    if (transposed) view = view.transposed();
+  }
+  T operator()(Index i, Index j) const { return view.data[i * view.row_stride + j * view.column_stride]; }
+};
+
+template <class T>
+void check_product(Sizes size, bool transpose_a, bool transpose_b, bool accumulate) {
+  const Index M = size.M, N = size.N, K = size.K;
+  INFO("M ", M, ", N ", N, ", K ", K, ", transposed ", transpose_a, transpose_b, ", accumulate ", accumulate);
+  const Matrix<T> a(M, K, transpose_a, 1), b(K, N, transpose_b, 2);
+  const Index ldc = N + 2;
+  std::vector<T> c(static_cast<std::size_t>(M * ldc + 1), T(5)), expected = c;
+  for (Index m = 0; m < M; ++m)
+    for (Index n = 0; n < N; ++n) {
+      T sum = accumulate ? T(5) : T(0);
+      for (Index k = 0; k < K; ++k) sum += a(m, k) * b(k, n);
+      expected[static_cast<std::size_t>(m * ldc + n)] = sum;
+    }
+  gemm(M, N, K, a.view, b.view, c.data(), ldc, accumulate);
+  CHECK((c == expected));  // what stands between the rows included
+}
+
+// Beyond one block in every direction, and whole in none.
+template <class T>
+constexpr Sizes large{7 * Tile<T>::rows + 5, 4 * Tile<T>::columns + 3, 256 + 33};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("products of all views and sizes are those of plain loops", T, float, double) {
+  for (const bool transpose_a : {false, true})
+    for (const bool transpose_b : {false, true})
+      for (const bool accumulate : {false, true}) {
+        const auto check_size = [&](Sizes size) { check_product<T>(size, transpose_a, transpose_b, accumulate); };
+        check_size(large<T>);
+        for (const Index M : {1, 3, 17})
+          for (const Index N : {1, 5, 33})
+            for (const Index K : {1, 7, 40}) check_size({M, N, K});
+        check_size({Tile<T>::rows, Tile<T>::columns, Tile<T>::columns});  // one whole tile
+        check_size({2 * Tile<T>::rows + 1, 2 * Tile<T>::columns + 1, 513});
+        check_size({1, 300, 2});
+        check_size({300, 1, 2});
+      }
+}
+
+TEST_CASE_TEMPLATE("without depth C is zero or stays", T, float, double) {
+  for (const bool accumulate : {false, true})
+    for (const bool transposed : {false, true}) {
+      check_product<T>({5, 7, 0}, transposed, transposed, accumulate);
+      check_product<T>({large<T>.M, large<T>.N, 0}, transposed, transposed, accumulate);
+    }
+}
+
+TEST_CASE("without rows or columns nothing is written and no epilogue called") {
+  float c = 5;
+  int calls = 0;
+  const Matrix<float> a(4, 4, false, 1);
+  const auto epilogue = [&](Index, Index, Index, Index) { ++calls; };
+  gemm(0, 4, 4, a.view, a.view, &c, 4, false, epilogue);
+  gemm(4, 0, 4, a.view, a.view, &c, 4, false, epilogue);
+  CHECK(c == 5);
+  CHECK(calls == 0);
+}
+
+TEST_CASE_TEMPLATE("the epilogue sees every element of C once and finished", T, float, double) {
+  for (const Sizes size : {large<T>, Sizes{1, 1, 1}, Sizes{3, 2, 0}}) {
+    const Index M = size.M, N = size.N, K = size.K;
+    const Matrix<T> a(M, K, false, 1), b(K, N, false, 2);
+    std::vector<T> plain(static_cast<std::size_t>(M * N)), c(plain.size());
+    std::vector<int> calls(plain.size());
+    gemm(M, N, K, a.view, b.view, plain.data(), N, false);
+    gemm(M, N, K, a.view, b.view, c.data(), N, false, [&](Index row, Index rows, Index column, Index columns) {
+      for (Index m = row; m < row + rows; ++m)
+        for (Index n = column; n < column + columns; ++n) {
+          const auto at = static_cast<std::size_t>(m * N + n);
+          ++calls[at];
+          c[at] = 3 - c[at];
+        }
+    });
+    for (T& value : plain) value = 3 - value;
+    CHECK((c == plain));
+    CHECK((calls == std::vector<int>(plain.size(), 1)));
+  }
+}
+
+TEST_CASE_TEMPLATE("products have the same bits for any number of threads", T, float, double) {
+  const Index M = large<T>.M, N = large<T>.N, K = large<T>.K;
+  std::vector<T> a(static_cast<std::size_t>(M * K)), b(static_cast<std::size_t>(K * N));
+  fill_normal(a.data(), M * K, 0, 1, {.seed = 1, .stream = 1});
+  fill_normal(b.data(), K * N, 0, 1, {.seed = 1, .stream = 2});
+  const MatrixView<T> view_a{a.data(), K}, view_b{b.data(), N};
+  std::vector<T> serial;
+  for (const int threads : {1, 2, 3, 4}) {
+    set_num_threads(threads);
+    std::vector<T> c(static_cast<std::size_t>(M * N), T(0.1));
+    gemm(M, N, K, view_a, view_b, c.data(), N, true);
+    if (threads == 1) serial = c;
+    CHECK((c == serial));
+  }
+  set_num_threads(0);
+}
+
+TEST_CASE_TEMPLATE("packing lays panels of columns out one after the other and pads the last with zeros", T, float,
+                   double) {
+  constexpr Index columns = Tile<T>::columns;
+  const Index K = columns + 3, N = 2 * columns + 5;
+  CHECK(packed_size<T>(K, N) == 3 * columns * K);
+  CHECK(packed_size<T>(K, 0) == 0);
+  for (const bool transposed : {false, true}) {
+    const Matrix<T> b(K, N, transposed, 3);
+    std::vector<T> packed(static_cast<std::size_t>(packed_size<T>(K, N)), T(99)), expected;
+    pack(packed.data(), K, N, b.view);
+    for (Index n = 0; n < N; n += columns)
+      for (Index k = 0; k < K; ++k)
+        for (Index j = n; j < n + columns; ++j) expected.push_back(j < N ? b(k, j) : T(0));
+    CHECK((packed == expected));
+  }
+}

@@ -1,0 +1,144 @@
+// Vectors: their arithmetic lane by lane against scalars.
+
+#include "gptlite/kernels/simd.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "gptlite/core/random.hpp"
+
+using namespace gptlite;
+namespace simd = gptlite::kernels::simd;
+
+namespace {
+
+template <class T>
+std::vector<T> numbers(Index size, double low, double high, std::uint64_t seed = 1) {
+  std::vector<T> values(static_cast<std::size_t>(size));
+  fill_uniform(values.data(), size, low, high, {.seed = seed, .stream = 0});
+  return values;
+}
+
+template <class T>
+std::vector<T> lanes(simd::Vec<T> v) {
+  std::vector<T> out(static_cast<std::size_t>(simd::Vec<T>::width));
+  v.store(out.data());
+  return out;
+}
+
+// f(a, b, c) of vectors equals g(a, b, c) of scalars in every lane, to a few roundings.
+template <class T, class F, class G>
+void check_lanes(F f, G g) {
+  using V = simd::Vec<T>;
+  const auto a = numbers<T>(V::width, -4, 4, 1), b = numbers<T>(V::width, 0.5, 4, 2),
+             c = numbers<T>(V::width, -1, 1, 3);
+  const std::vector<T> result = lanes<T>(f(V::load(a.data()), V::load(b.data()), V::load(c.data())));
+  for (std::size_t i = 0; i < result.size(); ++i)
+    CHECK(static_cast<double>(result[i]) == doctest::Approx(static_cast<double>(g(a[i], b[i], c[i])))
+                                                .epsilon(4 * static_cast<double>(std::numeric_limits<T>::epsilon())));
+}
+
+// Largest relative error of a vector function against a scalar one.
+template <class T, class F, class G>
+double relative_error(F f, G g, double low, double high) {
+  std::vector<T> x = numbers<T>(20000, low, high), y(x.size());
+  simd::transform(y.data(), static_cast<Index>(x.size()), f, static_cast<const T*>(x.data()));
+  double error = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double exact = g(static_cast<double>(x[i]));
+    error = std::max(error, std::abs(static_cast<double>(y[i]) - exact) / std::abs(exact));
+  }
+  return error / static_cast<double>(std::numeric_limits<T>::epsilon());
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("operators compute lane by lane", T, float, double) {
+  using V = simd::Vec<T>;
+  check_lanes<T>([](V a, V b, V) { return a + b; }, [](T a, T b, T) { return a + b; });
+  check_lanes<T>([](V a, V b, V) { return a - b; }, [](T a, T b, T) { return a - b; });
+  check_lanes<T>([](V a, V b, V) { return a * b; }, [](T a, T b, T) { return a * b; });
+  check_lanes<T>([](V a, V b, V) { return a / b; }, [](T a, T b, T) { return a / b; });
+  check_lanes<T>([](V a, V, V) { return -a; }, [](T a, T, T) { return -a; });
+  check_lanes<T>([](V a, V, V) { return (a + T(3)) * T(2) - T(1); }, [](T a, T, T) { return (a + 3) * 2 - 1; });
+  check_lanes<T>([](V a, V b, V) { return T(3) - (T(2) + a) * T(5) / b; },
+                 [](T a, T b, T) { return 3 - (2 + a) * 5 / b; });
+  check_lanes<T>([](V a, V b, V) { return T(2) * (T(3) / b) - a; }, [](T a, T b, T) { return 2 * (3 / b) - a; });
+}
+
+TEST_CASE_TEMPLATE("functions compute lane by lane", T, float, double) {
+  using V = simd::Vec<T>;
+  check_lanes<T>([](V a, V b, V c) { return simd::fma(a, b, c); }, [](T a, T b, T c) { return std::fma(a, b, c); });
+  check_lanes<T>([](V a, V b, V) { return simd::max(a, b); }, [](T a, T b, T) { return std::max(a, b); });
+  check_lanes<T>([](V a, V b, V) { return simd::min(a, b); }, [](T a, T b, T) { return std::min(a, b); });
+  check_lanes<T>([](V a, V, V) { return simd::abs(a); }, [](T a, T, T) { return std::abs(a); });
+  check_lanes<T>([](V, V b, V) { return simd::sqrt(b); }, [](T, T b, T) { return std::sqrt(b); });
+  check_lanes<T>([](V a, V b, V c) { return simd::where_less(a, c, a, b); },
+                 [](T a, T b, T c) { return a < c ? a : b; });
+  check_lanes<T>([](V a, V, V) { return simd::where_less(a, a, a + T(1), a); }, [](T a, T, T) { return a; });
+  check_lanes<T>([](V a, V, V) { return simd::lanewise(a, [](T x) { return x * x; }); },
+                 [](T a, T, T) { return a * a; });
+}
+
+TEST_CASE_TEMPLATE("exp and log and sigmoid and tanh are exact to a few roundings", T, float, double) {
+  using V = simd::Vec<T>;
+  const auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  CHECK(relative_error<T>([](V v) { return simd::exp(v); }, [](double x) { return std::exp(x); }, -80, 80) < 4);
+  CHECK(relative_error<T>([](V v) { return simd::log(v); }, [](double x) { return std::log(x); }, 2, 1e6) < 4);
+  CHECK(relative_error<T>([](V v) { return simd::sigmoid(v); }, sigmoid, -30, 30) < 4);
+  const auto tanh = [](double x) { return std::tanh(x); };
+  CHECK(relative_error<T>([](V v) { return simd::tanh(v); }, tanh, -20, 20) < 4);
+  CHECK(relative_error<T>([](V v) { return simd::tanh(v); }, tanh, -1, 1) < 4);
+  CHECK(relative_error<T>([](V v) { return simd::tanh(v); }, tanh, -1e-5, 1e-5) < 4);
+}
+
+TEST_CASE_TEMPLATE("functions saturate far from zero", T, float, double) {
+  using V = simd::Vec<T>;
+  const T infinity = std::numeric_limits<T>::infinity();
+  for (const T x : {T(1000), infinity}) {
+    CHECK(lanes<T>(simd::exp(V::broadcast(-x)))[0] <= std::numeric_limits<T>::min());
+    CHECK(lanes<T>(simd::exp(V::broadcast(x)))[0] == infinity);
+    CHECK(lanes<T>(simd::sigmoid(V::broadcast(-x)))[0] == 0);
+    CHECK(lanes<T>(simd::sigmoid(V::broadcast(x)))[0] == 1);
+    CHECK(lanes<T>(simd::tanh(V::broadcast(-x)))[0] == -1);
+    CHECK(lanes<T>(simd::tanh(V::broadcast(x)))[0] == 1);
+  }
+  CHECK(lanes<T>(simd::tanh(V::zero()))[0] == 0);
+}
+
+TEST_CASE_TEMPLATE("sum and largest run over all lanes", T, float, double) {
+  using V = simd::Vec<T>;
+  for (std::size_t position = 0; position < static_cast<std::size_t>(V::width); ++position) {
+    std::vector<T> a(static_cast<std::size_t>(V::width), T(-2));
+    a[position] = 5;
+    CHECK(simd::sum(V::load(a.data())) == T(5 - 2 * (V::width - 1)));
+    CHECK(simd::largest(V::load(a.data())) == 5);
+  }
+}
+
+TEST_CASE_TEMPLATE("transpose exchanges rows and columns of a square", T, float, double) {
+  using V = simd::Vec<T>;
+  const auto a = numbers<T>(V::width * V::width, -1, 1);
+  std::array<V, static_cast<std::size_t>(V::width)> rows;
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = V::load(a.data() + i * rows.size());
+  simd::transpose<T>(rows);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    for (std::size_t j = 0; j < rows.size(); ++j) CHECK(lanes<T>(rows[i])[j] == a[j * rows.size() + i]);
+}
+
+TEST_CASE_TEMPLATE("load_first fills up and store_first leaves the rest alone", T, float, double) {
+  using V = simd::Vec<T>;
+  const auto a = numbers<T>(V::width, -1, 1);
+  for (std::size_t count = 1; count <= a.size(); ++count) {
+    const std::vector<T> loaded = lanes<T>(V::load_first(a.data(), static_cast<Index>(count), T(7)));
+    std::vector<T> stored(a.size(), T(9));
+    V::load(a.data()).store_first(stored.data(), static_cast<Index>(count));
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      CHECK(loaded[i] == (i < count ? a[i] : T(7)));
+      CHECK(stored[i] == (i < count ? a[i] : T(9)));
+    }
+  }
+}

@@ -1,0 +1,57 @@
+// Training with dropout gives the same loss and weight bits after 100 steps for any number of threads.
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+
+#include "gptlite/autograd/backward.hpp"
+#include "gptlite/data/token_batches.hpp"
+#include "gptlite/models/gpt.hpp"
+#include "gptlite/train/adamw.hpp"
+
+using namespace gptlite;
+
+namespace {
+
+// All losses and the final weights of 100 steps.
+std::vector<float> losses_and_weights(int threads, NormOrder norm_order) {
+  set_num_threads(threads);
+  GPT<float> model({.vocab_size = 29,
+                    .block_size = 37,
+                    .n_layer = 2,
+                    .n_head = 3,
+                    .n_embd = 48,
+                    .dropout = 0.1,
+                    .window = 20,
+                    .norm_order = norm_order});
+  train::AdamW optimizer(model, {.learning_rate = 1e-3});
+  std::vector<TokenId> tokens;
+  for (int i = 0; i < 2000; ++i) tokens.push_back((i * i + 7 * i) % 29);
+  data::TokenBatches batches(tokens, {.batch_size = 5, .block_size = 37, .seed = 1});
+  std::vector<float> bits;
+  for (int step = 0; step < 100; ++step) {
+    const auto [inputs, targets] = batches.next();
+    const Tensor<float> loss = model.loss(inputs, targets);
+    loss.backward();
+    optimizer.step();
+    bits.push_back(loss.item());
+  }
+  visit_parameters(model, [&](const std::string&, const Tensor<float>& weight) {
+    bits.insert(bits.end(), weight.data(), weight.data() + weight.size());
+  });
+  set_num_threads(0);
+  return bits;
+}
+
+}  // namespace
+
+TEST_CASE("the same bits after 100 steps with 1, 2, 3 and 4 threads, dropout on") {
+  for (const NormOrder norm_order : {NormOrder::post, NormOrder::pre}) {
+    const std::vector<float> one = losses_and_weights(1, norm_order);
+    CHECK(one[99] < one[0]);
+    for (const int threads : {2, 3, 4}) {
+      const std::vector<float> many = losses_and_weights(threads, norm_order);
+      CHECK_MESSAGE(std::memcmp(one.data(), many.data(), one.size() * sizeof(float)) == 0, threads << " threads");
+    }
+  }
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# A project of its own uses the library: found as an installed package, or added as a source folder.
+#
+# usage: consumer_test.sh find_package|add_subdirectory SOURCE_DIR BUILD_DIR CXX
+set -euo pipefail
+how=$1 source=$2 build=$3 cxx=$4
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+mkdir "$work/project"
+cat >"$work/project/main.cpp" <<'CPP'
+#include <gptlite/gptlite.hpp>
+#include <iostream>
+int main() { std::cout << gptlite::Tensor<float>::ones({2, 2}) << '\n'; }
+CPP
+{
+  echo 'cmake_minimum_required(VERSION 3.21)'
+  echo 'project(consumer LANGUAGES CXX)'
+  if [ "$how" = find_package ]; then
+    echo 'find_package(gptlite 0.1 CONFIG REQUIRED)'
+  else
+    echo "add_subdirectory(\"$source\" gptlite)"
+  fi
+  echo 'add_executable(consumer main.cpp)'
+  echo 'target_link_libraries(consumer PRIVATE gptlite::gptlite gptlite::native)'
+} >"$work/project/CMakeLists.txt"
+
+prefix=()
+if [ "$how" = find_package ]; then
+  cmake --install "$build" --prefix "$work/prefix" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+  prefix=("-DCMAKE_PREFIX_PATH=$work/prefix")
+fi
+{
+  cmake -S "$work/project" -B "$work/build" -DCMAKE_CXX_COMPILER="$cxx" "${prefix[@]}" &&
+    cmake --build "$work/build"
+} >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+# A parent project gets the library alone, no tests or examples of it.
+if [ -e "$work/build/gptlite/tests" ] || [ -e "$work/build/gptlite/examples" ]; then
+  echo "the consumer's build contains gptlite's tests or examples"
+  exit 1
+fi
+"$work/build/consumer" | grep -q 'shape (2, 2)'

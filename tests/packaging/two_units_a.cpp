@@ -1,0 +1,11 @@
+// One of two translation units that include the whole library: they must link without a duplicate symbol.
+#include "gptlite/gptlite.hpp"
+
+double loss_of_other_unit();
+
+int main() {
+  using namespace gptlite;
+  GPT<double> model({.vocab_size = 5, .block_size = 4, .n_layer = 1, .n_head = 1, .n_embd = 4});
+  const auto tokens = Tensor<TokenId>::from({0, 1, 2, 3}, {1, 4});
+  return model.loss(tokens, tokens).item() == loss_of_other_unit() ? 0 : 1;
+}

@@ -1,0 +1,202 @@
+#pragma once
+// The cases of the registry. To add an operation: add its cases here and their PyTorch side in
+// tests/fixtures/make_operations.py, then run that script.
+
+#include "support/operations.hpp"
+
+namespace operations {
+
+template <class T>
+std::vector<Case<T>> cases() {
+  using namespace gptlite;
+  using Inputs = const std::vector<Tensor<T>>&;
+  std::vector<Case<T>> all;
+  const auto add = [&](const char* operation, const std::string& variant, std::vector<Tensor<T>> inputs, auto f) {
+    all.push_back({operation, operation + ("/" + variant), std::move(inputs), f});
+  };
+  const auto w = [](Shape shape, int n = 0, double low = -1.5, double high = 1.5) {
+    return wave<T>(std::move(shape), n, low, high);
+  };
+  const auto ids = [](std::vector<TokenId> values, Shape shape) { return Tensor<TokenId>::from(values, std::move(shape)); };
+
+  // Arithmetic: shapes that broadcast in every way.
+  struct Pair {
+    const char* variant;
+    Shape a, b;
+  };
+  const std::vector<Pair> pairs = {{"same", {3, 7}, {3, 7}},        {"row", {3, 7}, {7}},       {"column", {3, 7}, {3, 1}},
+                                   {"scalar", {3, 7}, {}},          {"outer", {3, 1}, {1, 5}},  {"middle", {2, 3, 4}, {2, 1, 4}},
+                                   {"left", {4}, {2, 3, 4}},        {"one", {1}, {1}},          {"empty", {0, 3}, {3}},
+                                   {"long", {2, 37}, {2, 37}},      {"ends", {2, 1, 3, 1}, {1, 4, 1, 2}}};
+  for (const Pair& p : pairs) {
+    add("add", p.variant, {w(p.a), w(p.b, 1)}, [](Inputs in) { return in[0] + in[1]; });
+    add("sub", p.variant, {w(p.a), w(p.b, 1)}, [](Inputs in) { return in[0] - in[1]; });
+    add("mul", p.variant, {w(p.a), w(p.b, 1)}, [](Inputs in) { return in[0] * in[1]; });
+    add("div", p.variant, {w(p.a), w(p.b, 1, 0.5, 2)}, [](Inputs in) { return in[0] / in[1]; });
+  }
+  add("add", "reused", {w({3, 5})}, [](Inputs in) { return in[0] + in[0]; });
+  add("sub", "reused", {w({3, 5})}, [](Inputs in) { return in[0] - in[0]; });
+  add("mul", "reused", {w({3, 5})}, [](Inputs in) { return in[0] * in[0]; });
+  add("div", "reused", {w({3, 5}, 0, 0.5, 2)}, [](Inputs in) { return in[0] / in[0]; });
+  add("mul", "number", {w({3, 5})}, [](Inputs in) { return 2 * in[0] + 1 - in[0] / 4 + (3 - in[0]) + 1 / (in[0] + 3); });
+  add("neg", "odd", {w({3, 7})}, [](Inputs in) { return -in[0]; });
+  add("neg", "empty", {w({0})}, [](Inputs in) { return -in[0]; });
+
+  // Functions of one number.
+  const auto unary = [&](const char* name, auto f, double low, double high) {
+    add(name, "odd", {w({3, 7}, 0, low, high)}, f);
+    add(name, "one", {w({1}, 1, low, high)}, f);
+    add(name, "empty", {w({2, 0}, 0, low, high)}, f);
+    add(name, "vectors", {w({2, 33}, 2, low, high)}, f);
+  };
+  unary("gelu", [](Inputs in) { return gelu(in[0]); }, -3, 3);
+  unary("tanh", [](Inputs in) { return tanh(in[0]); }, -2, 2);
+  unary("sigmoid", [](Inputs in) { return sigmoid(in[0]); }, -3, 3);
+  unary("exp", [](Inputs in) { return exp(in[0]); }, -2, 2);
+  unary("log", [](Inputs in) { return log(in[0]); }, 0.2, 4);
+  unary("relu", [](Inputs in) { return relu(in[0] * in[1]); }, 0.3, 1);
+  for (std::size_t i = all.size() - 4; i < all.size(); ++i) {  // relu: signs alternate, far from the kink
+    Tensor<T> signs = Tensor<T>::empty(all[i].inputs[0].shape());
+    for (Index j = 0; j < signs.size(); ++j) signs.data()[j] = j % 2 == 0 ? T(1) : T(-1);
+    all[i].inputs.push_back(signs);
+  }
+  add("gelu", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return gelu(in[0]); });
+  add("tanh", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return tanh(in[0]); });
+  add("sigmoid", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return sigmoid(in[0]); });
+
+  // Products.
+  const auto product = [&](const char* variant, Shape a, Shape b, MatmulOptions options = {}) {
+    add("matmul", variant, {w(a), w(b, 1)}, [options](Inputs in) { return matmul(in[0], in[1], options); });
+  };
+  product("plain", {3, 5}, {5, 4});
+  product("transpose_a", {5, 3}, {5, 4}, {.transpose_a = true});
+  product("transpose_b", {3, 5}, {4, 5}, {.transpose_b = true});
+  product("transpose_both", {5, 3}, {4, 5}, {.transpose_a = true, .transpose_b = true});
+  product("tiles", {19, 7}, {7, 37});
+  product("tiles_transposed", {7, 19}, {37, 7}, {.transpose_a = true, .transpose_b = true});
+  product("batch", {2, 3, 5}, {2, 5, 4});
+  product("batch_transpose_a", {2, 5, 3}, {2, 5, 4}, {.transpose_a = true});
+  product("batch_transpose_b", {2, 3, 5}, {2, 4, 5}, {.transpose_b = true});
+  product("shared_b", {2, 3, 5}, {5, 4});
+  product("shared_b_transpose_a", {2, 5, 3}, {5, 4}, {.transpose_a = true});
+  product("shared_a", {3, 5}, {2, 5, 4});
+  product("broadcast", {2, 1, 3, 2}, {1, 3, 2, 4});
+  product("many", {9, 2, 3}, {9, 3, 2});
+  product("one", {1, 1}, {1, 1});
+  product("no_depth", {3, 0}, {0, 4});
+  product("no_rows", {0, 3}, {3, 4});
+  product("no_batch", {0, 2, 3}, {0, 3, 2});
+  add("matmul", "reused", {w({4, 4})}, [](Inputs in) { return matmul(in[0], in[0]); });
+
+  const auto affine = [&](const char* variant, Shape x, Index in_features, Index out, Activation activation) {
+    add("linear", variant, {w(x), w({in_features, out}, 1), w({out}, 2)},
+        [activation](Inputs in) { return linear(in[0], in[1], in[2], activation); });
+  };
+  affine("plain", {3, 5}, 5, 4, Activation::none);
+  affine("gelu", {3, 5}, 5, 4, Activation::gelu);
+  affine("batch", {2, 3, 5}, 5, 7, Activation::none);
+  affine("batch_gelu", {2, 17, 5}, 5, 37, Activation::gelu);
+  affine("vector", {5}, 5, 4, Activation::gelu);
+  affine("one", {1, 1}, 1, 1, Activation::none);
+  affine("no_rows", {0, 3}, 3, 4, Activation::gelu);
+  add("linear", "no_bias", {w({3, 5}), w({5, 4}, 1)}, [](Inputs in) { return linear(in[0], in[1]); });
+  add("linear", "reused", {w({4, 4})}, [](Inputs in) { return linear(in[0], in[0]); });
+
+  // Rows: softmax, norm, loss.
+  struct Rows {
+    const char* variant;
+    Shape shape;
+    double size;
+  };
+  for (const Rows& r : {Rows{"odd", {3, 7}, 2}, Rows{"one", {1}, 2}, Rows{"wide", {2, 3, 35}, 2}, Rows{"large", {3, 7}, 60},
+                        Rows{"no_rows", {0, 3}, 2}, Rows{"no_columns", {2, 0}, 2}}) {
+    add("softmax", r.variant, {w(r.shape, 0, -r.size, r.size)}, [](Inputs in) { return softmax(in[0]); });
+    add("log_softmax", r.variant, {w(r.shape, 0, -r.size, r.size)}, [](Inputs in) { return log_softmax(in[0]); });
+  }
+  const auto norm = [&](const char* variant, Shape x, Index n) {
+    add("layer_norm", variant, {w(x), w({n}, 1), w({n}, 2)}, [](Inputs in) { return layer_norm(in[0], in[1], in[2]); });
+  };
+  norm("odd", {3, 7}, 7);
+  norm("wide", {2, 17, 19}, 19);
+  norm("two", {1, 2}, 2);
+  norm("no_rows", {0, 3}, 3);
+  add("layer_norm", "reused", {w({5}, 3)}, [](Inputs in) { return layer_norm(in[0], in[0], in[0]); });
+
+  const auto loss = [&](const char* variant, Shape logits, std::vector<TokenId> targets, double size) {
+    const Tensor<TokenId> t = ids(targets, logits.without(-1));
+    add("cross_entropy", variant, {w(logits, 0, -size, size)}, [t](Inputs in) { return cross_entropy(in[0], t); });
+  };
+  loss("odd", {3, 7}, {6, 0, 3}, 2);
+  loss("batch", {2, 3, 19}, {18, 2, 7, 7, 0, 1}, 2);
+  loss("ignored", {4, 5}, {1, ignore_index, 4, ignore_index}, 2);
+  loss("one", {1, 1}, {0}, 2);
+  loss("large", {3, 7}, {6, 0, 3}, 60);
+
+  // Rows by index, dropout.
+  const auto table = [&](const char* variant, std::vector<TokenId> rows, Shape shape) {
+    const Tensor<TokenId> t = ids(rows, std::move(shape));
+    add("embedding", variant, {w({6, 5})}, [t](Inputs in) { return embedding(t, in[0]); });
+  };
+  table("repeated", {3, 0, 3, 5, 3, 1}, {2, 3});
+  table("one", {5}, {1});
+  table("none", {}, {0});
+  add("gather_rows", "repeated", {w({4, 2, 3})}, [t = ids({3, 3, 0}, {3})](Inputs in) { return gather_rows(in[0], t); });
+  add("gather_rows", "wide", {w({3, 70})}, [t = ids({2, 0, 2, 1}, {4})](Inputs in) { return gather_rows(in[0], t); });
+  add("gather_rows", "none", {w({4, 3})}, [t = ids({}, {0})](Inputs in) { return gather_rows(in[0], t); });
+  for (const double p : {0.0, 0.3, 1.0})
+    add("dropout", std::to_string(p).substr(0, 3), {w({5, 61})}, [p](Inputs in) {
+      Generator generator(7);
+      return dropout(in[0], p, generator);
+    });
+
+  // Attention: (B, T, heads, head size, window, dropout).
+  const auto attend = [&](const char* variant, Index B, Index positions, Index n_head, Index head_size, Index window,
+                          double p) {
+    add("causal_attention", variant, {w({B, positions, 3 * n_head * head_size})}, [=](Inputs in) {
+      Generator generator(7);
+      return causal_attention(in[0], {.n_head = n_head, .window = window, .dropout = p, .generator = &generator});
+    });
+  };
+  attend("heads", 2, 5, 3, 4, 0, 0);
+  attend("odd", 1, 33, 2, 5, 0, 0);
+  attend("one_position", 2, 1, 2, 3, 0, 0);
+  attend("window", 1, 37, 2, 3, 4, 0);
+  attend("window_one", 1, 6, 1, 3, 1, 0);
+  attend("window_wide", 1, 6, 1, 3, 99, 0);
+  attend("dropout", 1, 9, 2, 3, 0, 0.4);
+  attend("window_dropout", 1, 41, 1, 2, 9, 0.4);
+  attend("long", 1, 261, 1, 1, 0, 0);
+  attend("no_positions", 2, 0, 2, 3, 0, 0);
+  attend("no_batch", 0, 3, 2, 3, 0, 0);
+
+  // Sums and arrangement.
+  add("sum", "first", {w({3, 7})}, [](Inputs in) { return sum(in[0], 0); });
+  add("sum", "last", {w({3, 7})}, [](Inputs in) { return sum(in[0], -1); });
+  add("sum", "middle", {w({2, 5, 3})}, [](Inputs in) { return sum(in[0], 1, true); });
+  add("sum", "several", {w({2, 5, 3})}, [](Inputs in) { return sum(in[0], std::vector<Index>{0, 2}); });
+  add("sum", "many_rows", {w({131, 3})}, [](Inputs in) { return sum(in[0], 0); });
+  add("sum", "empty_axis", {w({2, 0})}, [](Inputs in) { return sum(in[0], 1); });
+  add("sum", "mean", {w({2, 5, 3})}, [](Inputs in) { return mean(in[0], -2); });
+  add("sum", "mean_several", {w({2, 5, 3})}, [](Inputs in) { return mean(in[0], std::vector<Index>{1, 2}, true); });
+  add("sum_all", "odd", {w({3, 7})}, [](Inputs in) { return sum(in[0]); });
+  add("sum_all", "mean", {w({3, 7})}, [](Inputs in) { return mean(in[0]); });
+  add("sum_all", "empty", {w({0, 7})}, [](Inputs in) { return sum(in[0]); });
+  add("reshape", "flat", {w({3, 4})}, [](Inputs in) { return reshape(in[0], {12}); });
+  add("reshape", "inferred", {w({3, 4})}, [](Inputs in) { return reshape(in[0], {2, -1, 3}); });
+  add("reshape", "empty", {w({0, 4})}, [](Inputs in) { return reshape(in[0], {2, 0}); });
+  add("reshape", "reused", {w({3, 4})}, [](Inputs in) { return reshape(in[0], {4, 3}) * reshape(in[0], {4, 3}); });
+  add("transpose", "matrix", {w({3, 7})}, [](Inputs in) { return transpose(in[0], 0, 1); });
+  add("transpose", "middle", {w({2, 3, 4, 5})}, [](Inputs in) { return transpose(in[0], 1, 2); });
+  add("transpose", "ends", {w({2, 3, 4})}, [](Inputs in) { return transpose(in[0], -1, 0); });
+  add("transpose", "same", {w({2, 3})}, [](Inputs in) { return transpose(in[0], 1, 1); });
+  add("transpose", "empty", {w({2, 0, 3})}, [](Inputs in) { return transpose(in[0], 0, 1); });
+  add("slice", "rows", {w({5, 3})}, [](Inputs in) { return slice(in[0], 0, 1, 4); });
+  add("slice", "columns", {w({2, 7, 3})}, [](Inputs in) { return slice(in[0], 1, 2, 7); });
+  add("slice", "nothing", {w({5, 3})}, [](Inputs in) { return slice(in[0], 1, 2, 2); });
+  add("concat", "rows", {w({2, 3}), w({1, 3}, 1)}, [](Inputs in) { return concat<T>({in[0], in[1]}, 0); });
+  add("concat", "columns", {w({2, 3}), w({2, 0}, 1), w({2, 2}, 2)}, [](Inputs in) { return concat(in, 1); });
+  add("concat", "reused", {w({2, 3, 2})}, [](Inputs in) { return concat<T>({in[0], in[0]}, -1); });
+  return all;
+}
+
+}  // namespace operations

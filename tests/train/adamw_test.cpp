@@ -1,0 +1,151 @@
+// AdamW: steps by hand and against a plain loop, decay, clipping, and gradients that are not finite.
+
+#include "gptlite/train/adamw.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <type_traits>
+#include <vector>
+
+#include "support/throws.hpp"
+
+using namespace gptlite;
+using train::AdamW;
+using train::AdamWOptions;
+
+namespace {
+
+// Parameters of every rank, each of one number 1.
+struct Ranks {
+  using value_type = double;
+  std::vector<Tensor<double>> tensors;
+
+  explicit Ranks(const std::vector<Shape>& shapes = {{1, 1}}) {
+    for (const Shape& shape : shapes) tensors.push_back(Tensor<double>::ones(shape).set_requires_grad());
+  }
+  void visit(auto&& f) {
+    for (Tensor<double>& tensor : tensors) f("tensor", tensor);
+  }
+  void set_grads(const std::vector<double>& grads) {
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      tensors[i].grad_state()->grad = Storage<double>(1);
+      tensors[i].grad().data()[0] = grads[i];
+    }
+  }
+  double value(std::size_t i = 0) const { return tensors[i].data()[0]; }
+};
+
+const double infinity = std::numeric_limits<double>::infinity();
+
+}  // namespace
+
+TEST_CASE("the first two steps are those computed by hand") {
+  Ranks model;
+  AdamW optimizer(model, {.learning_rate = 0.1, .eps = 1e-3, .weight_decay = 0.1, .max_grad_norm = 0});
+  CHECK(std::is_same_v<decltype(optimizer), AdamW<double>>);
+  CHECK(optimizer.step_count() == 0);
+  model.set_grads({0.5});
+  CHECK(optimizer.step().grad_norm == 0.5);
+  // m / (1 - 0.9) = 0.5, v / (1 - 0.999) = 0.25
+  double expected = 0.99 - 0.1 * 0.5 / (0.5 + 1e-3);
+  CHECK(model.value() == doctest::Approx(expected).epsilon(1e-12));
+  CHECK(optimizer.step_count() == 1);
+  model.set_grads({-1});
+  CHECK_FALSE(optimizer.step().skipped);
+  // m = 0.9 0.05 - 0.1, v = 0.999 0.00025 + 0.001
+  expected = 0.99 * expected + 0.1 * (0.055 / 0.19) / (std::sqrt(0.00124975 / 0.001999) + 1e-3);
+  CHECK(model.value() == doctest::Approx(expected).epsilon(1e-12));
+  CHECK(optimizer.step_count() == 2);
+}
+
+TEST_CASE("decay shrinks parameters with two or more axes alone") {
+  Ranks model({{}, {1}, {1, 1}, {1, 1, 1}});
+  AdamW optimizer(model, {.learning_rate = 0.5, .weight_decay = 0.5});
+  model.set_grads({0, 0, 0, 0});
+  optimizer.step();
+  CHECK(model.value(0) == 1);
+  CHECK(model.value(1) == 1);
+  CHECK(model.value(2) == 0.75);
+  CHECK(model.value(3) == 0.75);
+}
+
+TEST_CASE("gradients are clipped by their norm over all parameters") {
+  const auto stepped = [](double max_grad_norm) {
+    Ranks model({{1}, {1, 1}});
+    AdamW optimizer(model, {.learning_rate = 1, .eps = 1, .weight_decay = 0, .max_grad_norm = max_grad_norm});
+    model.set_grads({3, -4});
+    CHECK(optimizer.step().grad_norm == 5);
+    return std::vector<double>{model.value(0), model.value(1)};
+  };
+  const auto after = [](double grad) { return doctest::Approx(1 - grad / (std::abs(grad) + 1)).epsilon(1e-6); };
+  for (const double off : {0.0, 5.0, 6.0}) {  // 0 is off, 5 is not exceeded
+    CHECK(stepped(off)[0] == after(3));
+    CHECK(stepped(off)[1] == after(-4));
+  }
+  CHECK(stepped(1)[0] == after(0.6));
+  CHECK(stepped(1)[1] == after(-0.8));
+}
+
+TEST_CASE("gradients that are not finite change nothing but are cleared") {
+  for (const double bad : {std::nan(""), infinity, -infinity}) {
+    Ranks model({{1}, {1, 1}}), reference({{1}, {1, 1}});
+    AdamW optimizer(model), reference_optimizer(reference);
+    model.set_grads({0.5, bad});
+    const train::StepResult result = optimizer.step();
+    CHECK(result.skipped);
+    CHECK_FALSE(std::isfinite(result.grad_norm));
+    CHECK(model.value(0) == 1);
+    CHECK(model.value(1) == 1);
+    CHECK(optimizer.step_count() == 0);
+    CHECK_FALSE(model.tensors[0].has_grad());
+    CHECK_FALSE(model.tensors[1].has_grad());
+    // The next step is a first step: the moments have not seen the bad gradient.
+    for (Ranks* each : {&model, &reference}) each->set_grads({0.5, -0.25});
+    CHECK_FALSE(optimizer.step().skipped);
+    reference_optimizer.step();
+    CHECK(model.value(0) == reference.value(0));
+    CHECK(model.value(1) == reference.value(1));
+  }
+}
+
+TEST_CASE("only parameters that require and have a gradient are updated") {
+  Ranks model({{1}, {1}, {1}});
+  model.tensors[1].set_requires_grad(false);
+  AdamW optimizer(model);
+  model.tensors[0].grad_state()->grad = Storage<double>::zeros(1);
+  model.tensors[0].grad().data()[0] = 1;
+  CHECK(optimizer.step().grad_norm == 1);
+  CHECK(model.value(0) < 1);
+  CHECK(model.value(1) == 1);
+  CHECK(model.value(2) == 1);
+  CHECK_FALSE(model.tensors[0].has_grad());  // a step clears the gradients
+  model.tensors[2].grad_state()->grad = Storage<double>::zeros(1);
+  optimizer.zero_grad();
+  CHECK_FALSE(model.tensors[2].has_grad());
+}
+
+TEST_CASE("the learning rate can change from step to step") {
+  Ranks model;
+  AdamW optimizer(model, {.learning_rate = 0.1, .weight_decay = 0});
+  optimizer.set_learning_rate(0.25);
+  CHECK(optimizer.options().learning_rate == 0.25);
+  model.set_grads({0.5});
+  optimizer.step();
+  CHECK(model.value() == doctest::Approx(0.75));
+}
+
+TEST_CASE("options that cannot work are refused with their values") {
+  const auto refusal = [](AdamWOptions options) {
+    Ranks model;
+    return message_of<ConfigError>([&] { AdamW optimizer(model, options); });
+  };
+  CHECK(refusal({.learning_rate = -0.1}) == "[AdamW] learning_rate must be 0 or positive, got -0.1");
+  CHECK(refusal({.betas = {1, 0.999}}) == "[AdamW] betas must be in 0..1 and below 1, got 1 and 0.999");
+  CHECK(refusal({.betas = {0.9, -0.5}}) == "[AdamW] betas must be in 0..1 and below 1, got 0.9 and -0.5");
+  CHECK(refusal({.eps = 0}) == "[AdamW] eps must be positive, got 0");
+  CHECK(refusal({.weight_decay = -1}) == "[AdamW] weight_decay must be 0 or positive, got -1");
+  CHECK(refusal({.max_grad_norm = -1}) == "[AdamW] max_grad_norm must be 0 (off) or positive, got -1");
+  CHECK(refusal({.learning_rate = 0, .betas = {0, 0}, .weight_decay = 0, .max_grad_norm = 0}) == "no exception");
+}

@@ -1,0 +1,94 @@
+// Metrics: JSON objects key by key, and files that are complete after every line.
+
+#include "gptlite/train/metrics.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <random>
+#include <sstream>
+#include <string>
+
+#include "support/throws.hpp"
+
+using namespace gptlite;
+using train::JsonObject;
+
+namespace {
+
+std::string temporary_path() {
+  return (std::filesystem::temp_directory_path() / ("gptlite_metrics_" + std::to_string(std::random_device{}())))
+      .string();
+}
+
+std::string contents(const std::string& path) {
+  std::ostringstream bytes;
+  bytes << std::ifstream(path).rdbuf();
+  return bytes.str();
+}
+
+}  // namespace
+
+TEST_CASE("an object lists its members in the order they were added") {
+  CHECK(JsonObject().text() == "{}");
+  CHECK(JsonObject().add("step", 3).text() == R"({"step": 3})");
+  CHECK(JsonObject().add("step", 3).add("loss", 1.5).add("name", "nano").text() ==
+        R"({"step": 3, "loss": 1.5, "name": "nano"})");
+}
+
+TEST_CASE("numbers have the fewest digits that read back as the same number") {
+  CHECK(JsonObject().add("x", 0.1).text() == R"({"x": 0.1})");
+  CHECK(JsonObject().add("x", 0.1F).text() == R"({"x": 0.1})");
+  CHECK(JsonObject().add("x", 1.0).text() == R"({"x": 1})");
+  CHECK(JsonObject().add("x", 1.0 / 3).text() == R"({"x": 0.3333333333333333})");
+  CHECK(JsonObject().add("x", -1e-7).text() == R"({"x": -1e-07})");
+  CHECK(JsonObject().add("x", std::numeric_limits<std::int64_t>::min()).text() == R"({"x": -9223372036854775808})");
+  CHECK(JsonObject().add("x", std::numeric_limits<std::uint64_t>::max()).text() == R"({"x": 18446744073709551615})");
+  for (const double x : {std::numeric_limits<double>::max(), std::numeric_limits<double>::denorm_min(), 2.0 / 3}) {
+    const std::string text = JsonObject().add("x", x).text();
+    CHECK(std::strtod(text.c_str() + 6, nullptr) == x);
+  }
+}
+
+TEST_CASE("numbers that JSON does not have become null") {
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(JsonObject().add("x", infinity).add("y", -infinity).text() == R"({"x": null, "y": null})");
+  CHECK(JsonObject().add("x", std::numeric_limits<float>::quiet_NaN()).text() == R"({"x": null})");
+}
+
+TEST_CASE("quotes and backslashes and control characters are escaped in keys and values") {
+  CHECK(JsonObject().add("a\"b", "c\\d").text() == R"({"a\"b": "c\\d"})");
+  CHECK(JsonObject().add("text", "a\nb\tc\x01").text() == R"({"text": "a\u000ab\u0009c\u0001"})");
+  CHECK(JsonObject().add("text", std::string("\0", 1)).text() == R"({"text": "\u0000"})");
+  CHECK(JsonObject().add("text", "\xC3\xA4 \x7F").text() == "{\"text\": \"\xC3\xA4 \x7F\"}");
+}
+
+TEST_CASE("a metrics file is complete after every line") {
+  const std::string path = temporary_path();
+  {
+    train::MetricsFile file(path);
+    CHECK(contents(path).empty());
+    file.write(JsonObject().add("step", 1));
+    CHECK(contents(path) == "{\"step\": 1}\n");
+    file.write(JsonObject().add("step", 2).add("loss", 0.5));
+    CHECK(contents(path) == "{\"step\": 1}\n{\"step\": 2, \"loss\": 0.5}\n");
+  }
+  std::filesystem::remove(path);
+}
+
+TEST_CASE("a metrics file that cannot be opened is refused with its path and the reason") {
+  const std::string path = temporary_path() + "/metrics.jsonl";
+  CHECK(message_of<DataError>([&] { train::MetricsFile file(path); }) ==
+        "[metrics] " + path + ": cannot write: No such file or directory");
+}
+
+TEST_CASE("a full disk is reported when a line cannot be written") {
+  if (!std::filesystem::exists("/dev/full")) return;
+  train::MetricsFile file("/dev/full");
+  CHECK(message_of<DataError>([&] { file.write(JsonObject().add("step", 1)); }) ==
+        "[metrics] /dev/full: cannot write: No space left on device");
+}

@@ -1,0 +1,119 @@
+// Progress where there is no terminal: which steps get a line, what stands in it, and pauses.
+
+#include "gptlite/train/progress.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <regex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+using namespace gptlite;
+using train::Progress;
+
+namespace {
+
+// What is written to a stream that is a file.
+struct Output {
+  std::FILE* file = std::tmpfile();
+  Output() { REQUIRE(file != nullptr); }
+  ~Output() { std::fclose(file); }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  std::string text() const {
+    std::fflush(file);
+    std::rewind(file);
+    std::string bytes;
+    std::array<char, 256> part;
+    while (const std::size_t n = std::fread(part.data(), 1, part.size(), file)) bytes.append(part.data(), n);
+    std::fseek(file, 0, SEEK_END);
+    return bytes;
+  }
+};
+
+bool matches(const std::string& text, const std::string& pattern) {
+  return std::regex_match(text, std::regex(pattern));
+}
+
+const std::string rest = R"(  \d+(\.\d)?[kM]? tokens/s  [\d:]+s? left\n)";
+
+}  // namespace
+
+TEST_CASE("rates are short numbers") {
+  CHECK(train::short_number(0) == "0");
+  CHECK(train::short_number(7.4) == "7");
+  CHECK(train::short_number(999) == "999");
+  CHECK(train::short_number(1000) == "1.0k");
+  CHECK(train::short_number(4249) == "4.2k");
+  CHECK(train::short_number(42000) == "42k");
+  CHECK(train::short_number(1.3e6) == "1.3M");
+  CHECK(train::short_number(25e6) == "25M");
+}
+
+TEST_CASE("times are seconds or minutes or hours") {
+  CHECK(train::short_time(0) == "0s");
+  CHECK(train::short_time(-5) == "0s");
+  CHECK(train::short_time(41.7) == "42s");
+  CHECK(train::short_time(59.6) == "1:00");
+  CHECK(train::short_time(187) == "3:07");
+  CHECK(train::short_time(3599) == "59:59");
+  CHECK(train::short_time(3753) == "1:02:33");
+  CHECK(train::short_time(360000) == "100:00:00");
+}
+
+TEST_CASE("every step has a line if the interval is 0") {
+  const Output output;
+  {
+    Progress progress({.total_steps = 3, .plain_interval = 0, .stream = output.file});
+    progress.update(1, 2, 100);
+    CHECK(matches(output.text(), "step 1/3  loss 2.0000" + rest));
+    progress.update(2, 1, 100);
+    progress.update(3, 1, 100);
+  }
+  // The loss is smoothed: 0.95 2 + 0.05 1, and once more. Nothing is added in the end.
+  CHECK(matches(output.text(),
+                "step 1/3  loss 2.0000" + rest + "step 2/3  loss 1.9500" + rest + "step 3/3  loss 1.9025" + rest));
+}
+
+TEST_CASE("within the interval only the first and the last step have a line") {
+  const Output output;
+  Progress progress({.total_steps = 50, .plain_interval = 1000, .stream = output.file});
+  for (int step = 1; step <= 50; ++step) progress.update(step, 1, 10);
+  CHECK(matches(output.text(), "step 1/50  loss 1.0000" + rest + "step 50/50  loss 1.0000" + rest));
+}
+
+TEST_CASE("a note is a line of its own and starts a new interval") {
+  const Output output;
+  Progress progress({.total_steps = 50, .plain_interval = 1000, .stream = output.file});
+  progress.note("before");
+  progress.update(1, 1, 10);
+  progress.note("loss \xC3\xA4");
+  progress.update(2, 1, 10);
+  CHECK(matches(output.text(), "before\nstep 1/50  loss 1.0000" + rest + "loss \xC3\xA4\n"));
+}
+
+TEST_CASE("pauses count neither as time nor in the rate and hand on what their work returns") {
+  using namespace std::chrono_literals;
+  const Output output;
+  Progress progress({.total_steps = 2, .stream = output.file});
+  progress.update(1, 1, 1000);
+  const auto slow = [] { std::this_thread::sleep_for(300ms); };
+  CHECK(progress.pause([&] { return slow(), 42; }) == 42);
+  CHECK_THROWS_AS(progress.pause([&] { slow(), throw std::runtime_error("failed"); }), std::runtime_error);
+  CHECK(progress.seconds() < 0.3);
+  CHECK(progress.tokens_per_second() > 1000 / 0.3);
+  slow();
+  CHECK(progress.seconds() >= 0.3);
+  CHECK(progress.tokens_per_second() <= 1000 / 0.3);
+}
+
+TEST_CASE("the time left follows from the steps done") {
+  const Output output;
+  Progress progress({.total_steps = 1000, .plain_interval = 0, .stream = output.file});
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  progress.update(1, 1, 1);  // 0.1 s for one step: at least 100 s for 999
+  CHECK(matches(output.text(), R"(step 1/1000  loss 1.0000  \d+ tokens/s  (1:[3-5]\d|\d?[2-9]:\d\d) left\n)"));
+}
