@@ -115,7 +115,7 @@ TEST_CASE("prompts that cannot be continued are refused") {
         "[embedding] token -1 at position 0 is outside the vocabulary of 11");
 }
 
-TEST_CASE("options that cannot work are refused") {
+TEST_CASE("generate options that cannot work are refused") {
   const GPT<float> model = small_model();
   CHECK(message_of<ConfigError>([&] { generate(model, {1}, {.max_new_tokens = -1}); }) ==
         "[generate] max_new_tokens must be 0 or positive, got -1");

@@ -120,7 +120,7 @@ TEST_CASE("the same seed draws the same tokens") {
   CHECK(drawn(1) != drawn(2));
 }
 
-TEST_CASE("options that cannot work are refused with their values") {
+TEST_CASE("sampler options that cannot work are refused with their values") {
   const auto refusal = [](SamplerOptions options) {
     return message_of<ConfigError>([&] { Sampler sampler(options); });
   };

@@ -66,8 +66,7 @@ TEST_CASE_TEMPLATE("row_sums adds up each row", T, float, double) {
   }
 }
 
-// Known: no rows, but longer than a job's piece, are taken for one long row: it reads a row and writes a sum.
-TEST_CASE("row_sums of no rows writes nothing whatever their length" * doctest::should_fail()) {
+TEST_CASE("row_sums of no rows writes nothing whatever their length") {
   const std::vector<float> memory(static_cast<std::size_t>(grain + 1), 1);
   std::vector<float> y{99};
   kernels::row_sums(y.data(), memory.data(), 0, grain + 1);

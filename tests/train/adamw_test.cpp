@@ -136,7 +136,7 @@ TEST_CASE("the learning rate can change from step to step") {
   CHECK(model.value() == doctest::Approx(0.75));
 }
 
-TEST_CASE("options that cannot work are refused with their values") {
+TEST_CASE("optimizer options that cannot work are refused with their values") {
   const auto refusal = [](AdamWOptions options) {
     Ranks model;
     return message_of<ConfigError>([&] { AdamW optimizer(model, options); });

@@ -62,7 +62,7 @@ TEST_CASE("numbers that JSON does not have become null") {
 
 TEST_CASE("quotes and backslashes and control characters are escaped in keys and values") {
   CHECK(JsonObject().add("a\"b", "c\\d").text() == R"({"a\"b": "c\\d"})");
-  CHECK(JsonObject().add("text", "a\nb\tc\x01").text() == R"({"text": "a\u000ab\u0009c\u0001"})");
+  CHECK(JsonObject().add("text", "a\nb\tc\x01\x1F").text() == R"({"text": "a\u000ab\u0009c\u0001\u001f"})");
   CHECK(JsonObject().add("text", std::string("\0", 1)).text() == R"({"text": "\u0000"})");
   CHECK(JsonObject().add("text", "\xC3\xA4 \x7F").text() == "{\"text\": \"\xC3\xA4 \x7F\"}");
 }

@@ -123,7 +123,8 @@ class Progress {
     if (!live_) {
       std::fprintf(options_.stream, "%s\n", text);
     } else {
-      const int width = 20, filled = static_cast<int>(width * step / std::max<std::int64_t>(1, options_.total_steps));
+      const std::int64_t total = std::max<std::int64_t>(1, options_.total_steps);
+      const int width = 20, filled = static_cast<int>(width * std::clamp<std::int64_t>(step, 0, total) / total);
       std::string bar;
       for (int i = 0; i < width; ++i) bar += i < filled ? "━" : colour_ ? "━" : " ";
       if (colour_) bar = "\033[32m" + bar.substr(0, 3 * static_cast<std::size_t>(filled)) + "\033[90m" +
