@@ -1,5 +1,5 @@
-// Speed of fused causal attention, forward and forward + backward, beside a naive version that stores the (T, T) matrix.
-// FLOPs count the causal half: forward 2 products (2 B H T^2 D), backward 5 (5 B H T^2 D).
+// Speed of fused causal attention, forward and forward + backward, beside a naive version that stores the (T, T)
+// matrix. FLOPs count the causal half: forward 2 products (2 B H T^2 D), backward 5 (5 B H T^2 D).
 //
 //   attention_benchmark --benchmark_filter='attention_forward/.*T:256'
 
@@ -21,7 +21,7 @@ using namespace gptlite;
 struct Sizes {
   Index B, H, T, D;
 };
-const std::vector<Sizes> cases = {{12, 4, 64, 32},   {16, 6, 256, 64},  {4, 12, 64, 64},  {1, 12, 1024, 64},
+const std::vector<Sizes> cases = {{12, 4, 64, 32},   {16, 6, 256, 64},  {4, 12, 64, 64}, {1, 12, 1024, 64},
                                   {1, 12, 4096, 64}, {1, 8, 2048, 128}, {4, 5, 77, 40}};
 
 Tensor<float> projection(const Sizes& s) { return Tensor<float>::normal({s.B, s.T, 3 * s.H * s.D}, 0, 1, {1, 1}); }
@@ -43,7 +43,8 @@ std::vector<float> naive(const Tensor<float>& qkv, const Sizes& s) {
           p[static_cast<std::size_t>(j)] = dot / std::sqrt(static_cast<double>(s.D));
           largest = std::max(largest, p[static_cast<std::size_t>(j)]);
         }
-        for (Index j = 0; j <= i; ++j) sum += p[static_cast<std::size_t>(j)] = std::exp(p[static_cast<std::size_t>(j)] - largest);
+        for (Index j = 0; j <= i; ++j)
+          sum += p[static_cast<std::size_t>(j)] = std::exp(p[static_cast<std::size_t>(j)] - largest);
         for (Index d = 0; d < s.D; ++d) {
           double out = 0;
           for (Index j = 0; j <= i; ++j)

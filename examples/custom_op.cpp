@@ -8,7 +8,8 @@ template <class T>
 gptlite::Tensor<T> swish(const gptlite::Tensor<T>& x) {
   using V = gptlite::kernels::simd::Vec<T>;
   gptlite::Tensor<T> y = gptlite::Tensor<T>::empty(x.shape());
-  gptlite::kernels::transform(y.data(), x.size(), [](V v) { return v * sigmoid(v); }, x.data());
+  gptlite::kernels::transform(
+      y.data(), x.size(), [](V v) { return v * sigmoid(v); }, x.data());
   return gptlite::record("swish", y, {x}, [](gptlite::Inputs<T> in, const gptlite::Tensor<T>& dy) {
     T* dx = in[0].grad();  // dx += dy (s + x s (1 - s))
     const auto add = [](V sum, V d, V v) { return sum + d * sigmoid(v) * (T(1) + v * (T(1) - sigmoid(v))); };

@@ -27,7 +27,8 @@ struct Options {
   Index n_layer = 4, n_head = 4, n_embd = 128, block_size = 64, batch_size = 12, window = 0, grad_accumulation = 1;
   std::int64_t max_steps = 2000, warmup_steps = 100, eval_interval = 500, sample_every = 1000;
   Index eval_batches = 200;
-  double learning_rate = 1e-3, min_lr = 1e-4, weight_decay = 0.1, beta2 = 0.99, dropout = 0, grad_clip = 1, time_limit = 0;
+  double learning_rate = 1e-3, min_lr = 1e-4, weight_decay = 0.1, beta2 = 0.99, dropout = 0, grad_clip = 1,
+         time_limit = 0;
   int threads = 0;
   std::uint64_t seed = 1337;
 };
@@ -112,11 +113,11 @@ int run(const Options& o) {
   const std::string text = o.text.empty() ? own_sources() : data::read_text(o.text);
   const text::CharTokenizer tokenizer(text);
   const std::vector<TokenId> prompt = tokenizer.encode(o.prompt);
-  const auto [train_tokens, val_tokens] = data::split(tokenizer.encode(text), 0.9);
-  data::TokenBatches batches(train_tokens, {o.batch_size, o.block_size, o.seed});
-  check<DataError>(static_cast<Index>(val_tokens.size()) > o.block_size, "train_char_gpt",
-                   "the last 10% of the text validate: dataset has ", val_tokens.size(), " tokens, block size needs ",
-                   o.block_size + 1);
+  const auto tokens = data::split(tokenizer.encode(text), 0.9);
+  data::TokenBatches batches(tokens.first, {o.batch_size, o.block_size, o.seed});
+  check<DataError>(static_cast<Index>(tokens.second.size()) > o.block_size, "train_char_gpt",
+                   "the last 10% of the text validate: dataset has ", tokens.second.size(),
+                   " tokens, block size needs ", o.block_size + 1);
 
   GPT<float> model({.vocab_size = tokenizer.vocab_size(),
                     .block_size = o.block_size,
@@ -128,7 +129,8 @@ int run(const Options& o) {
                     .norm_order = o.norm_order == "post" ? NormOrder::post : NormOrder::pre,
                     .residual_initializer_range = 0.02,  // a short run learns faster without GPT-2's smaller ones
                     .seed = o.seed});
-  train::AdamW optimizer(model, {.betas = {0.9, o.beta2}, .weight_decay = o.weight_decay, .max_grad_norm = o.grad_clip});
+  train::AdamW optimizer(model,
+                         {.betas = {0.9, o.beta2}, .weight_decay = o.weight_decay, .max_grad_norm = o.grad_clip});
   const train::Schedule schedule{train::Decay::cosine, o.learning_rate, o.min_lr, o.warmup_steps, o.max_steps};
 
   std::filesystem::create_directories(o.out);
@@ -145,7 +147,7 @@ int run(const Options& o) {
   int skipped_in_a_row = 0;
   std::int64_t step = 0;
   const auto evaluate = [&] {
-    data::TokenBatches validation(val_tokens, {o.batch_size, o.block_size, o.seed});  // the same batches every time
+    data::TokenBatches validation(tokens.second, {o.batch_size, o.block_size, o.seed});  // the same batches every time
     val_loss = progress.pause([&] { return train::evaluate(model, validation, o.eval_batches); });
     metrics.write(train::JsonObject().add("step", step).add("val_loss", val_loss));
     char line[80];
@@ -175,8 +177,9 @@ int run(const Options& o) {
 
     skipped_in_a_row = result.skipped ? skipped_in_a_row + 1 : 0;
     if (result.skipped) progress.note("step " + std::to_string(step) + ": the gradient is not finite, step skipped");
-    check<Error>(skipped_in_a_row < 5, "train_char_gpt", "the loss diverged: five gradients in a row are not finite (loss ",
-                 loss, " at step ", step, "); try a smaller --learning-rate or more --warmup-steps");
+    check<Error>(skipped_in_a_row < 5, "train_char_gpt",
+                 "the loss diverged: five gradients in a row are not finite (loss ", loss, " at step ", step,
+                 "); try a smaller --learning-rate or more --warmup-steps");
 
     progress.update(step, loss, static_cast<double>(o.batch_size * o.block_size * o.grad_accumulation));
     metrics.write(train::JsonObject()

@@ -51,6 +51,6 @@
 
 /// Inline namespace of every name in the library. Two translation units built with different flags get different
 /// symbols, so the linker can never take an AVX-512 kernel for a program part that was built without it.
-#define GPTLITE_ABI                                                                                          \
+#define GPTLITE_ABI                                                                                              \
   GPTLITE_JOIN(GPTLITE_VERSION_MAJOR, GPTLITE_VERSION_MINOR, GPTLITE_VERSION_PATCH, GPTLITE_ISA, GPTLITE_OPENMP, \
                GPTLITE_RECYCLE)

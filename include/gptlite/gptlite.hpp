@@ -22,6 +22,7 @@
 #include "gptlite/core/eigen.hpp"
 #include "gptlite/core/eigen_view.hpp"
 #include "gptlite/core/error.hpp"
+#include "gptlite/core/finite.hpp"
 #include "gptlite/core/parallel.hpp"
 #include "gptlite/core/print.hpp"
 #include "gptlite/core/random.hpp"

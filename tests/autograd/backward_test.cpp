@@ -106,9 +106,10 @@ TEST_CASE("two losses over a shared part need it retained") {
 
 TEST_CASE("backward without a graph says so") {
   const Tensor<double> x = Tensor<double>::scalar(1);
-  CHECK(message_of<GraphError>([&] { x.backward(); }) ==
-        "[backward] this tensor has no graph: nothing it was computed from requires a gradient, or it was computed under "
-        "NoGrad");
+  CHECK(
+      message_of<GraphError>([&] { x.backward(); }) ==
+      "[backward] this tensor has no graph: nothing it was computed from requires a gradient, or it was computed under "
+      "NoGrad");
 }
 
 TEST_CASE("backward of more than one number needs a gradient of that shape") {
@@ -124,9 +125,7 @@ TEST_CASE("nothing is recorded under NoGrad, for detached tensors, or without a 
   {
     const NoGrad no_grad;
     CHECK_FALSE((x * 2).requires_grad());
-    {
-      const NoGrad nested;
-    }
+    { const NoGrad nested; }
     CHECK_FALSE(grad_enabled());
   }
   CHECK(grad_enabled());

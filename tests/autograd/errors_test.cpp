@@ -19,48 +19,64 @@ std::string shape_error(F&& f) {
 TEST_CASE("shapes that do not fit") {
   CHECK(shape_error([] { zeros({3, 4}) + zeros({3}); }) == "[add] shapes do not broadcast: (3, 4) and (3)");
   CHECK(shape_error([] { zeros({2, 3}) * zeros({3, 3}); }) == "[mul] shapes do not broadcast: (2, 3) and (3, 3)");
-  CHECK(shape_error([] { matmul(zeros({8, 64}), zeros({32, 16})); }) == "[matmul] inner sizes differ: (8, 64) x (32, 16)");
-  CHECK(shape_error([] { matmul(zeros({8, 64}), zeros({64, 16}), {.transpose_b = true}); }) ==
-        "[matmul] inner sizes differ: (8, 64) x (64, 16)^T");
+  CHECK(shape_error([] {
+          matmul(zeros({8, 64}), zeros({32, 16}));
+        }) == "[matmul] inner sizes differ: (8, 64) x (32, 16)");
+  CHECK(shape_error([] {
+          matmul(zeros({8, 64}), zeros({64, 16}), {.transpose_b = true});
+        }) == "[matmul] inner sizes differ: (8, 64) x (64, 16)^T");
   CHECK(shape_error([] { matmul(zeros({8}), zeros({8, 2})); }) == "[matmul] needs matrices, got (8) x (8, 2)");
-  CHECK(shape_error([] { matmul(zeros({2, 3, 4}), zeros({3, 4, 5})); }) ==
-        "[matmul] shapes do not broadcast: (2) and (3)");
-  CHECK(shape_error([] { linear(zeros({8, 64}), zeros({128, 512})); }) ==
-        "[linear] x has 64 features, weight expects 128: x (8, 64), weight (128, 512)");
-  CHECK(shape_error([] { linear(zeros({8, 64}), zeros({64, 32}), zeros({31})); }) ==
-        "[linear] bias (31) does not fit weight (64, 32)");
-  CHECK(shape_error([] { layer_norm(zeros({2, 4}), zeros({4}), zeros({5})); }) ==
-        "[layer_norm] x has 4 features: x (2, 4), weight (4), bias (5)");
+  CHECK(shape_error([] {
+          matmul(zeros({2, 3, 4}), zeros({3, 4, 5}));
+        }) == "[matmul] shapes do not broadcast: (2) and (3)");
+  CHECK(shape_error([] {
+          linear(zeros({8, 64}), zeros({128, 512}));
+        }) == "[linear] x has 64 features, weight expects 128: x (8, 64), weight (128, 512)");
+  CHECK(shape_error([] {
+          linear(zeros({8, 64}), zeros({64, 32}), zeros({31}));
+        }) == "[linear] bias (31) does not fit weight (64, 32)");
+  CHECK(shape_error([] {
+          layer_norm(zeros({2, 4}), zeros({4}), zeros({5}));
+        }) == "[layer_norm] x has 4 features: x (2, 4), weight (4), bias (5)");
   CHECK(shape_error([] { softmax(zeros({})); }) == "[softmax] needs an axis, got a scalar");
   CHECK(shape_error([] { reshape(zeros({3, 4}), {5, 2}); }) == "[reshape] (3, 4) has 12 elements, (5, 2) has 10");
   CHECK(shape_error([] { reshape(zeros({3, 4}), {-1, 5}); }) == "[reshape] (3, 4) has 12 elements, no multiple of 5");
   CHECK(shape_error([] { reshape(zeros({3, 4}), {-1, -1}); }) == "[reshape] only one size can be -1");
-  CHECK(shape_error([] { concat<float>({zeros({2, 3}), zeros({2, 4})}, 0); }) ==
-        "[concat] (2, 3) and (2, 4) differ outside axis 0");
+  CHECK(shape_error([] {
+          concat<float>({zeros({2, 3}), zeros({2, 4})}, 0);
+        }) == "[concat] (2, 3) and (2, 4) differ outside axis 0");
   CHECK(shape_error([] { concat<float>({}, 0); }) == "[concat] needs at least one tensor");
-  CHECK(shape_error([] { cross_entropy(zeros({2, 5}), ids({1, 2, 3})); }) ==
-        "[cross_entropy] logits (2, 5) need targets of the leading shape, got (3)");
-  CHECK(shape_error([] { causal_attention(zeros({2, 3, 10}), {.n_head = 2}); }) ==
-        "[causal_attention] qkv (2, 3, 10) does not divide into q, k, v of 2 heads");
-  CHECK(shape_error([] { causal_attention(zeros({2, 12}), {.n_head = 2}); }) ==
-        "[causal_attention] qkv must be (B, T, 3C), got (2, 12)");
+  CHECK(shape_error([] {
+          cross_entropy(zeros({2, 5}), ids({1, 2, 3}));
+        }) == "[cross_entropy] logits (2, 5) need targets of the leading shape, got (3)");
+  CHECK(shape_error([] {
+          causal_attention(zeros({2, 3, 10}), {.n_head = 2});
+        }) == "[causal_attention] qkv (2, 3, 10) does not divide into q, k, v of 2 heads");
+  CHECK(shape_error([] {
+          causal_attention(zeros({2, 12}), {.n_head = 2});
+        }) == "[causal_attention] qkv must be (B, T, 3C), got (2, 12)");
 }
 
 TEST_CASE("indices outside their range") {
   const auto index_error = [](auto f) { return message_of<IndexError>(f); };
   const Tensor<TokenId> tokens = ids({1, 2, 3, 70});
-  CHECK(index_error([&] { embedding(tokens, zeros({65, 4})); }) ==
-        "[embedding] token 70 at position 3 is outside the vocabulary of 65");
-  CHECK(index_error([&] { embedding(ids({-1}), zeros({65, 4})); }) ==
-        "[embedding] token -1 at position 0 is outside the vocabulary of 65");
-  CHECK(index_error([] { gather_rows(zeros({3, 4}), ids({0, 3})); }) ==
-        "[gather_rows] id 3 at position 1 is outside the 3 rows of x");
-  CHECK(index_error([] { cross_entropy(zeros({1, 5}), ids({5})); }) ==
-        "[cross_entropy] target 5 at position 0 is outside the 5 classes");
+  CHECK(index_error([&] {
+          embedding(tokens, zeros({65, 4}));
+        }) == "[embedding] token 70 at position 3 is outside the vocabulary of 65");
+  CHECK(index_error([&] {
+          embedding(ids({-1}), zeros({65, 4}));
+        }) == "[embedding] token -1 at position 0 is outside the vocabulary of 65");
+  CHECK(index_error([] {
+          gather_rows(zeros({3, 4}), ids({0, 3}));
+        }) == "[gather_rows] id 3 at position 1 is outside the 3 rows of x");
+  CHECK(index_error([] {
+          cross_entropy(zeros({1, 5}), ids({5}));
+        }) == "[cross_entropy] target 5 at position 0 is outside the 5 classes");
   CHECK(index_error([] { sum(zeros({2, 3}), 2); }) == "[sum] axis 2 is outside a tensor of rank 2: (2, 3)");
   CHECK(index_error([] { sum(zeros({2, 3}), std::vector<Index>{0, -2}); }) == "[sum] an axis is named twice");
-  CHECK(index_error([] { transpose(zeros({2, 3}), 0, -3); }) ==
-        "[transpose] axis -3 is outside a tensor of rank 2: (2, 3)");
+  CHECK(index_error([] {
+          transpose(zeros({2, 3}), 0, -3);
+        }) == "[transpose] axis -3 is outside a tensor of rank 2: (2, 3)");
   CHECK(index_error([] { slice(zeros({2, 3}), 1, 2, 4); }) == "[slice] 2..4 is outside axis 1 of (2, 3)");
   CHECK(index_error([] { slice(zeros({2, 3}), 1, 2, 1); }) == "[slice] 2..1 is outside axis 1 of (2, 3)");
 }
@@ -69,14 +85,19 @@ TEST_CASE("options and data that cannot work") {
   Generator generator;
   CHECK(message_of<ConfigError>([&] { dropout(zeros({2}), 1.5, generator); }) ==
         "[dropout] dropout probability must be in 0..1, got 1.5");
-  CHECK(message_of<ConfigError>([] { causal_attention(zeros({1, 2, 6}), {.dropout = 0.1}); }) ==
-        "[causal_attention] dropout needs a generator");
-  CHECK(message_of<ConfigError>([] { causal_attention(zeros({1, 2, 6}), {.window = -1}); }) ==
-        "[causal_attention] window must be 0 or positive, got -1");
-  CHECK(message_of<ConfigError>([] { causal_attention(zeros({1, 2, 6}), {.n_head = 0}); }) ==
-        "[causal_attention] n_head must be positive, got 0");
-  CHECK(message_of<DataError>([] { cross_entropy(zeros({2, 5}), ids({ignore_index, ignore_index})); }) ==
-        "[cross_entropy] no target counts: all are ignored, targets (2)");
-  CHECK(message_of<DataError>([] { cross_entropy(zeros({0, 5}), ids({})); }) ==
-        "[cross_entropy] no target counts: there are none, targets (0)");
+  CHECK(message_of<ConfigError>([] {
+          causal_attention(zeros({1, 2, 6}), {.dropout = 0.1});
+        }) == "[causal_attention] dropout needs a generator");
+  CHECK(message_of<ConfigError>([] {
+          causal_attention(zeros({1, 2, 6}), {.window = -1});
+        }) == "[causal_attention] window must be 0 or positive, got -1");
+  CHECK(message_of<ConfigError>([] {
+          causal_attention(zeros({1, 2, 6}), {.n_head = 0});
+        }) == "[causal_attention] n_head must be positive, got 0");
+  CHECK(message_of<DataError>([] {
+          cross_entropy(zeros({2, 5}), ids({ignore_index, ignore_index}));
+        }) == "[cross_entropy] no target counts: all are ignored, targets (2)");
+  CHECK(message_of<DataError>([] {
+          cross_entropy(zeros({0, 5}), ids({}));
+        }) == "[cross_entropy] no target counts: there are none, targets (0)");
 }

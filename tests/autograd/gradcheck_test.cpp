@@ -39,8 +39,10 @@ TEST_CASE("every operation that is recorded in the library is registered") {
     REQUIRE(y.requires_grad());
   }
   CHECK(recorded.size() > 20);
-  for (const std::string& operation : recorded) CHECK_MESSAGE(registered.count(operation) == 1, operation, " has no case");
-  for (const std::string& operation : registered) CHECK_MESSAGE(recorded.count(operation) == 1, operation, " is not there");
+  for (const std::string& operation : recorded)
+    CHECK_MESSAGE(registered.count(operation) == 1, operation, " has no case");
+  for (const std::string& operation : registered)
+    CHECK_MESSAGE(recorded.count(operation) == 1, operation, " is not there");
 }
 
 TEST_CASE("gradcheck finds a wrong gradient and says where") {

@@ -1,4 +1,5 @@
-// Every registered operation gives PyTorch's values and gradients (tests/fixtures/make_operations.py), in float and double.
+// Every registered operation gives PyTorch's values and gradients (tests/fixtures/make_operations.py), in float and
+// double.
 
 #include <doctest/doctest.h>
 
@@ -27,7 +28,8 @@ void compare_with_pytorch(double tolerance, double floor) {
     for (Tensor<T>& input : c.inputs) {
       if (!input.requires_grad()) continue;
       const Tensor<T> grad = input.has_grad() ? input.grad() : Tensor<T>::zeros(input.shape());
-      CHECK_MESSAGE(relative_error(grad, expected["grads"][n], floor) <= tolerance, c.label << ": gradient of input " << n);
+      CHECK_MESSAGE(relative_error(grad, expected["grads"][n], floor) <= tolerance,
+                    c.label << ": gradient of input " << n);
       ++n;
     }
     ++compared;
@@ -37,5 +39,7 @@ void compare_with_pytorch(double tolerance, double floor) {
 
 }  // namespace
 
-TEST_CASE("values and gradients of every operation are PyTorch's in double") { compare_with_pytorch<double>(1e-9, 1e-3); }
+TEST_CASE("values and gradients of every operation are PyTorch's in double") {
+  compare_with_pytorch<double>(1e-9, 1e-3);
+}
 TEST_CASE("values and gradients of every operation are PyTorch's in float") { compare_with_pytorch<float>(1e-5, 0.1); }

@@ -43,7 +43,9 @@ void compare_threads(std::vector<operations::Case<T>> cases) {
 
 }  // namespace
 
-TEST_CASE("every operation gives the same bits for 1, 2, 3 and 4 threads") { compare_threads(operations::cases<float>()); }
+TEST_CASE("every operation gives the same bits for 1, 2, 3 and 4 threads") {
+  compare_threads(operations::cases<float>());
+}
 
 TEST_CASE("operations on large tensors give the same bits for 1, 2, 3 and 4 threads") {
   using Inputs = const std::vector<Tensor<float>>&;
@@ -53,17 +55,25 @@ TEST_CASE("operations on large tensors give the same bits for 1, 2, 3 and 4 thre
       {"sum", "sum/large", {w({1001, 67})}, [](Inputs in) { return sum(in[0], 0); }},
       {"add", "add/large", {w({1001, 67}), w({67}, 1)}, [](Inputs in) { return in[0] + in[1]; }},
       {"matmul", "matmul/large", {w({211, 301}), w({301, 203}, 1)}, [](Inputs in) { return matmul(in[0], in[1]); }},
-      {"linear", "linear/large", {w({211, 301}), w({301, 203}, 1), w({203}, 2)},
+      {"linear",
+       "linear/large",
+       {w({211, 301}), w({301, 203}, 1), w({203}, 2)},
        [](Inputs in) { return linear(in[0], in[1], in[2], Activation::gelu); }},
-      {"layer_norm", "layer_norm/large", {w({403, 67}), w({67}, 1), w({67}, 2)},
+      {"layer_norm",
+       "layer_norm/large",
+       {w({403, 67}), w({67}, 1), w({67}, 2)},
        [](Inputs in) { return layer_norm(in[0], in[1], in[2]); }},
       {"softmax", "softmax/large", {w({403, 67})}, [](Inputs in) { return softmax(in[0]); }},
-      {"causal_attention", "causal_attention/large", {w({3, 97, 3 * 64})},
+      {"causal_attention",
+       "causal_attention/large",
+       {w({3, 97, 3 * 64})},
        [](Inputs in) {
          Generator generator(1);
          return causal_attention(in[0], {.n_head = 4, .dropout = 0.1, .generator = &generator});
        }},
-      {"dropout", "dropout/large", {w({403, 167})},
+      {"dropout",
+       "dropout/large",
+       {w({403, 167})},
        [](Inputs in) {
          Generator generator(1);
          return dropout(in[0], 0.3, generator);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gptlite/core/random.hpp"
+#include "support/throws.hpp"
 
 using namespace gptlite;
 
@@ -70,6 +71,13 @@ TEST_CASE("fill_uniform of floats never rounds up to the upper bound") {
   fill_uniform(values.data(), 335, 0, 1, {.seed = 4696, .stream = 0});  // word 334 is 0xffffff8c
   CHECK(values.back() < 1);
   CHECK(values.back() > 0.9999999F);
+}
+
+TEST_CASE("fill_uniform between equal bounds gives the bound, and bounds in the wrong order are refused") {
+  float value = 0;
+  fill_uniform(&value, 1, 0.5, 0.5, {1, 1});
+  CHECK(value == 0.5F);
+  CHECK(message_of<ConfigError>([&] { fill_uniform(&value, 1, 1, -1, {1, 1}); }) == "[uniform] low 1 is above high -1");
 }
 
 TEST_CASE("fills are the same for any number of threads and for any size") {

@@ -41,7 +41,6 @@ TEST_CASE("wrong numbers of values and elements are refused") {
   CHECK(message_of<ShapeError>([] { TensorF::from({1, 2, 3}, {2, 2}); }) == "[from] 3 values do not fill shape (2, 2)");
   CHECK(message_of<ShapeError>([] { TensorF::zeros({2}).item(); }) == "[item] needs one element, got shape (2)");
   CHECK(message_of<ShapeError>([] { TensorF::zeros({0}).item(); }) == "[item] needs one element, got shape (0)");
-  CHECK(message_of<ShapeError>([] { TensorF().item(); }) == "[item] needs one element, got shape ()");
   CHECK(message_of<ShapeError>([] {
           TensorF::zeros({2, 3}).viewed_as({5});
         }) == "[reshape] (2, 3) has 6 elements, (5) has 5");
@@ -62,6 +61,12 @@ TEST_CASE("an undefined tensor stands for none") {
   CHECK_FALSE(TensorF().defined());
   CHECK_FALSE(TensorF().requires_grad());
   CHECK(TensorF::zeros({0}).defined());
+  CHECK(TensorF::borrowed(nullptr, {0, 3}).defined());
+  const std::string message = "[tensor] this tensor is undefined: it holds no numbers";
+  CHECK(message_of<ShapeError>([] { TensorF().to_vector(); }) == message);
+  CHECK(message_of<ShapeError>([] { TensorF().item(); }) == message);
+  CHECK(message_of<ShapeError>([] { TensorF().clone(); }) == message);
+  CHECK(message_of<ShapeError>([] { TensorF().at({}); }) == message);
 }
 
 TEST_CASE("copies and views share their numbers and clones do not") {

@@ -49,7 +49,7 @@ TEST_CASE("a batch holds windows and the token after each of theirs") {
 
 TEST_CASE("an epoch visits every window once in random order at a new offset") {
   data::TokenBatches batches(counting(1000), {.batch_size = 1, .block_size = 8});
-  CHECK(batches.windows_per_epoch() == 123);
+  CHECK(batches.windows_per_epoch() == 126);
   std::set<TokenId> offsets;
   std::set<Tokens> orders;
   for (int epoch = 0; epoch < 40; ++epoch) {
@@ -57,12 +57,26 @@ TEST_CASE("an epoch visits every window once in random order at a new offset") {
     orders.insert(order);
     CHECK_FALSE(std::is_sorted(order.begin(), order.end()));
     std::sort(order.begin(), order.end());
-    for (std::size_t i = 1; i < order.size(); ++i) REQUIRE(order[i] - order[i - 1] == 8);
-    CHECK(order.front() < 8);
-    offsets.insert(order.front());
+    CHECK(order.front() == 0);
+    CHECK(order.back() == 1000 - 1 - 8);
+    for (std::size_t i = 1; i < order.size(); ++i) REQUIRE(order[i] - order[i - 1] <= 8);  // no target is left out
+    for (std::size_t i = 2; i < 124; ++i) REQUIRE(order[i] - order[i - 1] == 8);           // inside, none comes twice
+    offsets.insert(order[1] % 8);
   }
   CHECK(orders.size() == 40u);
   CHECK(offsets == std::set<TokenId>{0, 1, 2, 3, 4, 5, 6, 7});
+}
+
+TEST_CASE("every token but the first is a target in every epoch, whatever the sizes") {
+  for (const std::size_t size : {5u, 6u, 9u, 12u, 13u, 100u}) {
+    data::TokenBatches batches(counting(size), {.batch_size = 1, .block_size = 4});
+    for (int epoch = 0; epoch < 20; ++epoch) {
+      std::set<TokenId> targets;
+      for (Index i = 0; i < batches.windows_per_epoch(); ++i)
+        for (const TokenId target : batches.next().targets.to_vector()) targets.insert(target);
+      REQUIRE(targets.size() == size - 1);
+    }
+  }
 }
 
 TEST_CASE("the smallest streams give every window they have") {
@@ -101,6 +115,8 @@ TEST_CASE("a position resumes with the same batches in any epoch") {
   CHECK(starts(resumed, 30) == expected);
   batches.set_position(40);
   CHECK(starts(batches, 30) == expected);
+  CHECK(message_of<ConfigError>([&] { batches.set_position(-1); }) ==
+        "[TokenBatches] position must be 0 or positive, got -1");
 }
 
 TEST_CASE("streams without one whole window and its last target are refused") {
@@ -119,8 +135,9 @@ TEST_CASE("batches and blocks must hold something") {
 
 TEST_CASE("split keeps the order and loses no token") {
   const auto [train, valid] = data::split(counting(10), 0.75);
-  CHECK(train == Tokens{0, 1, 2, 3, 4, 5, 6});
-  CHECK(valid == Tokens{7, 8, 9});
+  CHECK(train == Tokens{0, 1, 2, 3, 4, 5, 6, 7});  // 7.5 tokens
+  CHECK(valid == Tokens{8, 9});
+  CHECK(data::split(counting(100), 0.29).first.size() == 29u);  // 0.29 * 100 is a little less than 29
   CHECK(data::split(counting(10), 0).first.empty());
   CHECK(data::split(counting(10), 1).second.empty());
   CHECK(data::split({}, 0.5).first.empty());

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <vector>
 
@@ -99,7 +100,9 @@ TEST_CASE("dropout is off while generating and the mode is restored") {
 TEST_CASE("an error while generating restores the mode too") {
   GPT<float> model = small_model();
   model.train();
-  CHECK_THROWS_AS(generate(model, {11}), IndexError);
+  model.wte.weight.data()[0] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(message_of<DataError>([&] { generate(model, {0}); }) ==
+        "[Sampler] the score of token 0 is not a number: has the model diverged?");
   CHECK(model.mode->training);
   CHECK(grad_enabled());
 }
@@ -110,9 +113,14 @@ TEST_CASE("prompts that cannot be continued are refused") {
         "[generate] the prompt is empty: give at least one token");
   CHECK(message_of<IndexError>([&] {
           generate(model, {3, 11});
-        }) == "[embedding] token 11 at position 1 is outside the vocabulary of 11");
+        }) == "[generate] token 11 at position 1 is outside the vocabulary of 11");
   CHECK(message_of<IndexError>([&] { generate(model, {-1}); }) ==
-        "[embedding] token -1 at position 0 is outside the vocabulary of 11");
+        "[generate] token -1 at position 0 is outside the vocabulary of 11");
+  // Also where block_size hides it, or nothing is generated.
+  std::vector<TokenId> hidden(100, 1);
+  hidden[0] = 99;
+  CHECK(message_of<IndexError>([&] { generate(model, hidden, {.max_new_tokens = 0}); }) ==
+        "[generate] token 99 at position 0 is outside the vocabulary of 11");
 }
 
 TEST_CASE("generate options that cannot work are refused") {

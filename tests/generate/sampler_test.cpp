@@ -120,6 +120,13 @@ TEST_CASE("the same seed draws the same tokens") {
   CHECK(drawn(1) != drawn(2));
 }
 
+TEST_CASE("scores that are not numbers are refused") {
+  Sampler sampler({});
+  const std::vector<float> bad = {1, 2, std::numeric_limits<float>::quiet_NaN()};
+  CHECK(message_of<DataError>([&] { sampler(bad.data(), 3); }) ==
+        "[Sampler] the score of token 2 is not a number: has the model diverged?");
+}
+
 TEST_CASE("sampler options that cannot work are refused with their values") {
   const auto refusal = [](SamplerOptions options) {
     return message_of<ConfigError>([&] { Sampler sampler(options); });

@@ -82,7 +82,15 @@ constexpr Tolerances in_double{1e-9, 1e-9, 1e-9}, in_float{1e-5, 1e-4, 1e-4};
 
 }  // namespace
 
-TEST_CASE("GPT-1's norm order agrees with PyTorch in double") { compare_with_pytorch<double>("post", NormOrder::post, in_double); }
-TEST_CASE("GPT-2's norm order agrees with PyTorch in double") { compare_with_pytorch<double>("pre", NormOrder::pre, in_double); }
-TEST_CASE("GPT-1's norm order agrees with PyTorch in float") { compare_with_pytorch<float>("post", NormOrder::post, in_float); }
-TEST_CASE("GPT-2's norm order agrees with PyTorch in float") { compare_with_pytorch<float>("pre", NormOrder::pre, in_float); }
+TEST_CASE("GPT-1's norm order agrees with PyTorch in double") {
+  compare_with_pytorch<double>("post", NormOrder::post, in_double);
+}
+TEST_CASE("GPT-2's norm order agrees with PyTorch in double") {
+  compare_with_pytorch<double>("pre", NormOrder::pre, in_double);
+}
+TEST_CASE("GPT-1's norm order agrees with PyTorch in float") {
+  compare_with_pytorch<float>("post", NormOrder::post, in_float);
+}
+TEST_CASE("GPT-2's norm order agrees with PyTorch in float") {
+  compare_with_pytorch<float>("pre", NormOrder::pre, in_float);
+}

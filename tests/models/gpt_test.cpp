@@ -143,9 +143,11 @@ TEST_CASE("a configuration that no model can have names the field") {
 
 TEST_CASE("inputs that do not fit the model") {
   const GPT<float> model(small());
-  CHECK(message_of<ShapeError>([&] { model.logits(tokens({2, 10})); }) ==
-        "[GPT] sequences of 10 tokens exceed block_size 9: tokens (2, 10)");
+  CHECK(message_of<ShapeError>([&] {
+          model.logits(tokens({2, 10}));
+        }) == "[GPT] sequences of 10 tokens exceed block_size 9: tokens (2, 10)");
   CHECK(message_of<ShapeError>([&] { model.logits(tokens({5})); }) == "[GPT] tokens must be (B, T), got (5)");
-  CHECK(message_of<IndexError>([&] { model.logits(Tensor<TokenId>::from({1, 7}, {1, 2})); }) ==
-        "[embedding] token 7 at position 1 is outside the vocabulary of 7");
+  CHECK(message_of<IndexError>([&] {
+          model.logits(Tensor<TokenId>::from({1, 7}, {1, 2}));
+        }) == "[embedding] token 7 at position 1 is outside the vocabulary of 7");
 }

@@ -17,17 +17,26 @@ std::vector<Case<T>> cases() {
   const auto w = [](Shape shape, int n = 0, double low = -1.5, double high = 1.5) {
     return wave<T>(std::move(shape), n, low, high);
   };
-  const auto ids = [](std::vector<TokenId> values, Shape shape) { return Tensor<TokenId>::from(values, std::move(shape)); };
+  const auto ids = [](std::vector<TokenId> values, Shape shape) {
+    return Tensor<TokenId>::from(values, std::move(shape));
+  };
 
   // Arithmetic: shapes that broadcast in every way.
   struct Pair {
     const char* variant;
     Shape a, b;
   };
-  const std::vector<Pair> pairs = {{"same", {3, 7}, {3, 7}},        {"row", {3, 7}, {7}},       {"column", {3, 7}, {3, 1}},
-                                   {"scalar", {3, 7}, {}},          {"outer", {3, 1}, {1, 5}},  {"middle", {2, 3, 4}, {2, 1, 4}},
-                                   {"left", {4}, {2, 3, 4}},        {"one", {1}, {1}},          {"empty", {0, 3}, {3}},
-                                   {"long", {2, 37}, {2, 37}},      {"ends", {2, 1, 3, 1}, {1, 4, 1, 2}}};
+  const std::vector<Pair> pairs = {{"same", {3, 7}, {3, 7}},
+                                   {"row", {3, 7}, {7}},
+                                   {"column", {3, 7}, {3, 1}},
+                                   {"scalar", {3, 7}, {}},
+                                   {"outer", {3, 1}, {1, 5}},
+                                   {"middle", {2, 3, 4}, {2, 1, 4}},
+                                   {"left", {4}, {2, 3, 4}},
+                                   {"one", {1}, {1}},
+                                   {"empty", {0, 3}, {3}},
+                                   {"long", {2, 37}, {2, 37}},
+                                   {"ends", {2, 1, 3, 1}, {1, 4, 1, 2}}};
   for (const Pair& p : pairs) {
     add("add", p.variant, {w(p.a), w(p.b, 1)}, [](Inputs in) { return in[0] + in[1]; });
     add("sub", p.variant, {w(p.a), w(p.b, 1)}, [](Inputs in) { return in[0] - in[1]; });
@@ -38,7 +47,8 @@ std::vector<Case<T>> cases() {
   add("sub", "reused", {w({3, 5})}, [](Inputs in) { return in[0] - in[0]; });
   add("mul", "reused", {w({3, 5})}, [](Inputs in) { return in[0] * in[0]; });
   add("div", "reused", {w({3, 5}, 0, 0.5, 2)}, [](Inputs in) { return in[0] / in[0]; });
-  add("mul", "number", {w({3, 5})}, [](Inputs in) { return 2 * in[0] + 1 - in[0] / 4 + (3 - in[0]) + 1 / (in[0] + 3); });
+  add("mul", "number", {w({3, 5})},
+      [](Inputs in) { return 2 * in[0] + 1 - in[0] / 4 + (3 - in[0]) + 1 / (in[0] + 3); });
   add("neg", "odd", {w({3, 7})}, [](Inputs in) { return -in[0]; });
   add("neg", "empty", {w({0})}, [](Inputs in) { return -in[0]; });
 
@@ -49,12 +59,18 @@ std::vector<Case<T>> cases() {
     add(name, "empty", {w({2, 0}, 0, low, high)}, f);
     add(name, "vectors", {w({2, 33}, 2, low, high)}, f);
   };
-  unary("gelu", [](Inputs in) { return gelu(in[0]); }, -3, 3);
-  unary("tanh", [](Inputs in) { return tanh(in[0]); }, -2, 2);
-  unary("sigmoid", [](Inputs in) { return sigmoid(in[0]); }, -3, 3);
-  unary("exp", [](Inputs in) { return exp(in[0]); }, -2, 2);
-  unary("log", [](Inputs in) { return log(in[0]); }, 0.2, 4);
-  unary("relu", [](Inputs in) { return relu(in[0] * in[1]); }, 0.3, 1);
+  unary(
+      "gelu", [](Inputs in) { return gelu(in[0]); }, -3, 3);
+  unary(
+      "tanh", [](Inputs in) { return tanh(in[0]); }, -2, 2);
+  unary(
+      "sigmoid", [](Inputs in) { return sigmoid(in[0]); }, -3, 3);
+  unary(
+      "exp", [](Inputs in) { return exp(in[0]); }, -2, 2);
+  unary(
+      "log", [](Inputs in) { return log(in[0]); }, 0.2, 4);
+  unary(
+      "relu", [](Inputs in) { return relu(in[0] * in[1]); }, 0.3, 1);
   for (std::size_t i = all.size() - 4; i < all.size(); ++i) {  // relu: signs alternate, far from the kink
     Tensor<T> signs = Tensor<T>::empty(all[i].inputs[0].shape());
     for (Index j = 0; j < signs.size(); ++j) signs.data()[j] = j % 2 == 0 ? T(1) : T(-1);
@@ -108,8 +124,8 @@ std::vector<Case<T>> cases() {
     Shape shape;
     double size;
   };
-  for (const Rows& r : {Rows{"odd", {3, 7}, 2}, Rows{"one", {1}, 2}, Rows{"wide", {2, 3, 35}, 2}, Rows{"large", {3, 7}, 60},
-                        Rows{"no_rows", {0, 3}, 2}, Rows{"no_columns", {2, 0}, 2}}) {
+  for (const Rows& r : {Rows{"odd", {3, 7}, 2}, Rows{"one", {1}, 2}, Rows{"wide", {2, 3, 35}, 2},
+                        Rows{"large", {3, 7}, 60}, Rows{"no_rows", {0, 3}, 2}, Rows{"no_columns", {2, 0}, 2}}) {
     add("softmax", r.variant, {w(r.shape, 0, -r.size, r.size)}, [](Inputs in) { return softmax(in[0]); });
     add("log_softmax", r.variant, {w(r.shape, 0, -r.size, r.size)}, [](Inputs in) { return log_softmax(in[0]); });
   }
@@ -140,7 +156,8 @@ std::vector<Case<T>> cases() {
   table("repeated", {3, 0, 3, 5, 3, 1}, {2, 3});
   table("one", {5}, {1});
   table("none", {}, {0});
-  add("gather_rows", "repeated", {w({4, 2, 3})}, [t = ids({3, 3, 0}, {3})](Inputs in) { return gather_rows(in[0], t); });
+  add("gather_rows", "repeated", {w({4, 2, 3})},
+      [t = ids({3, 3, 0}, {3})](Inputs in) { return gather_rows(in[0], t); });
   add("gather_rows", "wide", {w({3, 70})}, [t = ids({2, 0, 2, 1}, {4})](Inputs in) { return gather_rows(in[0], t); });
   add("gather_rows", "none", {w({4, 3})}, [t = ids({}, {0})](Inputs in) { return gather_rows(in[0], t); });
   for (const double p : {0.0, 0.3, 1.0})

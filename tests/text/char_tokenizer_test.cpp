@@ -44,6 +44,12 @@ TEST_CASE("an unknown character is named with its position in characters") {
         "[CharTokenizer] character \"\xC3\xA4\" at position 2 is not in the vocabulary of 6");
 }
 
+TEST_CASE("an unknown control character is named by its code, which keeps the message on one line") {
+  const text::CharTokenizer tokenizer("ab");
+  CHECK(message_of<DataError>([&] { tokenizer.encode("a\n"); }) ==
+        "[CharTokenizer] character U+000A at position 1 is not in the vocabulary of 2");
+}
+
 TEST_CASE("an empty text has no vocabulary") {
   CHECK(message_of<DataError>([] { text::CharTokenizer tokenizer(""); }) ==
         "[CharTokenizer] the text is empty: there is no character to learn");

@@ -54,6 +54,10 @@ TEST_CASE("numbers have the fewest digits that read back as the same number") {
   }
 }
 
+TEST_CASE("truth values are written as such") {
+  CHECK(JsonObject().add("yes", true).add("no", false).text() == R"({"yes": true, "no": false})");
+}
+
 TEST_CASE("numbers that JSON does not have become null") {
   const double infinity = std::numeric_limits<double>::infinity();
   CHECK(JsonObject().add("x", infinity).add("y", -infinity).text() == R"({"x": null, "y": null})");

@@ -49,7 +49,10 @@ TEST_CASE("rates are short numbers") {
   CHECK(train::short_number(0) == "0");
   CHECK(train::short_number(7.4) == "7");
   CHECK(train::short_number(999) == "999");
+  CHECK(train::short_number(999.7) == "1.0k");
   CHECK(train::short_number(1000) == "1.0k");
+  CHECK(train::short_number(9960) == "10k");
+  CHECK(train::short_number(999999) == "1.0M");
   CHECK(train::short_number(4249) == "4.2k");
   CHECK(train::short_number(42000) == "42k");
   CHECK(train::short_number(1.3e6) == "1.3M");

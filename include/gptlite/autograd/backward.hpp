@@ -29,7 +29,8 @@ std::vector<std::shared_ptr<GradState<T>>> newest_first(const std::shared_ptr<Gr
     const std::shared_ptr<Node<T>> node = found[i]->node;
     for (const Tensor<T>& input : node->inputs()) visit(input.grad_state());
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a->node->number() > b->node->number(); });
+  std::sort(found.begin(), found.end(),
+            [](const auto& a, const auto& b) { return a->node->number() > b->node->number(); });
   return found;
 }
 

@@ -84,7 +84,10 @@ template <class T>
 class Node {
  public:
   Node(const char* name, Shape output_shape, std::vector<Tensor<T>> inputs, BackwardFunction<T> backward)
-      : name_(name), output_shape_(std::move(output_shape)), inputs_(std::move(inputs)), backward_(std::move(backward)) {
+      : name_(name),
+        output_shape_(std::move(output_shape)),
+        inputs_(std::move(inputs)),
+        backward_(std::move(backward)) {
     static std::atomic<std::uint64_t> created{0};  // documented global: orders the nodes of all graphs
     number_ = created.fetch_add(1, std::memory_order_relaxed);
   }
@@ -134,8 +137,7 @@ Tensor<T> record(const char* name, Tensor<T> output, std::vector<Tensor<T>> inpu
   for (const Tensor<T>& input : inputs) wanted = wanted || input.requires_grad();
   if (!wanted) return output;
   auto state = std::make_shared<GradState<T>>();
-  state->node =
-      std::make_shared<Node<T>>(name, output.shape(), std::move(inputs), std::forward<Backward>(backward));
+  state->node = std::make_shared<Node<T>>(name, output.shape(), std::move(inputs), std::forward<Backward>(backward));
   output.set_grad_state(std::move(state));
   return output;
 }

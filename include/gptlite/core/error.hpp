@@ -40,7 +40,7 @@ template <class E, class... Parts>
 [[noreturn]] void fail(std::string_view where, const Parts&... parts) {
   std::ostringstream message;
   message << '[' << where << "] ";
-  (message << ... << parts);
+  static_cast<void>((message << ... << parts));
   throw E(message.str());
 }
 

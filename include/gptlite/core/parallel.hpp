@@ -72,8 +72,7 @@ void parallel_for(Index count, Job&& job) {
 /// cut depends on size and grain alone.
 template <class Job>
 void parallel_for_ranges(Index size, Index grain, Job&& job) {
-  parallel_for((size + grain - 1) / grain,
-               [&](Index i) { job(i * grain, std::min(size, (i + 1) * grain)); });
+  parallel_for((size + grain - 1) / grain, [&](Index i) { job(i * grain, std::min(size, (i + 1) * grain)); });
 }
 
 }  // namespace gptlite::inline GPTLITE_ABI

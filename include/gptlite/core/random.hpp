@@ -38,7 +38,8 @@ inline std::array<PhiloxLanes, 4> philox(RandomStream id, std::uint64_t first) {
   auto key0 = static_cast<std::uint32_t>(id.seed), key1 = static_cast<std::uint32_t>(id.seed >> 32);
   for (int round = 0; round < 10; ++round) {
     for (std::size_t i = 0; i < philox_lanes; ++i) {
-      const std::uint64_t product0 = std::uint64_t{0xD2511F53} * x[0][i], product1 = std::uint64_t{0xCD9E8D57} * x[2][i];
+      const std::uint64_t product0 = std::uint64_t{0xD2511F53} * x[0][i],
+                          product1 = std::uint64_t{0xCD9E8D57} * x[2][i];
       const auto high0 = static_cast<std::uint32_t>(product0 >> 32), high1 = static_cast<std::uint32_t>(product1 >> 32);
       x[0][i] = high1 ^ x[1][i] ^ key0;
       x[1][i] = static_cast<std::uint32_t>(product1);
@@ -53,8 +54,8 @@ inline std::array<PhiloxLanes, 4> philox(RandomStream id, std::uint64_t first) {
 
 }  // namespace detail
 
-/// Writes the words first, ..., first + count - 1 of a stream, uniform over all 32-bit values. Word n is word n / 16 % 4
-/// of Philox block n / 64 * 16 + n % 16: blocks are taken sixteen at a time and stored word by word.
+/// Writes the words first, ..., first + count - 1 of a stream, uniform over all 32-bit values. Word n is word n / 16 %
+/// 4 of Philox block n / 64 * 16 + n % 16: blocks are taken sixteen at a time and stored word by word.
 inline void random_bits(RandomStream id, Index first, Index count, std::uint32_t* out) {
   constexpr Index group = 4 * detail::philox_lanes;  // words that one call of philox() makes
   const Index end = first + count;
@@ -87,7 +88,7 @@ class Generator {
   }
   /// Uniform in [0, 1), 53 random bits.
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
-  /// Uniform in 0, ..., bound - 1. The bias is below bound / 2^64.
+  /// Uniform in 0, ..., bound - 1. The bias is below bound / 2^53.
   Index below(Index bound) { return static_cast<Index>(uniform() * static_cast<double>(bound)); }
   /// A fresh stream of the same seed, for an operation that draws many numbers in parallel.
   RandomStream fork() { return {id_.seed, id_.stream + 1 + position_++}; }
@@ -120,14 +121,17 @@ void fill_normal(T* out, Index size, double mean, double std, RandomStream id) {
 /// Fills with uniform values in [low, high), the same values for any number of threads.
 template <class T>
 void fill_uniform(T* out, Index size, double low, double high, RandomStream id) {
-  const T largest = std::nextafter(static_cast<T>(high), static_cast<T>(low));  // rounding must not reach high
+  check<ConfigError>(low <= high, "uniform", "low ", low, " is above high ", high);
+  const T largest = low < high ? std::nextafter(static_cast<T>(high), static_cast<T>(low))
+                               : static_cast<T>(low);  // rounding must not reach high
   parallel_for_ranges(size, 1 << 14, [&](Index begin, Index end) {
     std::array<std::uint32_t, 64> bits;
     for (Index i = begin; i < end; i += 64) {
       const Index count = std::min<Index>(64, end - i);
       random_bits(id, i, count, bits.data());
       for (Index j = 0; j < count; ++j)
-        out[i + j] = std::min(largest, static_cast<T>(low + (high - low) * bits[static_cast<std::size_t>(j)] * 0x1p-32));
+        out[i + j] =
+            std::min(largest, static_cast<T>(low + (high - low) * bits[static_cast<std::size_t>(j)] * 0x1p-32));
     }
   });
 }

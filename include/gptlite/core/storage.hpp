@@ -28,8 +28,8 @@ class BlockCache {
     return *cache;
   }
 
-  /// At least `bytes` bytes. Sizes are rounded up to one of eight steps between powers of two (at most 12.5% more), so
-  /// that tensors of almost equal size share blocks.
+  /// `bytes` rounded up to a multiple of 64, and from 512 on to one of eight steps between powers of two (at most 12.5%
+  /// more), so that tensors of almost equal size share blocks.
   static std::size_t rounded(std::size_t bytes) {
     std::size_t step = 64;
     while (step * 16 <= bytes) step *= 2;
@@ -107,9 +107,8 @@ class Storage {
                       size, " elements of ", sizeof(T), " bytes overflow");
     const std::size_t bytes = detail::BlockCache::rounded(static_cast<std::size_t>(size) * sizeof(T));
     void* block = detail::BlockCache::instance().take(bytes);
-    block_ = std::shared_ptr<T[]>(static_cast<T*>(block), [bytes](T* p) noexcept {
-      detail::BlockCache::instance().give_back(p, bytes);
-    });
+    block_ = std::shared_ptr<T[]>(static_cast<T*>(block),
+                                  [bytes](T* p) noexcept { detail::BlockCache::instance().give_back(p, bytes); });
   }
   static Storage zeros(Index size) {
     Storage storage(size);
@@ -118,6 +117,7 @@ class Storage {
   }
   /// Elements owned by somebody else, who keeps them alive.
   static Storage borrowed(T* data, Index size) {
+    if (data == nullptr && size == 0) return Storage(0);  // an empty matrix of Eigen has no address
     Storage storage;
     storage.block_ = std::shared_ptr<T[]>(data, [](T*) noexcept {});
     storage.size_ = size;

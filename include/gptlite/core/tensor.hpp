@@ -93,11 +93,18 @@ class Tensor {
   /// Number of elements.
   Index size() const { return shape_.numel(); }
 
-  T* data() { return storage_.data(); }
-  const T* data() const { return storage_.data(); }
+  /// The numbers in row-major order. Throws ShapeError for an undefined tensor.
+  T* data() {
+    require_data();
+    return storage_.data();
+  }
+  const T* data() const {
+    require_data();
+    return storage_.data();
+  }
   /// The only element. Throws ShapeError if there are more or none.
   T item() const {
-    check<ShapeError>(defined() && size() == 1, "item", "needs one element, got shape ", shape_);
+    check<ShapeError>(size() == 1, "item", "needs one element, got shape ", shape_);
     return data()[0];
   }
   /// The element at a position, one index an axis. Throws IndexError outside the shape.
@@ -173,6 +180,8 @@ class Tensor {
   }
 
  private:
+  void require_data() const { check<ShapeError>(defined(), "tensor", "this tensor is undefined: it holds no numbers"); }
+
   Tensor(Shape shape, Storage<T> storage) : shape_(std::move(shape)), storage_(std::move(storage)) {}
 
   Index offset(std::initializer_list<Index> position) const {

@@ -19,8 +19,8 @@ inline std::string read_text(const std::string& path) {
   std::ostringstream bytes;
   if (file) bytes << file.rdbuf();  // fails for a folder, and for an empty file
   const int reason = errno;
-  check<DataError>(file.is_open() && reason == 0, "read_text", path, ": cannot read",
-                   reason != 0 ? ": " : "", reason != 0 ? std::strerror(reason) : "");
+  check<DataError>(file.is_open() && reason == 0, "read_text", path, ": cannot read", reason != 0 ? ": " : "",
+                   reason != 0 ? std::strerror(reason) : "");
   std::string text = bytes.str();
   check<DataError>(!text.empty(), "read_text", path, ": the file is empty");
   return text;

@@ -2,6 +2,7 @@
 // TokenBatches: batches of windows of a token stream in random order; each token's target is the token after it.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <numeric>
 #include <utility>
@@ -25,11 +26,12 @@ struct TokenBatchesOptions {
 };
 
 /// Goes through the stream in epochs: each cuts it into windows at a new random offset and visits every window once, in
-/// random order. The n-th window is a function of the seed and n alone.
+/// random order, so that every token is a target at least once. The n-th window is a function of the seed and n alone.
 class TokenBatches {
  public:
   /// Throws DataError if the stream is shorter than one window and its last target.
-  TokenBatches(std::vector<TokenId> tokens, TokenBatchesOptions options) : tokens_(std::move(tokens)), options_(options) {
+  TokenBatches(std::vector<TokenId> tokens, TokenBatchesOptions options)
+      : tokens_(std::move(tokens)), options_(options) {
     check<ConfigError>(options.batch_size > 0 && options.block_size > 0, "TokenBatches",
                        "batch_size and block_size must be positive, got ", options.batch_size, " and ",
                        options.block_size);
@@ -51,12 +53,16 @@ class TokenBatches {
 
   /// Number of tokens.
   Index size() const { return static_cast<Index>(tokens_.size()); }
-  /// Windows that an epoch visits. One less than would fit leaves room for the offset.
-  Index windows_per_epoch() const { return std::max<Index>(1, (size() - 1) / options_.block_size - 1); }
+  /// Windows that an epoch visits: enough to reach every token at any offset. The first and the last are moved inwards
+  /// where they would hang over.
+  Index windows_per_epoch() const { return (size() - 1 + options_.block_size - 1) / options_.block_size + 1; }
   const TokenBatchesOptions& options() const { return options_; }
   /// Windows drawn so far; setting it back resumes with the same batches.
   Index position() const { return position_; }
-  void set_position(Index position) { position_ = position; }
+  void set_position(Index position) {
+    check<ConfigError>(position >= 0, "TokenBatches", "position must be 0 or positive, got ", position);
+    position_ = position;
+  }
 
  private:
   // First token of the n-th window.
@@ -66,13 +72,14 @@ class TokenBatches {
       Generator epochs(options_.seed, RandomUse::batches);
       epochs.set_position(static_cast<std::uint64_t>(epoch));
       Generator random(epochs.fork());
-      offset_ = random.below(std::min(options_.block_size, size() - windows_per_epoch() * options_.block_size));
+      offset_ = random.below(options_.block_size);
       order_.resize(static_cast<std::size_t>(windows_per_epoch()));
       std::iota(order_.begin(), order_.end(), Index{0});
       for (Index i = windows_per_epoch() - 1; i > 0; --i)  // Fisher and Yates
         std::swap(order_[static_cast<std::size_t>(i)], order_[static_cast<std::size_t>(random.below(i + 1))]);
     }
-    return offset_ + options_.block_size * order_[static_cast<std::size_t>(n % windows_per_epoch())];
+    const Index i = order_[static_cast<std::size_t>(n % windows_per_epoch())];
+    return std::clamp<Index>(i * options_.block_size - offset_, 0, size() - 1 - options_.block_size);
   }
 
   std::vector<TokenId> tokens_;
@@ -84,9 +91,10 @@ class TokenBatches {
 };
 
 /// The first `fraction` of a token stream, to train on, and the rest, to validate with.
-inline std::pair<std::vector<TokenId>, std::vector<TokenId>> split(const std::vector<TokenId>& tokens, double fraction) {
+inline std::pair<std::vector<TokenId>, std::vector<TokenId>> split(const std::vector<TokenId>& tokens,
+                                                                   double fraction) {
   check<ConfigError>(fraction >= 0 && fraction <= 1, "split", "fraction must be in 0..1, got ", fraction);
-  const auto cut = tokens.begin() + static_cast<Index>(fraction * static_cast<double>(tokens.size()));
+  const auto cut = tokens.begin() + static_cast<Index>(std::llround(fraction * static_cast<double>(tokens.size())));
   return {{tokens.begin(), cut}, {cut, tokens.end()}};
 }
 

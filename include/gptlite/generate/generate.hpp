@@ -26,6 +26,9 @@ std::vector<TokenId> generate(const GPT<T>& model, std::vector<TokenId> tokens, 
   check<DataError>(!tokens.empty(), "generate", "the prompt is empty: give at least one token");
   check<ConfigError>(options.max_new_tokens >= 0, "generate", "max_new_tokens must be 0 or positive, got ",
                      options.max_new_tokens);
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    check<IndexError>(tokens[i] >= 0 && tokens[i] < model.config.vocab_size, "generate", "token ", tokens[i],
+                      " at position ", i, " is outside the vocabulary of ", model.config.vocab_size);
   Sampler sampler({options.temperature, options.top_k, options.top_p, options.seed});
   const NoGrad no_grad;
   const EvalMode eval(*model.mode);
@@ -34,7 +37,7 @@ std::vector<TokenId> generate(const GPT<T>& model, std::vector<TokenId> tokens, 
     Tensor<TokenId> context = Tensor<TokenId>::empty({1, length});
     std::copy(tokens.end() - length, tokens.end(), context.data());
     const Tensor<T> last = slice(model.hidden(context), 1, length - 1, length);  // (1, 1, C)
-    const Tensor<T> scores = model.head(last);                                     // (1, 1, V)
+    const Tensor<T> scores = model.head(last);                                   // (1, 1, V)
     tokens.push_back(sampler(scores.data(), model.config.vocab_size));
   }
   return tokens;

@@ -7,14 +7,15 @@
 #include <numeric>
 #include <vector>
 
+#include "gptlite/core/finite.hpp"
 #include "gptlite/core/tensor.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
 struct SamplerOptions {
-  double temperature = 1;   ///< divides the scores; 0 takes the likeliest token always (greedy)
-  Index top_k = 0;          ///< only the k likeliest tokens; 0: all
-  double top_p = 1;         ///< only the likeliest tokens whose probabilities sum up to p (Holtzman et al. 2020)
+  double temperature = 1;  ///< divides the scores; 0 takes the likeliest token always (greedy)
+  Index top_k = 0;         ///< only the k likeliest tokens; 0: all
+  double top_p = 1;        ///< only the likeliest tokens whose probabilities sum up to p (Holtzman et al. 2020)
   std::uint64_t seed = 1337;
 };
 
@@ -30,11 +31,17 @@ class Sampler {
   }
 
   /// A token drawn from softmax(logits / temperature), cut to top_k and top_p. Equal scores: the lower token first.
+  /// Throws DataError if a score is not a number.
   template <class T>
   TokenId operator()(const T* logits, Index vocabulary) {
+    for (Index i = 0; i < vocabulary; ++i)
+      check<DataError>(!is_nan(logits[i]), "Sampler", "the score of token ", i,
+                       " is not a number: has the model diverged?");
     std::vector<TokenId> tokens(static_cast<std::size_t>(vocabulary));
     std::iota(tokens.begin(), tokens.end(), 0);
-    const auto likelier = [&](TokenId a, TokenId b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); };
+    const auto likelier = [&](TokenId a, TokenId b) {
+      return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
+    };
     if (options_.temperature == 0) return *std::min_element(tokens.begin(), tokens.end(), likelier);
 
     if (options_.top_k > 0 && options_.top_k < vocabulary) {

@@ -30,74 +30,86 @@ struct Gelu {
 /// y = gelu(x), the tanh form.
 template <class T>
 void gelu_forward(T* y, const T* x, Index n) {
-  transform(y, n, [](simd::Vec<T> v) { return detail::Gelu<T>::value(v); }, x);
+  transform(
+      y, n, [](simd::Vec<T> v) { return detail::Gelu<T>::value(v); }, x);
 }
 /// dx += dy * gelu'(x).
 template <class T>
 void gelu_backward(T* dx, const T* dy, const T* x, Index n) {
   using V = simd::Vec<T>;
-  transform(dx, n, [](V sum, V d, V v) { return simd::fma(d, detail::Gelu<T>::derivative(v), sum); }, dx, dy, x);
+  transform(
+      dx, n, [](V sum, V d, V v) { return simd::fma(d, detail::Gelu<T>::derivative(v), sum); }, dx, dy, x);
 }
 
 /// y = max(x, 0).
 template <class T>
 void relu_forward(T* y, const T* x, Index n) {
   using V = simd::Vec<T>;
-  transform(y, n, [](V v) { return simd::max(v, V::zero()); }, x);
+  transform(
+      y, n, [](V v) { return simd::max(v, V::zero()); }, x);
 }
 /// dx += dy where x > 0.
 template <class T>
 void relu_backward(T* dx, const T* dy, const T* x, Index n) {
   using V = simd::Vec<T>;
-  transform(dx, n, [](V sum, V d, V v) { return sum + simd::where_less(V::zero(), v, d, V::zero()); }, dx, dy, x);
+  transform(
+      dx, n, [](V sum, V d, V v) { return sum + simd::where_less(V::zero(), v, d, V::zero()); }, dx, dy, x);
 }
 
 /// y = tanh(x).
 template <class T>
 void tanh_forward(T* y, const T* x, Index n) {
-  transform(y, n, [](simd::Vec<T> v) { return simd::tanh(v); }, x);
+  transform(
+      y, n, [](simd::Vec<T> v) { return simd::tanh(v); }, x);
 }
 /// dx += dy (1 - y^2).
 template <class T>
 void tanh_backward(T* dx, const T* dy, const T* y, Index n) {
   using V = simd::Vec<T>;
-  transform(dx, n, [](V sum, V d, V v) { return simd::fma(d, T(1) - v * v, sum); }, dx, dy, y);
+  transform(
+      dx, n, [](V sum, V d, V v) { return simd::fma(d, T(1) - v * v, sum); }, dx, dy, y);
 }
 
 /// y = 1 / (1 + exp(-x)).
 template <class T>
 void sigmoid_forward(T* y, const T* x, Index n) {
-  transform(y, n, [](simd::Vec<T> v) { return simd::sigmoid(v); }, x);
+  transform(
+      y, n, [](simd::Vec<T> v) { return simd::sigmoid(v); }, x);
 }
 /// dx += dy y (1 - y).
 template <class T>
 void sigmoid_backward(T* dx, const T* dy, const T* y, Index n) {
   using V = simd::Vec<T>;
-  transform(dx, n, [](V sum, V d, V v) { return simd::fma(d, v * (T(1) - v), sum); }, dx, dy, y);
+  transform(
+      dx, n, [](V sum, V d, V v) { return simd::fma(d, v * (T(1) - v), sum); }, dx, dy, y);
 }
 
 /// y = exp(x).
 template <class T>
 void exp_forward(T* y, const T* x, Index n) {
-  transform(y, n, [](simd::Vec<T> v) { return simd::exp(v); }, x);
+  transform(
+      y, n, [](simd::Vec<T> v) { return simd::exp(v); }, x);
 }
 /// dx += dy y.
 template <class T>
 void exp_backward(T* dx, const T* dy, const T* y, Index n) {
   using V = simd::Vec<T>;
-  transform(dx, n, [](V sum, V d, V v) { return simd::fma(d, v, sum); }, dx, dy, y);
+  transform(
+      dx, n, [](V sum, V d, V v) { return simd::fma(d, v, sum); }, dx, dy, y);
 }
 
 /// y = log(x), the natural logarithm.
 template <class T>
 void log_forward(T* y, const T* x, Index n) {
-  transform(y, n, [](simd::Vec<T> v) { return simd::log(v); }, x);
+  transform(
+      y, n, [](simd::Vec<T> v) { return simd::log(v); }, x);
 }
 /// dx += dy / x.
 template <class T>
 void log_backward(T* dx, const T* dy, const T* x, Index n) {
   using V = simd::Vec<T>;
-  transform(dx, n, [](V sum, V d, V v) { return sum + d / v; }, dx, dy, x);
+  transform(
+      dx, n, [](V sum, V d, V v) { return sum + d / v; }, dx, dy, x);
 }
 
 }  // namespace kernels

@@ -16,7 +16,8 @@ double sum_of_squares(const T* x, Index n) {
   const Storage<double> partial(pieces);
   parallel_for(pieces, [&](Index i) {
     const Index begin = i * elementwise_grain, count = std::min(elementwise_grain, n - begin);
-    partial.data()[i] = static_cast<double>(simd::sum_of(count, [](V v) { return v * v; }, x + begin));
+    partial.data()[i] = static_cast<double>(simd::sum_of(
+        count, [](V v) { return v * v; }, x + begin));
   });
   double sum = 0;
   for (Index i = 0; i < pieces; ++i) sum += partial.data()[i];
@@ -26,9 +27,9 @@ double sum_of_squares(const T* x, Index n) {
 /// The constants of one AdamW step.
 struct AdamWStep {
   double learning_rate, beta1, beta2, eps, weight_decay;
-  double grad_scale;    ///< what clipping multiplies the gradient with
-  double correction1;   ///< 1 - beta1^t
-  double correction2;   ///< 1 - beta2^t
+  double grad_scale;   ///< what clipping multiplies the gradient with
+  double correction1;  ///< 1 - beta1^t
+  double correction2;  ///< 1 - beta2^t
 };
 
 /// Loshchilov and Hutter 2019, as PyTorch computes it:
@@ -46,14 +47,14 @@ void adamw(T* p, T* m, T* v, const T* g, Index n, const AdamWStep& s) {
     const Index count = end - begin;
     T *pp = p + begin, *mm = m + begin, *vv = v + begin;
     const T* gg = g + begin;
-    simd::transform(mm, count, [=](V old, V grad) { return old * b1 + grad * (new1 * grad_scale); }, mm, gg);
-    simd::transform(vv, count, [=](V old, V grad) { return old * b2 + (grad * grad_scale) * (grad * grad_scale) * new2; },
-                    vv, gg);
-    simd::transform(pp, count,
-                    [=](V old, V first, V second) {
-                      return old * keep - first * step / (simd::sqrt(second) * inverse_root + eps);
-                    },
-                    pp, mm, vv);
+    simd::transform(
+        mm, count, [=](V old, V grad) { return old * b1 + grad * (new1 * grad_scale); }, mm, gg);
+    simd::transform(
+        vv, count, [=](V old, V grad) { return old * b2 + (grad * grad_scale) * (grad * grad_scale) * new2; }, vv, gg);
+    simd::transform(
+        pp, count,
+        [=](V old, V first, V second) { return old * keep - first * step / (simd::sqrt(second) * inverse_root + eps); },
+        pp, mm, vv);
   });
 }
 

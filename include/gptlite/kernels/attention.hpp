@@ -106,16 +106,19 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
         const Index i = i0 + r, begin = head.visible_begin(block, i), end = head.visible_end(block, i);
         T* row = scores.data() + r * head.scores_stride;
         const T largest = simd::max_of(end - begin, row + begin) * scale;
-        simd::transform(row + begin, end - begin, [=](V x) { return simd::exp(x * scale - largest); }, row + begin);
-        const T sum = simd::sum_of(end - begin, [](V x) { return x; }, row + begin);
+        simd::transform(
+            row + begin, end - begin, [=](V x) { return simd::exp(x * scale - largest); }, row + begin);
+        const T sum = simd::sum_of(
+            end - begin, [](V x) { return x; }, row + begin);
         const T inverse = T(1) / sum;
         lse[job * s.T + i] = largest + std::log(sum);
         if (s.dropout) {
           head.dropout_factors(factors.data(), block, i);
-          simd::transform(row + begin, end - begin, [=](V p, V f) { return p * f * inverse; }, row + begin,
-                          factors.data());
+          simd::transform(
+              row + begin, end - begin, [=](V p, V f) { return p * f * inverse; }, row + begin, factors.data());
         } else {
-          simd::transform(row + begin, end - begin, [=](V p) { return p * inverse; }, row + begin);
+          simd::transform(
+              row + begin, end - begin, [=](V p) { return p * inverse; }, row + begin);
         }
         std::fill_n(row, begin, T(0));
         std::fill_n(row + end, block.keys - end, T(0));
@@ -167,15 +170,19 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
         T* p_row = p.data() + r * head.scores_stride + begin;
         T* ds_row = ds.data() + r * head.scores_stride + begin;
         const T total = lse[job * s.T + i];
-        const T dot = simd::sum_of(s.HS, [](V a, V b) { return a * b; }, dout.data + i * s.C(), out + i * s.C());
-        simd::transform(p_row, count, [=](V x) { return simd::exp(x * scale - total); }, p_row);
+        const T dot = simd::sum_of(
+            s.HS, [](V a, V b) { return a * b; }, dout.data + i * s.C(), out + i * s.C());
+        simd::transform(
+            p_row, count, [=](V x) { return simd::exp(x * scale - total); }, p_row);
         if (s.dropout) {
           head.dropout_factors(factors.data(), block, i);
-          simd::transform(ds_row, count, [=](V d, V x, V f) { return x * (d * f - dot) * scale; }, ds_row, p_row,
-                          factors.data());
-          simd::transform(p_row, count, [](V x, V f) { return x * f; }, p_row, factors.data());
+          simd::transform(
+              ds_row, count, [=](V d, V x, V f) { return x * (d * f - dot) * scale; }, ds_row, p_row, factors.data());
+          simd::transform(
+              p_row, count, [](V x, V f) { return x * f; }, p_row, factors.data());
         } else {
-          simd::transform(ds_row, count, [=](V d, V x) { return x * (d - dot) * scale; }, ds_row, p_row);
+          simd::transform(
+              ds_row, count, [=](V d, V x) { return x * (d - dot) * scale; }, ds_row, p_row);
         }
         for (T* row : {p_row, ds_row}) {
           std::fill_n(row - begin, begin, T(0));

@@ -38,7 +38,8 @@ void accumulate_rows(T* to, Index to_stride, const T* from, Index from_stride, I
   parallel_for_ranges(rows, grain, [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       T* sum = to + row * to_stride;
-      simd::transform(sum, n, [](V a, V b) { return a + b; }, sum, from + row * from_stride);
+      simd::transform(
+          sum, n, [](V a, V b) { return a + b; }, sum, from + row * from_stride);
     }
   });
 }

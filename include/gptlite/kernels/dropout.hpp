@@ -54,10 +54,11 @@ void dropout(T* out, const T* x, Index n, const DropoutMask& mask, bool accumula
       const Index count = std::min(block, end - i);
       mask.factors(factors.data(), i, count);
       if (accumulate)
-        simd::transform(out + i, count, [](V sum, V a, V b) { return simd::fma(a, b, sum); }, out + i, x + i,
-                        factors.data());
+        simd::transform(
+            out + i, count, [](V sum, V a, V b) { return simd::fma(a, b, sum); }, out + i, x + i, factors.data());
       else
-        simd::transform(out + i, count, [](V a, V b) { return a * b; }, x + i, factors.data());
+        simd::transform(
+            out + i, count, [](V a, V b) { return a * b; }, x + i, factors.data());
     }
   });
 }

@@ -24,7 +24,8 @@ void transform(T* out, Index n, F&& f, const In*... in) {
 template <class T>
 void accumulate(T* sum, const T* x, Index n) {
   using V = simd::Vec<T>;
-  transform(sum, n, [](V a, V b) { return a + b; }, sum, x);
+  transform(
+      sum, n, [](V a, V b) { return a + b; }, sum, x);
 }
 
 /// An operand of a binary function: its numbers and the shape that broadcasts to the output's.
@@ -97,10 +98,12 @@ void broadcast(T* out, const Shape& shape, Operand<T> a, Operand<T> b, F&& f) {
         simd::transform(to, count, f, from_a, from_b);
       } else if (axes.inner.step_a == 1) {
         const V all_b = V::broadcast(*from_b);
-        simd::transform(to, count, [&](V x) { return f(x, all_b); }, from_a);
+        simd::transform(
+            to, count, [&](V x) { return f(x, all_b); }, from_a);
       } else if (axes.inner.step_b == 1) {
         const V all_a = V::broadcast(*from_a);
-        simd::transform(to, count, [&](V x) { return f(all_a, x); }, from_b);
+        simd::transform(
+            to, count, [&](V x) { return f(all_a, x); }, from_b);
       } else {  // one element
         f(V::broadcast(*from_a), V::broadcast(*from_b)).store_first(to, count);
       }

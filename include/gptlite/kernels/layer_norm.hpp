@@ -20,10 +20,15 @@ void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, con
   parallel_for_ranges(rows, detail::layer_norm_rows, [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       const T* from = x + row * n;
-      const T m = simd::sum_of(n, [](V v) { return v; }, from) / static_cast<T>(n);
-      const T variance = simd::sum_of(n, [=](V v) { return (v - m) * (v - m); }, from) / static_cast<T>(n);
+      const T m = simd::sum_of(
+                      n, [](V v) { return v; }, from) /
+                  static_cast<T>(n);
+      const T variance = simd::sum_of(
+                             n, [=](V v) { return (v - m) * (v - m); }, from) /
+                         static_cast<T>(n);
       const T r = T(1) / std::sqrt(variance + static_cast<T>(eps));
-      simd::transform(y + row * n, n, [=](V v, V w, V b) { return simd::fma((v - m) * r, w, b); }, from, weight, bias);
+      simd::transform(
+          y + row * n, n, [=](V v, V w, V b) { return simd::fma((v - m) * r, w, b); }, from, weight, bias);
       mean[row] = m;
       rstd[row] = r;
     }
@@ -48,24 +53,33 @@ void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
       const T *d = dy + row * n, *from = x + row * n;
       const T m = mean[row], r = rstd[row];
       if (dx != nullptr) {
-        const T g = simd::sum_of(n, [](V a, V w) { return a * w; }, d, weight) / static_cast<T>(n);
-        const T gh = simd::sum_of(n, [=](V a, V w, V v) { return a * w * ((v - m) * r); }, d, weight, from) /
+        const T g = simd::sum_of(
+                        n, [](V a, V w) { return a * w; }, d, weight) /
+                    static_cast<T>(n);
+        const T gh = simd::sum_of(
+                         n, [=](V a, V w, V v) { return a * w * ((v - m) * r); }, d, weight, from) /
                      static_cast<T>(n);
         T* to = dx + row * n;
-        simd::transform(to, n, [=](V sum, V a, V w, V v) { return sum + (a * w - g - (v - m) * r * gh) * r; }, to, d,
-                        weight, from);
+        simd::transform(
+            to, n, [=](V sum, V a, V w, V v) { return sum + (a * w - g - (v - m) * r * gh) * r; }, to, d, weight, from);
       }
       if (parameters) {
-        simd::transform(dw, n, [=](V sum, V a, V v) { return simd::fma(a, (v - m) * r, sum); }, dw, d, from);
-        simd::transform(db, n, [](V sum, V a) { return sum + a; }, db, d);
+        simd::transform(
+            dw, n, [=](V sum, V a, V v) { return simd::fma(a, (v - m) * r, sum); }, dw, d, from);
+        simd::transform(
+            db, n, [](V sum, V a) { return sum + a; }, db, d);
       }
     }
   });
   if (!parameters) return;
   for (Index i = 0; i < blocks; ++i) {
     const T* dw = partial.data() + i * 2 * n;
-    if (dweight != nullptr) simd::transform(dweight, n, [](V a, V b) { return a + b; }, dweight, dw);
-    if (dbias != nullptr) simd::transform(dbias, n, [](V a, V b) { return a + b; }, dbias, dw + n);
+    if (dweight != nullptr)
+      simd::transform(
+          dweight, n, [](V a, V b) { return a + b; }, dweight, dw);
+    if (dbias != nullptr)
+      simd::transform(
+          dbias, n, [](V a, V b) { return a + b; }, dbias, dw + n);
   }
 }
 

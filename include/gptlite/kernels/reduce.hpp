@@ -14,7 +14,8 @@ template <class T>
 void row_sums(T* sums, const T* x, Index rows, Index n) {
   using V = simd::Vec<T>;
   const auto sum_range = [&](const T* from, Index count) {
-    return simd::sum_of(count, [](V v) { return v; }, from);
+    return simd::sum_of(
+        count, [](V v) { return v; }, from);
   };
   if (rows != 1 || n <= elementwise_grain) {
     const Index rows_a_job = std::max<Index>(1, elementwise_grain / std::max<Index>(n, 1));
@@ -39,7 +40,8 @@ void column_sums(T* sums, const T* x, Index rows, Index n, bool accumulate) {
   using V = simd::Vec<T>;
   const auto add_rows = [n](T* to, const T* from, Index count) {
     for (Index row = 0; row < count; ++row)
-      simd::transform(to, n, [](V a, V b) { return a + b; }, to, from + row * n);
+      simd::transform(
+          to, n, [](V a, V b) { return a + b; }, to, from + row * n);
   };
   if (!accumulate) std::fill_n(sums, n, T(0));
   constexpr Index block = 64;  // rows that one job adds up

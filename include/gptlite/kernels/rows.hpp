@@ -24,7 +24,8 @@ void gather_rows_backward(T* dtable, const T* dy, const std::int32_t* ids, Index
   parallel_for_ranges(n, 64, [&](Index begin, Index end) {
     for (Index i = 0; i < count; ++i) {
       T* to = dtable + ids[i] * n + begin;
-      simd::transform(to, end - begin, [](V a, V b) { return a + b; }, to, dy + i * n + begin);
+      simd::transform(
+          to, end - begin, [](V a, V b) { return a + b; }, to, dy + i * n + begin);
     }
   });
 }

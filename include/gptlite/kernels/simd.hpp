@@ -124,9 +124,9 @@ Vec<T> sigmoid(Vec<T> a) {
 template <class T>
 Vec<T> tanh(Vec<T> a) {
   const Vec<T> s = a * a;
-  const Vec<T> p = fma(fma(Vec<T>::broadcast(T(-9.64399179425052238628e-1)), s,
-                           Vec<T>::broadcast(T(-9.92877231001918586564e1))),
-                       s, Vec<T>::broadcast(T(-1.61468768441708447952e3)));
+  const Vec<T> p =
+      fma(fma(Vec<T>::broadcast(T(-9.64399179425052238628e-1)), s, Vec<T>::broadcast(T(-9.92877231001918586564e1))), s,
+          Vec<T>::broadcast(T(-1.61468768441708447952e3)));
   const Vec<T> q = fma(fma(s + T(1.12811678491632931402e2), s, Vec<T>::broadcast(T(2.23548839060100448583e3))), s,
                        Vec<T>::broadcast(T(4.84406305325125486048e3)));
   const Vec<T> small = fma(a * s, p / q, a);
@@ -201,8 +201,7 @@ T max_of(Index n, const T* in) {
     m0 = max(m0, V::load(in + i));
     m1 = max(m1, V::load(in + i + V::width));
   }
-  for (; i < n; i += V::width)
-    m0 = max(m0, i + V::width <= n ? V::load(in + i) : V::load_first(in + i, n - i, lowest));
+  for (; i < n; i += V::width) m0 = max(m0, i + V::width <= n ? V::load(in + i) : V::load_first(in + i, n - i, lowest));
   return largest(max(m0, m1));
 }
 

@@ -18,7 +18,8 @@ T log_sum_exp(const T* x, Index n) {
   using V = simd::Vec<T>;
   const T largest = simd::max_of(n, x);
   if (!(largest > -std::numeric_limits<T>::infinity())) return largest;  // an empty row, or nothing above -inf
-  return largest + std::log(simd::sum_of(n, [=](V v) { return simd::exp(v - largest); }, x));
+  return largest + std::log(simd::sum_of(
+                       n, [=](V v) { return simd::exp(v - largest); }, x));
 }
 
 /// y = exp(x) / sum(exp(x)).
@@ -29,9 +30,12 @@ void softmax_forward(T* y, const T* x, Index rows, Index n) {
     for (Index row = begin; row < end; ++row) {
       T* to = y + row * n;
       const T largest = simd::max_of(n, x + row * n);
-      simd::transform(to, n, [=](V v) { return simd::exp(v - largest); }, x + row * n);
-      const T scale = T(1) / simd::sum_of(n, [](V v) { return v; }, to);
-      simd::transform(to, n, [=](V v) { return v * scale; }, to);
+      simd::transform(
+          to, n, [=](V v) { return simd::exp(v - largest); }, x + row * n);
+      const T scale = T(1) / simd::sum_of(
+                                 n, [](V v) { return v; }, to);
+      simd::transform(
+          to, n, [=](V v) { return v * scale; }, to);
     }
   });
 }
@@ -42,8 +46,10 @@ void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index n) {
   parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       const T *d = dy + row * n, *p = y + row * n;
-      const T dot = simd::sum_of(n, [](V a, V b) { return a * b; }, d, p);
-      simd::transform(dx + row * n, n, [=](V sum, V a, V b) { return simd::fma(b, a - dot, sum); }, dx + row * n, d, p);
+      const T dot = simd::sum_of(
+          n, [](V a, V b) { return a * b; }, d, p);
+      simd::transform(
+          dx + row * n, n, [=](V sum, V a, V b) { return simd::fma(b, a - dot, sum); }, dx + row * n, d, p);
     }
   });
 }
@@ -55,7 +61,8 @@ void log_softmax_forward(T* y, const T* x, Index rows, Index n) {
   parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       const T lse = log_sum_exp(x + row * n, n);
-      simd::transform(y + row * n, n, [=](V v) { return v - lse; }, x + row * n);
+      simd::transform(
+          y + row * n, n, [=](V v) { return v - lse; }, x + row * n);
     }
   });
 }
@@ -66,9 +73,10 @@ void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index n) {
   parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       const T *d = dy + row * n, *p = y + row * n;
-      const T total = simd::sum_of(n, [](V a) { return a; }, d);
-      simd::transform(dx + row * n, n, [=](V sum, V a, V b) { return sum + (a - simd::exp(b) * total); }, dx + row * n,
-                      d, p);
+      const T total = simd::sum_of(
+          n, [](V a) { return a; }, d);
+      simd::transform(
+          dx + row * n, n, [=](V sum, V a, V b) { return sum + (a - simd::exp(b) * total); }, dx + row * n, d, p);
     }
   });
 }
@@ -94,7 +102,8 @@ void cross_entropy_backward(T* dlogits, T scale, const T* lse, const T* logits, 
       if (targets[row] == ignored) continue;
       T* to = dlogits + row * n;
       const T all = lse[row];
-      simd::transform(to, n, [=](V sum, V v) { return sum + simd::exp(v - all) * scale; }, to, logits + row * n);
+      simd::transform(
+          to, n, [=](V sum, V v) { return sum + simd::exp(v - all) * scale; }, to, logits + row * n);
       to[targets[row]] -= scale;
     }
   });

@@ -38,7 +38,7 @@ struct Block {
       x = ln_1(x + attn(x));
       return ln_2(x + mlp(x));
     }
-    x = x + attn(ln_1(x));                   // GPT-2: normalise before, one final norm after the last block
+    x = x + attn(ln_1(x));  // GPT-2: normalise before, one final norm after the last block
     return x + mlp(ln_2(x));
   }
 };
@@ -54,7 +54,7 @@ struct GPT {
   Embedding<T> wpe;            // positions (block_size, C)
   Dropout<T> drop;
   std::vector<Block<T>> h;
-  LayerNorm<T> ln_f;           // used with NormOrder::pre only
+  LayerNorm<T> ln_f;  // used with NormOrder::pre only
 
   /// Weights ~ N(0, initializer_range^2), biases 0, norms 1 and 0; a function of config.seed alone. For the projections
   /// back to the residual see residual_initializer_range. Throws ConfigError.
@@ -103,7 +103,8 @@ struct GPT {
     const double range = config.initializer_range;
     double residual_range = config.residual_initializer_range;
     if (residual_range == 0)
-      residual_range = config.norm_order == NormOrder::pre ? range / std::sqrt(2.0 * static_cast<double>(config.n_layer)) : range;
+      residual_range =
+          config.norm_order == NormOrder::pre ? range / std::sqrt(2.0 * static_cast<double>(config.n_layer)) : range;
     for (Index layer = 0; layer < config.n_layer; ++layer)
       h.push_back({.ln_1 = LayerNorm<T>(C, config.layer_norm_epsilon),
                    .attn = {.n_head = config.n_head,

@@ -13,28 +13,38 @@ enum class NormOrder { post, pre };
 
 struct GPTConfig {
   Index vocab_size = 0;
-  Index block_size = 512;                   ///< longest sequence: number of positions
+  Index block_size = 512;  ///< longest sequence: number of positions
   Index n_layer = 12;
   Index n_head = 12;
-  Index n_embd = 768;                       ///< channels; a multiple of n_head
-  double dropout = 0;                       ///< on embeddings, attention weights and residuals
-  Index window = 0;                         ///< k of L1's context window; 0: all positions before
+  Index n_embd = 768;  ///< channels; a multiple of n_head
+  double dropout = 0;  ///< on embeddings, attention weights and residuals
+  Index window = 0;    ///< k of L1's context window; 0: all positions before
   NormOrder norm_order = NormOrder::post;
   double layer_norm_epsilon = 1e-5;
-  double initializer_range = 0.02;          ///< standard deviation of the initial weights
+  double initializer_range = 0.02;  ///< standard deviation of the initial weights
   /// The same for the projections back to the residual; 0: initializer_range, with NormOrder::pre divided by
   /// sqrt(2 n_layer), as GPT-2 does.
   double residual_initializer_range = 0;
-  std::uint64_t seed = 1337;                ///< of the initial weights and of dropout
+  std::uint64_t seed = 1337;  ///< of the initial weights and of dropout
 
   /// Radford et al. 2018, "Improving language understanding by generative pre-training": 116,534,784 parameters.
   static GPTConfig gpt1() {
-    return {.vocab_size = 40478, .block_size = 512, .n_layer = 12, .n_head = 12, .n_embd = 768, .dropout = 0.1,
+    return {.vocab_size = 40478,
+            .block_size = 512,
+            .n_layer = 12,
+            .n_head = 12,
+            .n_embd = 768,
+            .dropout = 0.1,
             .norm_order = NormOrder::post};
   }
   /// Radford et al. 2019, "Language models are unsupervised multitask learners", smallest: 124,439,808 parameters.
   static GPTConfig gpt2() {
-    return {.vocab_size = 50257, .block_size = 1024, .n_layer = 12, .n_head = 12, .n_embd = 768, .dropout = 0.1,
+    return {.vocab_size = 50257,
+            .block_size = 1024,
+            .n_layer = 12,
+            .n_head = 12,
+            .n_embd = 768,
+            .dropout = 0.1,
             .norm_order = NormOrder::pre};
   }
 

@@ -32,7 +32,8 @@ void visit_parameters(Module& module, F&& f, const std::string& prefix = "") {
     if constexpr (detail::is_tensor<Member>) {
       if (member.defined()) f(path, member);
     } else if constexpr (detail::is_vector<Member>) {
-      for (std::size_t i = 0; i < member.size(); ++i) visit_parameters(member[i], f, path + '.' + std::to_string(i) + '.');
+      for (std::size_t i = 0; i < member.size(); ++i)
+        visit_parameters(member[i], f, path + '.' + std::to_string(i) + '.');
     } else {
       visit_parameters(member, f, path + '.');
     }

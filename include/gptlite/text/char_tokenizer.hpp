@@ -2,6 +2,7 @@
 // CharTokenizer: one token for each Unicode code point of a text.
 
 #include <algorithm>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,9 +33,7 @@ class CharTokenizer {
     for (const char32_t point : points) {
       const auto found = std::lower_bound(points_.begin(), points_.end(), point);
       if (found == points_.end() || *found != point) {
-        std::string character;
-        append_utf8(character, point);
-        fail<DataError>("CharTokenizer", "character \"", character, "\" at position ", tokens.size(),
+        fail<DataError>("CharTokenizer", "character ", shown(point), " at position ", tokens.size(),
                         " is not in the vocabulary of ", vocab_size());
       }
       tokens.push_back(static_cast<TokenId>(found - points_.begin()));
@@ -54,6 +53,16 @@ class CharTokenizer {
   }
 
  private:
+  // "a" in quotes; control characters, which would break the line, as U+000A.
+  static std::string shown(char32_t point) {
+    const bool control = point < 0x20 || (point >= 0x7F && point < 0xA0);
+    std::string character;
+    append_utf8(character, point);
+    char code[16];
+    std::snprintf(code, sizeof code, "U+%04X", static_cast<unsigned>(point));
+    return control ? code : '"' + character + '"';
+  }
+
   std::u32string points_;  // sorted: a token is its index
 };
 

@@ -2,13 +2,13 @@
 // AdamW: the optimizer of every recipe here, with gradient clipping built in.
 
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "gptlite/core/finite.hpp"
 #include "gptlite/core/tensor.hpp"
 #include "gptlite/kernels/adamw.hpp"
 #include "gptlite/nn/visit.hpp"
@@ -53,7 +53,10 @@ class AdamW {
     });
   }
 
-  void set_learning_rate(double learning_rate) { options_.learning_rate = learning_rate; }
+  void set_learning_rate(double learning_rate) {
+    check<ConfigError>(learning_rate >= 0, "AdamW", "learning_rate must be 0 or positive, got ", learning_rate);
+    options_.learning_rate = learning_rate;
+  }
   const AdamWOptions& options() const { return options_; }
   /// Updates done.
   std::int64_t step_count() const { return step_count_; }
@@ -83,9 +86,6 @@ class AdamW {
     Tensor<T> tensor;
     Storage<T> m, v;  // running means of the gradient and of its square; empty before the first update
   };
-
-  // By bit pattern: programs that include this may be compiled with -ffast-math, where isfinite is always true.
-  static bool is_finite(double x) { return (std::bit_cast<std::uint64_t>(x) >> 52 & 0x7FF) != 0x7FF; }
 
   void update(double norm) {
     ++step_count_;

@@ -3,7 +3,6 @@
 
 #include <cerrno>
 #include <charconv>
-#include <cmath>
 #include <concepts>
 #include <cstdio>
 #include <cstring>
@@ -12,6 +11,7 @@
 #include <string_view>
 
 #include "gptlite/core/error.hpp"
+#include "gptlite/core/finite.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
@@ -21,14 +21,15 @@ class JsonObject {
  public:
   /// Shortest digits that read back as the same number; a number that is not finite becomes null.
   template <class Number>
-    requires std::integral<Number> || std::floating_point<Number>
-  JsonObject& add(std::string_view key, Number value) {
+  requires(std::integral<Number> && !std::same_as<Number, bool>) || std::floating_point<Number> JsonObject& add(
+                                                                        std::string_view key, Number value) {
     char digits[64];
     if constexpr (std::floating_point<Number>) {
-      if (!std::isfinite(value)) return put(key, "null");
+      if (!is_finite(value)) return put(key, "null");
     }
     return put(key, std::string_view(digits, std::to_chars(digits, digits + sizeof digits, value).ptr));
   }
+  JsonObject& add(std::string_view key, bool value) { return put(key, value ? "true" : "false"); }
   JsonObject& add(std::string_view key, std::string_view value) { return put(key, quoted(value)); }
   JsonObject& add(std::string_view key, const char* value) { return add(key, std::string_view(value)); }
 
@@ -62,7 +63,7 @@ class JsonObject {
   std::string members_;
 };
 
-/// Appends objects to a file. Throws DataError with path and reason if it cannot be written.
+/// Writes objects to a new file, one a line. Throws DataError with path and reason if it cannot be written.
 class MetricsFile {
  public:
   explicit MetricsFile(const std::string& path) : path_(path), file_(path) { require_good(); }

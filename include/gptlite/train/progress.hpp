@@ -39,10 +39,14 @@ inline bool colour_wanted() {  // no-color.org: off if NO_COLOR is set and not e
 
 /// "4.2k", "1.3M": a rate in four characters or so.
 inline std::string short_number(double x) {
-  const char* unit = x >= 1e6 ? "M" : x >= 1e3 ? "k" : "";
-  const double scaled = x >= 1e6 ? x / 1e6 : x >= 1e3 ? x / 1e3 : x;
+  const char* unit = "";
+  for (const char* larger : {"k", "M", "G"}) {
+    if (x < 999.5) break;
+    x /= 1000;
+    unit = larger;
+  }
   char text[32];
-  std::snprintf(text, sizeof text, scaled < 10 && *unit != '\0' ? "%.1f%s" : "%.0f%s", scaled, unit);
+  std::snprintf(text, sizeof text, x < 9.95 && *unit != '\0' ? "%.1f%s" : "%.0f%s", x, unit);
   return text;
 }
 /// "42s", "3:07", "1:02:33".
@@ -62,8 +66,8 @@ class Progress {
  public:
   struct Options {
     std::int64_t total_steps = 0;
-    double plain_interval = 5;     ///< seconds between lines where there is no terminal
-    std::FILE* stream = stderr;    ///< stdout is left to results
+    double plain_interval = 5;   ///< seconds between lines where there is no terminal
+    std::FILE* stream = stderr;  ///< stdout is left to results
   };
 
   explicit Progress(Options options)
@@ -115,7 +119,8 @@ class Progress {
   using Clock = std::chrono::steady_clock;
 
   void draw(std::int64_t step, double now) {
-    const double left = steps_ > 0 ? now / static_cast<double>(steps_) * static_cast<double>(options_.total_steps - step) : 0;
+    const double left =
+        steps_ > 0 ? now / static_cast<double>(steps_) * static_cast<double>(options_.total_steps - step) : 0;
     char text[160];
     std::snprintf(text, sizeof text, "step %lld/%lld  loss %.4f  %s tokens/s  %s left", static_cast<long long>(step),
                   static_cast<long long>(options_.total_steps), smooth_loss_, short_number(tokens_per_second()).c_str(),
@@ -127,8 +132,9 @@ class Progress {
       const int width = 20, filled = static_cast<int>(width * std::clamp<std::int64_t>(step, 0, total) / total);
       std::string bar;
       for (int i = 0; i < width; ++i) bar += i < filled ? "━" : colour_ ? "━" : " ";
-      if (colour_) bar = "\033[32m" + bar.substr(0, 3 * static_cast<std::size_t>(filled)) + "\033[90m" +
-                         bar.substr(3 * static_cast<std::size_t>(filled)) + "\033[0m";
+      if (colour_)
+        bar = "\033[32m" + bar.substr(0, 3 * static_cast<std::size_t>(filled)) + "\033[90m" +
+              bar.substr(3 * static_cast<std::size_t>(filled)) + "\033[0m";
       std::fprintf(options_.stream, "\r\033[K%s  %s", bar.c_str(), text);
     }
     std::fflush(options_.stream);

@@ -7,8 +7,8 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// gelu(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the tanh form of GPT-1 and GPT-2 (Hendrycks and Gimpel 2016).
-/// x: any shape. Returns the same shape. Saves x.
+/// gelu(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the tanh form of GPT-1 and GPT-2 (Hendrycks and Gimpel
+/// 2016). x: any shape. Returns the same shape. Saves x.
 template <class T>
 Tensor<T> gelu(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());

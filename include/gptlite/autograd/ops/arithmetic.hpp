@@ -61,7 +61,8 @@ template <class T>
 Tensor<T> operator-(const Tensor<T>& x) {
   using V = kernels::simd::Vec<T>;
   Tensor<T> y = Tensor<T>::empty(x.shape());
-  kernels::transform(y.data(), y.size(), [](V v) { return -v; }, x.data());
+  kernels::transform(
+      y.data(), y.size(), [](V v) { return -v; }, x.data());
   return record("neg", y, {x.without_data()}, [](Inputs<T> in, const Tensor<T>& dy) { in[0].add_grad(-dy); });
 }
 
@@ -82,7 +83,7 @@ Tensor<T> operator*(const Tensor<T>& a, const Tensor<T>& b) {
   using V = kernels::simd::Vec<T>;
   Tensor<T> y = detail::broadcast("mul", a, b, [](V x, V z) { return x * z; });
   return record("mul", y, {a, b}, [](Inputs<T> in, const Tensor<T>& dy) {
-    for (const std::size_t i : {0, 1})
+    for (std::size_t i = 0; i < 2; ++i)
       if (in[i].wants_grad()) detail::add_grad(in[i], dy * in[1 - i].tensor());
   });
 }
@@ -94,8 +95,7 @@ Tensor<T> operator/(const Tensor<T>& a, const Tensor<T>& b) {
   Tensor<T> y = detail::broadcast("div", a, b, [](V x, V z) { return x / z; });
   return record("div", y, {a, b}, [](Inputs<T> in, const Tensor<T>& dy) {
     const Tensor<T> da = dy / in[1].tensor();  // db = -dy a / b^2 = -da a / b
-    if (in[1].wants_grad())
-      detail::add_grad(in[1], -(da * in[0].tensor() / in[1].tensor()));
+    if (in[1].wants_grad()) detail::add_grad(in[1], -(da * in[0].tensor() / in[1].tensor()));
     if (in[0].wants_grad()) detail::add_grad(in[0], da);
   });
 }

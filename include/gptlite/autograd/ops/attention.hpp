@@ -16,8 +16,8 @@ struct AttentionOptions {
 
 /// softmax(q k^T / sqrt(HS), causal) v for every head, from the joint projection (Vaswani et al. 2017).
 /// qkv: (B, T, 3C), at each position q, k and v, each C = n_head * HS. Returns (B, T, C).
-/// Throws ShapeError for another rank or a size that does not divide. Saves qkv, the result and one number for each head
-/// and position: memory grows with T, not with its square.
+/// Throws ShapeError for another rank or a size that does not divide. Saves qkv, the result and one number for each
+/// head and position: memory grows with T, not with its square.
 template <class T>
 Tensor<T> causal_attention(const Tensor<T>& qkv, AttentionOptions options) {
   check<ShapeError>(qkv.rank() == 3, "causal_attention", "qkv must be (B, T, 3C), got ", qkv.shape());
@@ -29,8 +29,8 @@ Tensor<T> causal_attention(const Tensor<T>& qkv, AttentionOptions options) {
   check<ConfigError>(options.dropout == 0 || options.generator != nullptr, "causal_attention",
                      "dropout needs a generator");
   const Index B = qkv.shape()[0], positions = qkv.shape()[1], C = qkv.shape()[2] / 3;
-  kernels::AttentionShape shape{B, positions, options.n_head, C / options.n_head,
-                                options.window == 0 ? positions : options.window, {}};
+  kernels::AttentionShape shape{
+      B, positions, options.n_head, C / options.n_head, options.window == 0 ? positions : options.window, {}};
   if (options.dropout > 0) shape.dropout = {options.dropout, options.generator->fork()};
 
   Tensor<T> y = Tensor<T>::empty({B, positions, C});

@@ -25,8 +25,8 @@ Tensor<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t>& tar
                       " at position ", i, " is outside the ", n, " classes");
     counted += target != ignore_index;
   }
-  check<DataError>(counted > 0, "cross_entropy", "no target counts: ",
-                   rows == 0 ? "there are none" : "all are ignored", ", targets ", targets.shape());
+  check<DataError>(counted > 0, "cross_entropy", "no target counts: ", rows == 0 ? "there are none" : "all are ignored",
+                   ", targets ", targets.shape());
 
   const Storage<T> losses(rows), lse(rows);
   kernels::cross_entropy_forward(losses.data(), lse.data(), logits.data(), targets.data(), rows, n, ignore_index);

@@ -13,8 +13,8 @@ template <class T>
 Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias, double eps = 1e-5) {
   check<ShapeError>(x.rank() >= 1, "layer_norm", "x must have features, got ", x.shape());
   const Index n = x.shape()[-1], rows = x.shape().numel_between(0, x.rank() - 1);
-  check<ShapeError>(weight.shape() == Shape{n} && bias.shape() == Shape{n}, "layer_norm", "x has ", n,
-                    " features: x ", x.shape(), ", weight ", weight.shape(), ", bias ", bias.shape());
+  check<ShapeError>(weight.shape() == Shape{n} && bias.shape() == Shape{n}, "layer_norm", "x has ", n, " features: x ",
+                    x.shape(), ", weight ", weight.shape(), ", bias ", bias.shape());
   Tensor<T> y = Tensor<T>::empty(x.shape());
   const Storage<T> mean(rows), rstd(rows);
   kernels::layer_norm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, n, eps);

@@ -32,8 +32,10 @@ Tensor<T> reshape(const Tensor<T>& x, std::vector<Index> sizes) {
 /// Exchanges two axes. Returns a copy. Throws IndexError for an axis that x does not have.
 template <class T>
 Tensor<T> transpose(const Tensor<T>& x, Index axis0, Index axis1) {
-  const Index a = std::min(x.shape().normalized_axis(axis0, "transpose"), x.shape().normalized_axis(axis1, "transpose"));
-  const Index b = std::max(x.shape().normalized_axis(axis0, "transpose"), x.shape().normalized_axis(axis1, "transpose"));
+  const Index a =
+      std::min(x.shape().normalized_axis(axis0, "transpose"), x.shape().normalized_axis(axis1, "transpose"));
+  const Index b =
+      std::max(x.shape().normalized_axis(axis0, "transpose"), x.shape().normalized_axis(axis1, "transpose"));
   Tensor<T> y = Tensor<T>::empty(x.shape().with(a, x.shape()[b]).with(b, x.shape()[a]));
   if (a == b)
     std::copy_n(x.data(), x.size(), y.data());

@@ -13,8 +13,8 @@ enum class Activation { none, gelu };
 
 namespace detail {
 
-/// z = x weight + bias and, fused behind it, y = gelu(z). x: (rows, K), weight: (K, N), bias: (N) or null, z and y: (rows,
-/// N). For Activation::none y is not written.
+/// z = x weight + bias and, fused behind it, y = gelu(z). x: (rows, K), weight: (K, N), bias: (N) or null, z and y:
+/// (rows, N). For Activation::none y is not written.
 template <class T>
 void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, Index rows, Index K, Index N,
                     Activation activation) {
@@ -22,9 +22,12 @@ void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, Inde
   const auto finish = [&](Index row, Index count, Index column, Index columns) {
     for (Index r = row; r < row + count; ++r) {
       T* out = z + r * N + column;
-      if (bias != nullptr) kernels::simd::transform(out, columns, [](V a, V b) { return a + b; }, out, bias + column);
+      if (bias != nullptr)
+        kernels::simd::transform(
+            out, columns, [](V a, V b) { return a + b; }, out, bias + column);
       if (activation == Activation::gelu)
-        kernels::simd::transform(y + r * N + column, columns, [](V v) { return kernels::detail::Gelu<T>::value(v); }, out);
+        kernels::simd::transform(
+            y + r * N + column, columns, [](V v) { return kernels::detail::Gelu<T>::value(v); }, out);
     }
   };
   kernels::gemm(rows, N, K, kernels::MatrixView<T>{x, K}, kernels::MatrixView<T>{weight, N}, z, N, false, finish);
@@ -46,9 +49,10 @@ Tensor<T> linear(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& b
   check<ShapeError>(!bias.defined() || bias.shape() == Shape{N}, "linear", "bias ", bias.shape(),
                     " does not fit weight ", weight.shape());
   const Index rows = x.shape().numel_between(0, x.rank() - 1);
+  const T* shift = bias.defined() ? bias.data() : nullptr;
   Tensor<T> z = Tensor<T>::empty(x.shape().with(-1, N));
   Tensor<T> y = activation == Activation::none ? z : Tensor<T>::empty(z.shape());
-  detail::linear_forward(z.data(), y.data(), x.data(), weight.data(), bias.data(), rows, K, N, activation);
+  detail::linear_forward(z.data(), y.data(), x.data(), weight.data(), shift, rows, K, N, activation);
   if (activation == Activation::none) z = {};  // backward needs it only to undo the activation
 
   return record("linear", y, {x, weight, bias.without_data()}, [z, rows, K, N](Inputs<T> in, const Tensor<T>& dy) {

@@ -27,8 +27,8 @@ struct MatmulPlan {
     M = transpose_a ? a[-1] : a[-2];
     K = transpose_a ? a[-2] : a[-1];
     N = transpose_b ? b[-2] : b[-1];
-    check<ShapeError>(K == (transpose_b ? b[-1] : b[-2]), "matmul", "inner sizes differ: ", a,
-                      transpose_a ? "^T" : "", " x ", b, transpose_b ? "^T" : "");
+    check<ShapeError>(K == (transpose_b ? b[-1] : b[-2]), "matmul", "inner sizes differ: ", a, transpose_a ? "^T" : "",
+                      " x ", b, transpose_b ? "^T" : "");
     const auto leading = [](const Shape& s) {
       return Shape(std::vector<Index>(s.sizes().begin(), s.sizes().end() - 2));
     };
@@ -93,7 +93,7 @@ Tensor<T> matmul(const Tensor<T>& a, const Tensor<T>& b, MatmulOptions options =
     for (Index i = 0; i < plan.batch; ++i) multiply(i);
 
   return record("matmul", y, {a, b}, [plan](Inputs<T> in, const Tensor<T>& dy) {
-    for (const std::size_t n : {0, 1}) {
+    for (std::size_t n = 0; n < 2; ++n) {
       if (!in[n].wants_grad()) continue;
       T* grad = in[n].grad();
       for (Index i = 0; i < plan.batch; ++i) {  // in order: batches may share one matrix

@@ -45,7 +45,8 @@ Tensor<T> sum(const Tensor<T>& x) {
   return record("sum_all", y, {x.without_data()}, [](Inputs<T> in, const Tensor<T>& dy) {
     using V = kernels::simd::Vec<T>;
     T* dx = in[0].grad();
-    kernels::transform(dx, in[0].size(), [d = V::broadcast(dy.item())](V a) { return a + d; }, dx);  // dx += dy
+    kernels::transform(
+        dx, in[0].size(), [d = V::broadcast(dy.item())](V a) { return a + d; }, dx);  // dx += dy
   });
 }
 

@@ -9,8 +9,8 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// C (+)= A B on the calling thread, for a packed B whose panels are panel_stride elements apart. A is M x K, C is M x N
-/// with rows ldc apart. The order of each sum depends on K alone.
+/// C (+)= A B on the calling thread, for a packed B whose panels are panel_stride elements apart. A is M x K, C is M x
+/// N with rows ldc apart. The order of each sum depends on K alone.
 template <class T>
 void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed_b, Index panel_stride, T* c, Index ldc,
                      bool accumulate) {
@@ -56,8 +56,8 @@ struct NoEpilogue {
 };
 
 /// C (+)= A B, parallel over blocks of C. A is M x K, B is K x N, C is M x N and contiguous in its rows, ldc apart.
-/// `epilogue(row, rows, column, columns)` is called once for each finished block of C, on the thread that made it, while
-/// the block is in cache.
+/// `epilogue(row, rows, column, columns)` is called once for each finished block of C, on the thread that made it,
+/// while the block is in cache.
 template <class T, class Epilogue = NoEpilogue>
 void gemm(Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc, bool accumulate,
           Epilogue&& epilogue = {}) {

@@ -17,8 +17,8 @@ struct Tile {
   static constexpr Index columns = vectors * simd::Vec<T>::width;
 };
 
-/// C (+)= A B for a tile of Rows x Tile<T>::columns. Element (m, k) of A is a[m * a_row + k * a_depth], and a_depth is 1
-/// if ContiguousDepth. B is packed: its row k is b[k * columns ...]. `accumulate` adds to what C holds.
+/// C (+)= A B for a tile of Rows x Tile<T>::columns. Element (m, k) of A is a[m * a_row + k * a_depth], and a_depth is
+/// 1 if ContiguousDepth. B is packed: its row k is b[k * columns ...]. `accumulate` adds to what C holds.
 template <class T, Index Rows, bool ContiguousDepth>
 void micro_kernel(Index K, const T* a, Index a_row, Index a_depth, const T* b, T* c, Index ldc, bool accumulate) {
   using V = simd::Vec<T>;

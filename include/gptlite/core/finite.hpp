@@ -1,0 +1,17 @@
+#pragma once
+// is_finite and is_nan by bit pattern: programs that include the library may be compiled with -ffast-math, under which
+// the standard functions are always true and always false.
+
+#include <bit>
+#include <cstdint>
+
+#include "gptlite/config.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+inline bool is_finite(double x) { return (std::bit_cast<std::uint64_t>(x) >> 52 & 0x7FF) != 0x7FF; }
+inline bool is_finite(float x) { return (std::bit_cast<std::uint32_t>(x) >> 23 & 0xFF) != 0xFF; }
+inline bool is_nan(double x) { return !is_finite(x) && (std::bit_cast<std::uint64_t>(x) << 12) != 0; }
+inline bool is_nan(float x) { return !is_finite(x) && (std::bit_cast<std::uint32_t>(x) << 9) != 0; }
+
+}  // namespace gptlite::inline GPTLITE_ABI
