@@ -56,6 +56,18 @@ class Terminal {
   int screen_;
 };
 
+// True on machines (bare containers) where no pseudo-terminal can be opened.
+bool no_terminal() {
+  static const bool missing = [] {
+    const int screen = posix_openpt(O_RDWR | O_NOCTTY);
+    if (screen < 0) return true;
+    const bool ready = grantpt(screen) == 0 && unlockpt(screen) == 0 && access(ptsname(screen), W_OK) == 0;
+    close(screen);
+    return !ready;
+  }();
+  return missing;
+}
+
 // TERM and NO_COLOR while a test runs.
 struct Environment {
   Environment(const char* term, const char* no_color) {
@@ -80,7 +92,11 @@ bool starts_with(const std::string& text, const std::string& start) {
 
 }  // namespace
 
-TEST_CASE("a terminal has one live line that is drawn over and cleared in the end") {
+TEST_CASE("the live line is tested where a pseudo-terminal can be opened") {
+  if (no_terminal()) MESSAGE("skipped: this machine has no pseudo-terminals");
+}
+
+TEST_CASE("a terminal has one live line that is drawn over and cleared in the end" * doctest::skip(no_terminal())) {
   const Environment environment("xterm", "1");
   const Terminal terminal;
   {
@@ -98,7 +114,7 @@ TEST_CASE("a terminal has one live line that is drawn over and cleared in the en
   CHECK(terminal.text() == "\r\033[K");
 }
 
-TEST_CASE("the live line is drawn at most ten times a second") {
+TEST_CASE("the live line is drawn at most ten times a second" * doctest::skip(no_terminal())) {
   const Environment environment("xterm", "1");
   const Terminal terminal;
   Progress progress({.total_steps = 4000, .stream = terminal.stream});
@@ -108,7 +124,7 @@ TEST_CASE("the live line is drawn at most ten times a second") {
   CHECK(static_cast<double>(std::count(lines.begin(), lines.end(), '\r')) <= 1 + seconds / 0.1);
 }
 
-TEST_CASE("a note stands above the live line") {
+TEST_CASE("a note stands above the live line" * doctest::skip(no_terminal())) {
   const Environment environment("xterm", "1");
   const Terminal terminal;
   Progress progress({.total_steps = 40, .stream = terminal.stream});
@@ -120,7 +136,7 @@ TEST_CASE("a note stands above the live line") {
   CHECK(terminal.text() == "\r\033[Kafter\n");
 }
 
-TEST_CASE("the bar is coloured unless NO_COLOR is set and not empty") {
+TEST_CASE("the bar is coloured unless NO_COLOR is set and not empty" * doctest::skip(no_terminal())) {
   const Terminal terminal;
   const auto first_line = [&] {
     Progress progress({.total_steps = 4, .stream = terminal.stream});
@@ -137,7 +153,7 @@ TEST_CASE("the bar is coloured unless NO_COLOR is set and not empty") {
   CHECK(starts_with(first_line(), "\r\033[K" + bar(5) + std::string(15, ' ') + "  step 1/4  "));
 }
 
-TEST_CASE("a dumb terminal gets plain lines") {
+TEST_CASE("a dumb terminal gets plain lines" * doctest::skip(no_terminal())) {
   const Environment environment("dumb", nullptr);
   const Terminal terminal;
   Progress progress({.total_steps = 4, .stream = terminal.stream});
@@ -145,7 +161,7 @@ TEST_CASE("a dumb terminal gets plain lines") {
   CHECK(starts_with(terminal.text(), "step 1/4  loss 2.0000  "));
 }
 
-TEST_CASE("steps beyond the total are drawn as a full bar") {
+TEST_CASE("steps beyond the total are drawn as a full bar" * doctest::skip(no_terminal())) {
   const Environment environment("xterm", nullptr);
   const Terminal terminal;
   Progress progress({.total_steps = 4, .stream = terminal.stream});
