@@ -22,6 +22,24 @@ TEST_CASE("the gradient of every operation agrees with finite differences in dou
   }
 }
 
+TEST_CASE("a second backward adds the same gradients again") {
+  for (auto& c : operations::cases<double>()) {
+    std::vector<std::vector<double>> once(c.inputs.size());
+    for (int pass = 1; pass <= 2; ++pass) {
+      const Tensor<double> y = c.f(c.inputs);
+      y.backward(operations::wave<double>(y.shape(), 5).detach());
+      for (std::size_t n = 0; n < c.inputs.size(); ++n) {
+        if (!c.inputs[n].has_grad()) continue;
+        const std::vector<double> grad = c.inputs[n].grad().to_vector();
+        if (pass == 1) once[n] = grad;
+        for (std::size_t i = 0; i < grad.size(); ++i)
+          CHECK_MESSAGE(std::abs(grad[i] - pass * once[n][i]) <= 1e-12 * (1 + std::abs(once[n][i])),
+                        c.label << ": gradient of input " << n << ", pass " << pass);
+      }
+    }
+  }
+}
+
 TEST_CASE("every operation that is recorded in the library is registered") {
   std::set<std::string> recorded, registered;
   for (const auto& file : std::filesystem::recursive_directory_iterator(GPTLITE_SOURCE_DIR "/include")) {
