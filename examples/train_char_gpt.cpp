@@ -23,7 +23,7 @@ using namespace gptlite;
 #endif
 
 struct Options {
-  std::string text, out = "runs/char", norm_order = "pre", prompt = "\n";
+  std::string text, out = "runs/char", norm_order = "pre", prompt;
   Index n_layer = 4, n_head = 4, n_embd = 128, block_size = 64, batch_size = 12, window = 0, grad_accumulation = 1;
   std::int64_t max_steps = 2000, warmup_steps = 100, eval_interval = 500, sample_every = 1000;
   Index eval_batches = 200;
@@ -41,7 +41,7 @@ Options preset_options(int argc, char** argv) {
   std::string name = "nano-cpu";
   CLI::App app;
   app.allow_extras()->set_help_flag();
-  app.add_option("--preset", name);
+  app.add_option("--preset", name)->take_last();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError&) {  // reported when all options are parsed
@@ -52,6 +52,7 @@ Options preset_options(int argc, char** argv) {
 }
 
 void add_options(CLI::App& app, Options& o) {
+  app.option_defaults()->take_last();  // scripts/demo --out DIR changes what the script says
   app.add_option("--text", o.text, "UTF-8 text file to train on; without it, the library's own headers and pages");
   app.add_option("--out", o.out, "folder for metrics.jsonl and samples.txt")->capture_default_str();
   app.add_option("--preset", "a recipe that the other options change: nano-cpu");
@@ -79,7 +80,8 @@ void add_options(CLI::App& app, Options& o) {
       ->capture_default_str();
   app.add_option("--eval-batches", o.eval_batches, "batches an evaluation")->capture_default_str();
   app.add_option("--sample-every", o.sample_every, "steps between samples, 0 for the last only")->capture_default_str();
-  app.add_option("--prompt", o.prompt, "what samples begin with");
+  app.add_option("--prompt", o.prompt,
+                 "what samples begin with; without it, a new line, or the text's first character");
   app.add_option("--time-limit", o.time_limit, "seconds of training, 0 for no limit")->capture_default_str();
 }
 
@@ -112,8 +114,10 @@ int run(const Options& o) {
   // Text to tokens: the first 90% train, the last 10% validate.
   const std::string text = o.text.empty() ? own_sources() : data::read_text(o.text);
   const text::CharTokenizer tokenizer(text);
-  const std::vector<TokenId> prompt = tokenizer.encode(o.prompt);
-  const auto tokens = data::split(tokenizer.encode(text), 0.9);
+  const std::vector<TokenId> all_tokens = tokenizer.encode(text);
+  std::vector<TokenId> prompt = {all_tokens.front()};
+  if (!o.prompt.empty() || text.find('\n') != text.npos) prompt = tokenizer.encode(o.prompt.empty() ? "\n" : o.prompt);
+  const auto tokens = data::split(all_tokens, 0.9);
   data::TokenBatches batches(tokens.first, {o.batch_size, o.block_size, o.seed});
   check<DataError>(static_cast<Index>(tokens.second.size()) > o.block_size, "train_char_gpt",
                    "the last 10% of the text validate: dataset has ", tokens.second.size(),
@@ -133,7 +137,8 @@ int run(const Options& o) {
                          {.betas = {0.9, o.beta2}, .weight_decay = o.weight_decay, .max_grad_norm = o.grad_clip});
   const train::Schedule schedule{train::Decay::cosine, o.learning_rate, o.min_lr, o.warmup_steps, o.max_steps};
 
-  std::filesystem::create_directories(o.out);
+  std::error_code no_folder;  // reported when the first file in it cannot be written
+  std::filesystem::create_directories(o.out, no_folder);
   train::MetricsFile metrics(o.out + "/metrics.jsonl");
   std::ofstream samples(o.out + "/samples.txt");
   check<DataError>(samples.good(), "train_char_gpt", o.out, "/samples.txt: cannot write");

@@ -14,7 +14,7 @@ fail() {
 # A run on a text that repeats: it must learn it.
 for i in $(seq 200); do echo "the quick brown fox no $((i % 7)) jumps over the lazy dog"; done >"$work/text"
 tiny=(--n-layer 1 --n-head 2 --n-embd 32 --block-size 16 --batch-size 4 --eval-batches 5)
-"$program" --text "$work/text" --out "$work/run" "${tiny[@]}" --max-steps 200 --warmup-steps 10 --eval-interval 100 \
+"$program" --text "$work/text" --out "$work/run" "${tiny[@]}" --max-steps 200 --warmup-steps 10 --learning-rate 5e-3 --eval-interval 100 \
   --sample-every 100 --dropout 0.1 --window 8 --grad-accumulation 2 --norm-order post --prompt the >"$work/out" 2>"$work/err"
 [ "$(wc -l <"$work/out")" = 1 ] || fail "stdout must hold the result alone"
 grep -qE '^\{"steps": 200, "train_loss": [0-9.]+, "val_loss": [0-9.]+, "train_seconds": [0-9.]+, "tokens_per_s": [0-9.]+, "parameters": [0-9]+\}$' \
@@ -34,6 +34,11 @@ for threads in 1 3; do
     >/dev/null 2>&1
 done
 [ "$(losses "$work/run1")" = "$(losses "$work/run3")" ] || fail "losses differ with the number of threads"
+
+# A text of one line has no new line to begin samples with.
+tr -d '\n' <"$work/text" >"$work/line"
+"$program" --text "$work/line" --out "$work/one" "${tiny[@]}" --max-steps 2 >/dev/null 2>&1 || fail "one line of text"
+head -n 2 "$work/one/samples.txt" | tail -n 1 | grep -q '^t' || fail "samples begin with the text's first character"
 
 # The time limit ends a run early.
 "$program" --text "$work/text" --out "$work/limit" "${tiny[@]}" --max-steps 1000000 --time-limit 0.2 >"$work/out" 2>/dev/null
