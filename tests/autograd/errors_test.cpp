@@ -50,6 +50,12 @@ TEST_CASE("shapes that do not fit") {
           cross_entropy(zeros({2, 5}), ids({1, 2, 3}));
         }) == "[cross_entropy] logits (2, 5) need targets of the leading shape, got (3)");
   CHECK(shape_error([] {
+          linear_cross_entropy(zeros({2, 5}), zeros({7, 4}), ids({1, 2}));
+        }) == "[linear_cross_entropy] h (2, 5) does not fit weight (7, 4), which must be (V, C)");
+  CHECK(shape_error([] {
+          linear_cross_entropy(zeros({2, 5}), zeros({7, 5}), ids({1, 2, 3}));
+        }) == "[linear_cross_entropy] h (2, 5) needs targets of its leading shape, got (3)");
+  CHECK(shape_error([] {
           causal_attention(zeros({2, 3, 10}), {.n_head = 2});
         }) == "[causal_attention] qkv (2, 3, 10) does not divide into q, k, v of 2 heads");
   CHECK(shape_error([] {
@@ -72,6 +78,9 @@ TEST_CASE("indices outside their range") {
   CHECK(index_error([] {
           cross_entropy(zeros({1, 5}), ids({5}));
         }) == "[cross_entropy] target 5 at position 0 is outside the 5 classes");
+  CHECK(index_error([] {
+          linear_cross_entropy(zeros({1, 5}), zeros({7, 5}), ids({7}));
+        }) == "[linear_cross_entropy] target 7 at position 0 is outside the 7 classes");
   CHECK(index_error([] { sum(zeros({2, 3}), 2); }) == "[sum] axis 2 is outside a tensor of rank 2: (2, 3)");
   CHECK(index_error([] { sum(zeros({2, 3}), std::vector<Index>{0, -2}); }) == "[sum] an axis is named twice");
   CHECK(index_error([] {
@@ -97,6 +106,9 @@ TEST_CASE("options and data that cannot work") {
   CHECK(message_of<DataError>([] {
           cross_entropy(zeros({2, 5}), ids({ignore_index, ignore_index}));
         }) == "[cross_entropy] no target counts: all are ignored, targets (2)");
+  CHECK(message_of<DataError>([] {
+          linear_cross_entropy(zeros({1, 5}), zeros({7, 5}), ids({ignore_index}));
+        }) == "[linear_cross_entropy] no target counts: all are ignored, targets (1)");
   CHECK(message_of<DataError>([] {
           cross_entropy(zeros({0, 5}), ids({}));
         }) == "[cross_entropy] no target counts: there are none, targets (0)");

@@ -45,6 +45,8 @@ void compare_threads(std::vector<operations::Case<T>> cases) {
 
 TEST_CASE("every operation gives the same bits for 1, 2, 3 and 4 threads") {
   compare_threads(operations::cases<float>());
+  const Autocast bf16(Precision::bf16);
+  compare_threads(operations::cases<float>());
 }
 
 TEST_CASE("operations on large tensors give the same bits for 1, 2, 3 and 4 threads") {
@@ -63,6 +65,14 @@ TEST_CASE("operations on large tensors give the same bits for 1, 2, 3 and 4 thre
        "layer_norm/large",
        {w({403, 67}), w({67}, 1), w({67}, 2)},
        [](Inputs in) { return layer_norm(in[0], in[1], in[2]); }},
+      {"linear_cross_entropy",
+       "linear_cross_entropy/large",
+       {w({211, 101}), w({331, 101}, 1)},
+       [](Inputs in) {
+         Tensor<TokenId> targets = Tensor<TokenId>::empty({211});
+         for (Index i = 0; i < 211; ++i) targets.data()[i] = static_cast<TokenId>(i * 5 % 331);
+         return linear_cross_entropy(in[0], in[1], targets);
+       }},
       {"softmax", "softmax/large", {w({403, 67})}, [](Inputs in) { return softmax(in[0]); }},
       {"causal_attention",
        "causal_attention/large",

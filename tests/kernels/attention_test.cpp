@@ -1,18 +1,116 @@
-// Fused attention needs memory that grows with T, not with its square.
+// Fused attention against three plain loops in double, in every form of its products, across blocks of keys and
+// queries; and its memory, which grows with T, not with its square.
 
-#include "gptlite/kernels/attention.hpp"
+#include "gptlite/autograd/ops/attention.hpp"
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <vector>
+
 #include "gptlite/autograd/backward.hpp"
-#include "gptlite/autograd/ops/attention.hpp"
+#include "gptlite/kernels/attention_backward.hpp"
 
 using namespace gptlite;
+
+namespace {
+
+using kernels::AttentionShape;
+
+// The definition, and its gradient, one query at a time.
+struct Reference {
+  std::vector<double> y, dqkv;
+
+  Reference(const std::vector<float>& qkv, const std::vector<float>& dy, const AttentionShape& s)
+      : y(dy.size()), dqkv(qkv.size()) {
+    const auto size = static_cast<std::size_t>(s.HS);
+    std::vector<double> p(static_cast<std::size_t>(s.T)), dp(p.size());
+    std::vector<float> factors(p.size(), 1);
+    for (Index b = 0; b < s.B; ++b)
+      for (Index h = 0; h < s.NH; ++h)
+        for (Index i = 0; i < s.T; ++i) {
+          const auto at = [&](Index position, Index part) {  // of q, k, v
+            return static_cast<std::size_t>(((b * s.T + position) * 3 + part) * s.C() + h * s.HS);
+          };
+          const auto out = static_cast<std::size_t>((b * s.T + i) * s.C() + h * s.HS);
+          const Index first = std::max<Index>(0, i - s.window + 1);
+          if (s.dropout) s.dropout.factors(factors.data(), ((b * s.NH + h) * s.T + i) * s.T, s.T);
+          double sum = 0, mean = 0;
+          for (Index j = first; j <= i; ++j) {
+            const auto key = static_cast<std::size_t>(j);
+            double score = 0, d = 0;
+            for (std::size_t e = 0; e < size; ++e) {
+              score += static_cast<double>(qkv[at(i, 0) + e]) * static_cast<double>(qkv[at(j, 1) + e]);
+              d += static_cast<double>(dy[out + e]) * static_cast<double>(qkv[at(j, 2) + e]);
+            }
+            sum += p[key] = std::exp(score * s.scale());
+            dp[key] = d * static_cast<double>(factors[key]);
+          }
+          for (Index j = first; j <= i; ++j) {
+            const auto key = static_cast<std::size_t>(j);
+            p[key] /= sum;
+            mean += p[key] * dp[key];
+          }
+          for (Index j = first; j <= i; ++j) {
+            const auto key = static_cast<std::size_t>(j);
+            const double dropped = p[key] * static_cast<double>(factors[key]);
+            const double ds = p[key] * (dp[key] - mean) * s.scale();
+            for (std::size_t e = 0; e < size; ++e) {
+              y[out + e] += dropped * static_cast<double>(qkv[at(j, 2) + e]);
+              dqkv[at(j, 2) + e] += dropped * static_cast<double>(dy[out + e]);
+              dqkv[at(i, 0) + e] += ds * static_cast<double>(qkv[at(j, 1) + e]);
+              dqkv[at(j, 1) + e] += ds * static_cast<double>(qkv[at(i, 0) + e]);
+            }
+          }
+        }
+  }
+};
+
+double largest_error(const std::vector<float>& got, const std::vector<double>& expected, double added = 0) {
+  double largest = 0, error = 0;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    largest = std::max(largest, std::abs(expected[i]));
+    error = std::max(error, std::abs(static_cast<double>(got[i]) - added - expected[i]));
+  }
+  return error / largest;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("attention and its gradient are those of plain loops", Format, kernels::PlainFormat<float>,
+                   kernels::RoundedFormat, kernels::PairFormat) {
+  if constexpr (std::is_same_v<Format, kernels::PairFormat> && !kernels::simd::has_bf16_pairs) {
+    MESSAGE("skipped: this machine has no products of pairs");
+  } else {
+    const double tolerance = std::is_same_v<Format, kernels::PlainFormat<float>> ? 2e-6 : 1.5e-2;
+    for (const AttentionShape& s : {AttentionShape{2, 65, 3, 5, 65, {}}, AttentionShape{1, 300, 2, 20, 300, {}},
+                                    AttentionShape{1, 1100, 1, 8, 1100, {}}, AttentionShape{1, 600, 1, 16, 40, {}},
+                                    AttentionShape{1, 700, 2, 6, 270, {}}, AttentionShape{1, 1500, 1, 4, 1030, {}},
+                                    AttentionShape{1, 310, 1, 17, 310, {0.3, {7, 1}}}}) {
+      INFO("T ", s.T, ", HS ", s.HS, ", window ", s.window);
+      std::vector<float> qkv(static_cast<std::size_t>(s.B * s.T * 3 * s.C())), dy(qkv.size() / 3), y(dy.size());
+      std::vector<float> lse(static_cast<std::size_t>(s.B * s.NH * s.T)), dqkv(qkv.size());
+      fill_normal(qkv.data(), static_cast<Index>(qkv.size()), 0, 1, {1, 1});
+      fill_normal(dy.data(), static_cast<Index>(dy.size()), 0, 1, {1, 2});
+      const Reference expected(qkv, dy, s);
+      kernels::detail::attention_forward<Format>(y.data(), lse.data(), std::as_const(qkv).data(), s);
+      CHECK(largest_error(y, expected.y) < tolerance);
+      for (const bool accumulate : {false, true}) {
+        std::fill(dqkv.begin(), dqkv.end(), accumulate ? 3.0f : std::nanf(""));
+        kernels::detail::attention_backward<Format>(dqkv.data(), accumulate, std::as_const(dy).data(),
+                                                    std::as_const(qkv).data(), std::as_const(y).data(),
+                                                    std::as_const(lse).data(), s);
+        CHECK(largest_error(dqkv, expected.dqkv, accumulate ? 3 : 0) < tolerance);
+      }
+    }
+  }
+}
 
 #if GPTLITE_RECYCLE
 namespace {
 
-// Bytes that forward and backward need at one time, the qkv and its gradient aside: all that is in the cache afterwards.
+// Bytes that forward and backward need at one time, the qkv and its gradient aside: all that is in the cache
+// afterwards.
 std::size_t memory_of(Index positions, int threads) {
   set_num_threads(threads);
   Tensor<float> qkv = Tensor<float>::normal({1, positions, 3 * 8}, 0, 1, {1, 1}).set_requires_grad();

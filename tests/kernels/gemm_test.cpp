@@ -35,7 +35,8 @@ struct Matrix {
 };
 
 template <class T>
-void check_product(Sizes size, bool transpose_a, bool transpose_b, bool accumulate) {
+void check_product(Sizes size, bool transpose_a, bool transpose_b, bool accumulate,
+                   Precision precision = Precision::fp32) {
   const Index M = size.M, N = size.N, K = size.K;
   INFO("M ", M, ", N ", N, ", K ", K, ", transposed ", transpose_a, transpose_b, ", accumulate ", accumulate);
   const Matrix<T> a(M, K, transpose_a, 1), b(K, N, transpose_b, 2);
@@ -47,13 +48,13 @@ void check_product(Sizes size, bool transpose_a, bool transpose_b, bool accumula
       for (Index k = 0; k < K; ++k) sum += a(m, k) * b(k, n);
       expected[static_cast<std::size_t>(m * ldc + n)] = sum;
     }
-  gemm(M, N, K, a.view, b.view, c.data(), ldc, accumulate);
+  gemm(precision, M, N, K, a.view, b.view, c.data(), ldc, accumulate);
   CHECK((c == expected));  // what stands between the rows included
 }
 
 // Beyond one block in every direction, and whole in none.
 template <class T>
-constexpr Sizes large{7 * Tile<T>::rows + 5, 4 * Tile<T>::columns + 3, 256 + 33};
+const Sizes large{1024 + Tile<T>::rows + 5, 4 * Tile<T>::columns + 3, 256 + 33};
 
 }  // namespace
 
@@ -86,8 +87,8 @@ TEST_CASE("without rows or columns nothing is written and no epilogue called") {
   int calls = 0;
   const Matrix<float> a(4, 4, false, 1);
   const auto epilogue = [&](Index, Index, Index, Index) { ++calls; };
-  gemm(0, 4, 4, a.view, a.view, &c, 4, false, epilogue);
-  gemm(4, 0, 4, a.view, a.view, &c, 4, false, epilogue);
+  gemm(Precision::fp32, 0, 4, 4, a.view, a.view, &c, 4, false, epilogue);
+  gemm(Precision::fp32, 4, 0, 4, a.view, a.view, &c, 4, false, epilogue);
   CHECK(c == 5);
   CHECK(calls == 0);
 }
@@ -98,15 +99,16 @@ TEST_CASE_TEMPLATE("the epilogue sees every element of C once and finished", T, 
     const Matrix<T> a(M, K, false, 1), b(K, N, false, 2);
     std::vector<T> plain(static_cast<std::size_t>(M * N)), c(plain.size());
     std::vector<int> calls(plain.size());
-    gemm(M, N, K, a.view, b.view, plain.data(), N, false);
-    gemm(M, N, K, a.view, b.view, c.data(), N, false, [&](Index row, Index rows, Index column, Index columns) {
-      for (Index m = row; m < row + rows; ++m)
-        for (Index n = column; n < column + columns; ++n) {
-          const auto at = static_cast<std::size_t>(m * N + n);
-          ++calls[at];
-          c[at] = 3 - c[at];
-        }
-    });
+    gemm(Precision::fp32, M, N, K, a.view, b.view, plain.data(), N, false);
+    gemm(Precision::fp32, M, N, K, a.view, b.view, c.data(), N, false,
+         [&](Index row, Index rows, Index column, Index columns) {
+           for (Index m = row; m < row + rows; ++m)
+             for (Index n = column; n < column + columns; ++n) {
+               const auto at = static_cast<std::size_t>(m * N + n);
+               ++calls[at];
+               c[at] = 3 - c[at];
+             }
+         });
     for (T& value : plain) value = 3 - value;
     CHECK((c == plain));
     CHECK((calls == std::vector<int>(plain.size(), 1)));
@@ -123,26 +125,78 @@ TEST_CASE_TEMPLATE("products have the same bits for any number of threads", T, f
   for (const int threads : {1, 2, 3, 4}) {
     set_num_threads(threads);
     std::vector<T> c(static_cast<std::size_t>(M * N), T(0.1));
-    gemm(M, N, K, view_a, view_b, c.data(), N, true);
+    gemm(Precision::fp32, M, N, K, view_a, view_b, c.data(), N, true);
     if (threads == 1) serial = c;
     CHECK((c == serial));
   }
   set_num_threads(0);
 }
 
+TEST_CASE("products in bf16 have the same bits for any number of threads") {
+  const Index M = 1100, N = 70, K = 300;
+  std::vector<float> a(static_cast<std::size_t>(M * K)), b(static_cast<std::size_t>(K * N));
+  fill_normal(a.data(), M * K, 0, 1, {.seed = 1, .stream = 1});
+  fill_normal(b.data(), K * N, 0, 1, {.seed = 1, .stream = 2});
+  std::vector<float> serial;
+  for (const int threads : {1, 2, 3, 4}) {
+    set_num_threads(threads);
+    std::vector<float> c(static_cast<std::size_t>(M * N), 0.1f);
+    gemm(Precision::bf16, M, N, K, MatrixView<float>{a.data(), K}, MatrixView<float>{b.data(), N}, c.data(), N, true);
+    if (threads == 1) serial = c;
+    CHECK((c == serial));
+  }
+  set_num_threads(0);
+}
+
+TEST_CASE("bf16 rounds both operands to nearest even and sums in fp32") {
+  // 1 + 2^-8 lies between two bfloat16 numbers and rounds to 1, the even one; 1 + 3 * 2^-8 rounds up to 1 + 2^-6.
+  const std::vector<float> a{1 + 0x1p-8f, 1, 1, 1 + 3 * 0x1p-8f}, b{1, 0x1p-20f, 1 + 0x1p-8f, 1};
+  float c = 0;
+  gemm(Precision::bf16, 1, 1, 4, MatrixView<float>{a.data(), 4}, MatrixView<float>{b.data(), 1}, &c, 1, false);
+  CHECK(c == 3 + 0x1p-6f + 0x1p-20f);
+}
+
+// The forms are tried directly: which of them bf16 takes depends on the machine.
+TEST_CASE_TEMPLATE("each form multiplies as plain loops over its rounded numbers do", Format, PlainFormat<float>,
+                   PlainFormat<double>, RoundedFormat, PairFormat) {
+  using T = typename Format::Number;
+  if constexpr (std::is_same_v<Format, PairFormat> && !simd::has_bf16_pairs) {
+    MESSAGE("skipped: this machine has no products of pairs");
+  } else {
+    for (const bool transpose_a : {false, true})
+      for (const bool transpose_b : {false, true})
+        for (const Sizes size : {Sizes{1, 1, 1}, Sizes{3, 2, 5}, Sizes{Tile<T>::rows + 1, Tile<T>::columns + 1, 77},
+                                 Sizes{2 * Tile<T>::rows + 9, 3 * Tile<T>::columns, 2 * Tile<T>::depth + 31},
+                                 Sizes{65, 65, 4 * Tile<T>::depth + 2}}) {
+          const Index M = size.M, N = size.N, K = size.K;
+          INFO("M ", M, ", N ", N, ", K ", K, ", transposed ", transpose_a, transpose_b);
+          const Matrix<T> a(M, K, transpose_a, 1), b(K, N, transpose_b, 2);
+          std::vector<T> packed(static_cast<std::size_t>(packed_size<Format>(K, N)), T(99));
+          std::vector<T> c(static_cast<std::size_t>(M * N), T(5)), expected = c;
+          pack_right<Format>(packed.data(), panel_size<Format>(K), K, N, b.view);
+          multiply_packed<Format>(M, N, K, a.view, packed.data(), panel_size<Format>(K), c.data(), N, true);
+          for (Index m = 0; m < M; ++m)
+            for (Index n = 0; n < N; ++n)
+              for (Index k = 0; k < K; ++k) expected[static_cast<std::size_t>(m * N + n)] += a(m, k) * b(k, n);
+          CHECK((c == expected));  // small whole numbers are bfloat16 numbers
+        }
+  }
+}
+
 TEST_CASE_TEMPLATE("packing lays panels of columns out one after the other and pads the last with zeros", T, float,
                    double) {
+  using Format = PlainFormat<T>;
   constexpr Index columns = Tile<T>::columns;
   const Index K = columns + 3, N = 2 * columns + 1;
-  CHECK(packed_size<T>(K, N) == 3 * columns * K);
-  CHECK(packed_size<T>(K, 0) == 0);
+  CHECK(panel_size<Format>(K) == columns * K);
   for (const bool transposed : {false, true}) {
     const Matrix<T> b(K, N, transposed, 3);
-    std::vector<T> packed(static_cast<std::size_t>(packed_size<T>(K, N)), T(99)), expected;
-    pack(packed.data(), K, N, b.view);
+    std::vector<T> packed(static_cast<std::size_t>(packed_size<Format>(K, N)), T(99)), expected;
+    pack_right<Format>(packed.data(), panel_size<Format>(K), K, N, b.view);
     for (Index n = 0; n < N; n += columns)
       for (Index k = 0; k < K; ++k)
         for (Index j = n; j < n + columns; ++j) expected.push_back(j < N ? b(k, j) : T(0));
+    packed.resize(expected.size());
     CHECK((packed == expected));
   }
 }

@@ -41,19 +41,6 @@ void check_lanes(F f, G g) {
                                                 .epsilon(4 * static_cast<double>(std::numeric_limits<T>::epsilon())));
 }
 
-// Largest relative error of a vector function against a scalar one.
-template <class T, class F, class G>
-double relative_error(F f, G g, double low, double high) {
-  std::vector<T> x = numbers<T>(20000, low, high), y(x.size());
-  simd::transform(y.data(), static_cast<Index>(x.size()), f, static_cast<const T*>(x.data()));
-  double error = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const double exact = g(static_cast<double>(x[i]));
-    error = std::max(error, std::abs(static_cast<double>(y[i]) - exact) / std::abs(exact));
-  }
-  return error / static_cast<double>(std::numeric_limits<T>::epsilon());
-}
-
 }  // namespace
 
 TEST_CASE_TEMPLATE("operators compute lane by lane", T, float, double) {
@@ -81,32 +68,6 @@ TEST_CASE_TEMPLATE("functions compute lane by lane", T, float, double) {
   check_lanes<T>([](V a, V, V) { return simd::where_less(a, a, a + T(1), a); }, [](T a, T, T) { return a; });
   check_lanes<T>([](V a, V, V) { return simd::lanewise(a, [](T x) { return x * x; }); },
                  [](T a, T, T) { return a * a; });
-}
-
-TEST_CASE_TEMPLATE("exp and log and sigmoid and tanh are exact to a few roundings", T, float, double) {
-  using V = simd::Vec<T>;
-  const auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
-  CHECK(relative_error<T>([](V v) { return simd::exp(v); }, [](double x) { return std::exp(x); }, -80, 80) < 4);
-  CHECK(relative_error<T>([](V v) { return simd::log(v); }, [](double x) { return std::log(x); }, 2, 1e6) < 4);
-  CHECK(relative_error<T>([](V v) { return simd::sigmoid(v); }, sigmoid, -30, 30) < 4);
-  const auto tanh = [](double x) { return std::tanh(x); };
-  CHECK(relative_error<T>([](V v) { return simd::tanh(v); }, tanh, -20, 20) < 4);
-  CHECK(relative_error<T>([](V v) { return simd::tanh(v); }, tanh, -1, 1) < 4);
-  CHECK(relative_error<T>([](V v) { return simd::tanh(v); }, tanh, -1e-5, 1e-5) < 4);
-}
-
-TEST_CASE_TEMPLATE("functions saturate far from zero", T, float, double) {
-  using V = simd::Vec<T>;
-  const T infinity = std::numeric_limits<T>::infinity();
-  for (const T x : {T(1000), infinity}) {
-    CHECK(lanes<T>(simd::exp(V::broadcast(-x)))[0] <= std::numeric_limits<T>::min());
-    CHECK(lanes<T>(simd::exp(V::broadcast(x)))[0] == infinity);
-    CHECK(lanes<T>(simd::sigmoid(V::broadcast(-x)))[0] == 0);
-    CHECK(lanes<T>(simd::sigmoid(V::broadcast(x)))[0] == 1);
-    CHECK(lanes<T>(simd::tanh(V::broadcast(-x)))[0] == -1);
-    CHECK(lanes<T>(simd::tanh(V::broadcast(x)))[0] == 1);
-  }
-  CHECK(lanes<T>(simd::tanh(V::zero()))[0] == 0);
 }
 
 TEST_CASE_TEMPLATE("sum and largest run over all lanes", T, float, double) {

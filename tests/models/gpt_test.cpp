@@ -89,6 +89,23 @@ TEST_CASE("the gradient of the loss is right through the whole model, in both no
   }
 }
 
+TEST_CASE("the loss is the cross-entropy of the logits, and bf16 by configuration is bf16 by Autocast") {
+  GPTConfig config{.vocab_size = 11, .block_size = 7, .n_layer = 2, .n_head = 2, .n_embd = 16};
+  const auto tokens = Tensor<TokenId>::from({1, 2, 3, 10, 0, 7, 7, 5}, {2, 4});
+  const auto targets = Tensor<TokenId>::from({2, 3, 10, 0, 7, 7, 5, 9}, {2, 4});
+  const GPT<float> fp32(config);
+  const float exact = fp32.loss(tokens, targets).item();
+  CHECK(cross_entropy(fp32.logits(tokens), targets).item() == doctest::Approx(exact).epsilon(1e-6));
+  config.precision = Precision::bf16;
+  const GPT<float> bf16(config);
+  const float rounded = bf16.loss(tokens, targets).item();
+  CHECK(rounded != exact);
+  CHECK(rounded == doctest::Approx(exact).epsilon(1e-3));
+  CHECK(autocast_precision() == Precision::fp32);
+  const Autocast scope(Precision::bf16);
+  CHECK(fp32.loss(tokens, targets).item() == rounded);
+}
+
 TEST_CASE("a position does not see what comes after it, nor what lies before its window") {
   GPTConfig config = small();
   config.window = 3;

@@ -148,6 +148,18 @@ std::vector<Case<T>> cases() {
   loss("one", {1, 1}, {0}, 2);
   loss("large", {3, 7}, {6, 0, 3}, 60);
 
+  const auto head_loss = [&](const char* variant, Shape h, Index V, std::vector<TokenId> targets) {
+    const Tensor<TokenId> t = ids(targets, h.without(-1));
+    add("linear_cross_entropy", variant, {w(h), w({V, h[-1]}, 1)},
+        [t](Inputs in) { return linear_cross_entropy(in[0], in[1], t); });
+  };
+  head_loss("odd", {3, 5}, 7, {6, 0, 3});
+  head_loss("batch", {2, 3, 4}, 19, {18, 2, 7, 7, 0, 1});
+  head_loss("ignored", {4, 5}, 6, {1, ignore_index, 4, ignore_index});
+  head_loss("one", {1, 1}, 1, {0});
+  add("linear_cross_entropy", "reused", {w({4, 3})},
+      [t = ids({3, 0, 1, 1}, {4})](Inputs in) { return linear_cross_entropy(in[0], in[0], t); });
+
   // Rows by index, dropout.
   const auto table = [&](const char* variant, std::vector<TokenId> rows, Shape shape) {
     const Tensor<TokenId> t = ids(rows, std::move(shape));

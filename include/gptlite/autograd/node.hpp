@@ -30,35 +30,38 @@ class Input {
 
   /// The gradient to add to; zeros if nothing was added before.
   T* grad() const {
-    Storage<T>& grad = tensor_.grad_state()->grad;
-    if (!grad) grad = Storage<T>::zeros(size());
-    return grad.data();
+    if (!tensor_.grad_state()->grad) tensor_.grad_state()->grad = Storage<T>::zeros(size());
+    return own_grad().data();
+  }
+  /// Where a kernel leaves the gradient: it adds, or overwrites every element if nothing was added before. A null
+  /// target if nobody asked for this input's gradient. Two inputs may be the same tensor: ask in the order in which the
+  /// kernel writes.
+  kernels::GradTarget<T> grad_target() const {
+    if (!wants_grad()) return {};
+    if (tensor_.grad_state()->grad) return {own_grad().data(), true};
+    tensor_.grad_state()->grad = Storage<T>(size());
+    return {tensor_.grad_state()->grad.data(), false};
   }
 
-  /// Where a kernel that can overwrite writes the gradient: `accumulate` is false if nothing was added before, and
-  /// then every element must be written.
-  struct Target {
-    T* data;
-    bool accumulate;
-  };
-  Target grad_target() const {
-    Storage<T>& grad = tensor_.grad_state()->grad;
-    if (grad) return {grad.data(), true};
-    grad = Storage<T>(size());
-    return {grad.data(), false};
-  }
-
-  /// Adds `grad`, which has as many elements as the input. Where it can, it takes over the storage instead of copying:
-  /// if nothing was added before and only the caller holds it. So `grad` must not be written to afterwards.
+  /// Adds `grad`, which has as many elements as the input. If nothing was added before it is not copied but shared, so
+  /// it must not be written to afterwards.
   void add_grad(const Tensor<T>& grad) const {
     Storage<T>& sum = tensor_.grad_state()->grad;
+    const bool leaf = tensor_.grad_state()->node == nullptr;  // its gradient is the user's, who may write to it
     if (!sum)
-      sum = grad.storage().unique() ? grad.storage() : grad.clone().storage();
+      sum = leaf && !grad.storage().unique() ? grad.clone().storage() : grad.storage();
     else
-      kernels::accumulate(sum.data(), grad.data(), size());
+      kernels::accumulate(own_grad().data(), grad.data(), size());
   }
 
  private:
+  // The gradient so far, as no other tensor's: add_grad may have left it shared.
+  Storage<T>& own_grad() const {
+    Storage<T>& grad = tensor_.grad_state()->grad;
+    if (!grad.unique()) grad = Tensor<T>::over(shape(), grad).clone().storage();
+    return grad;
+  }
+
   const Tensor<T>& tensor_;
 };
 

@@ -13,6 +13,10 @@
 
 #include "gptlite/core/shape.hpp"
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace gptlite::inline GPTLITE_ABI {
 
 namespace detail {
@@ -20,7 +24,11 @@ namespace detail {
 /// Documented global: the free blocks of all threads, by size.
 class BlockCache {
  public:
-  static constexpr std::align_val_t alignment{64};
+  /// Blocks from this size on begin at a multiple of it and ask for huge pages: one entry of the processor's table of
+  /// addresses then covers 2 MB instead of 4 KB, which rows of a wide matrix would otherwise use up.
+  static constexpr std::size_t huge_page = std::size_t{1} << 21;
+
+  static std::align_val_t alignment(std::size_t bytes) { return std::align_val_t{bytes >= huge_page ? huge_page : 64}; }
 
   // Never destroyed: storages with static lifetime may return their blocks after main.
   static BlockCache& instance() {
@@ -47,10 +55,10 @@ class BlockCache {
       }
     }
     try {
-      return ::operator new(bytes, alignment);
+      return allocate(bytes);
     } catch (const std::bad_alloc&) {
       clear();  // blocks of other sizes may be all that stands in the way
-      return ::operator new(bytes, alignment);
+      return allocate(bytes);
     }
   }
 
@@ -64,13 +72,13 @@ class BlockCache {
       } catch (...) {  // no memory to note the block down: free it instead
       }
     }
-    ::operator delete(block, alignment);
+    free(block, bytes);
   }
 
   void clear() {
     const std::lock_guard lock(mutex_);
     for (auto& [bytes, blocks] : free_)
-      for (void* block : blocks) ::operator delete(block, alignment);
+      for (void* block : blocks) free(block, bytes);
     free_.clear();
     cached_bytes_ = 0;
   }
@@ -82,6 +90,16 @@ class BlockCache {
 
  private:
   BlockCache() = default;
+  static void* allocate(std::size_t bytes) {
+    void* block = ::operator new(bytes, alignment(bytes));
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+    // Whole huge pages only. A kernel that has none refuses, which costs speed and nothing else.
+    if (bytes >= huge_page) madvise(block, bytes / huge_page * huge_page, MADV_HUGEPAGE);
+#endif
+    return block;
+  }
+  static void free(void* block, std::size_t bytes) noexcept { ::operator delete(block, alignment(bytes)); }
+
   std::mutex mutex_;
   std::unordered_map<std::size_t, std::vector<void*>> free_;
   std::size_t cached_bytes_ = 0;

@@ -1,5 +1,5 @@
 #pragma once
-// The functions of one number: forward, and backward as dx += dy * f'(x).
+// The functions of one number: forward, and backward as dx (+)= dy * f'(x).
 
 #include <numbers>
 
@@ -33,12 +33,12 @@ void gelu_forward(T* y, const T* x, Index n) {
   transform(
       y, n, [](simd::Vec<T> v) { return detail::Gelu<T>::value(v); }, x);
 }
-/// dx += dy * gelu'(x).
+/// dx (+)= dy * gelu'(x).
 template <class T>
-void gelu_backward(T* dx, const T* dy, const T* x, Index n) {
+void gelu_backward(GradTarget<T> dx, const T* dy, const T* x, Index n) {
   using V = simd::Vec<T>;
-  transform(
-      dx, n, [](V sum, V d, V v) { return simd::fma(d, detail::Gelu<T>::derivative(v), sum); }, dx, dy, x);
+  add_to(
+      dx, n, [](V d, V v) { return d * detail::Gelu<T>::derivative(v); }, dy, x);
 }
 
 /// y = max(x, 0).
@@ -48,12 +48,12 @@ void relu_forward(T* y, const T* x, Index n) {
   transform(
       y, n, [](V v) { return simd::max(v, V::zero()); }, x);
 }
-/// dx += dy where x > 0.
+/// dx (+)= dy where x > 0.
 template <class T>
-void relu_backward(T* dx, const T* dy, const T* x, Index n) {
+void relu_backward(GradTarget<T> dx, const T* dy, const T* x, Index n) {
   using V = simd::Vec<T>;
-  transform(
-      dx, n, [](V sum, V d, V v) { return sum + simd::where_less(V::zero(), v, d, V::zero()); }, dx, dy, x);
+  add_to(
+      dx, n, [](V d, V v) { return simd::where_less(V::zero(), v, d, V::zero()); }, dy, x);
 }
 
 /// y = tanh(x).
@@ -62,12 +62,12 @@ void tanh_forward(T* y, const T* x, Index n) {
   transform(
       y, n, [](simd::Vec<T> v) { return simd::tanh(v); }, x);
 }
-/// dx += dy (1 - y^2).
+/// dx (+)= dy (1 - y^2).
 template <class T>
-void tanh_backward(T* dx, const T* dy, const T* y, Index n) {
+void tanh_backward(GradTarget<T> dx, const T* dy, const T* y, Index n) {
   using V = simd::Vec<T>;
-  transform(
-      dx, n, [](V sum, V d, V v) { return simd::fma(d, T(1) - v * v, sum); }, dx, dy, y);
+  add_to(
+      dx, n, [](V d, V v) { return d * (T(1) - v * v); }, dy, y);
 }
 
 /// y = 1 / (1 + exp(-x)).
@@ -76,12 +76,12 @@ void sigmoid_forward(T* y, const T* x, Index n) {
   transform(
       y, n, [](simd::Vec<T> v) { return simd::sigmoid(v); }, x);
 }
-/// dx += dy y (1 - y).
+/// dx (+)= dy y (1 - y).
 template <class T>
-void sigmoid_backward(T* dx, const T* dy, const T* y, Index n) {
+void sigmoid_backward(GradTarget<T> dx, const T* dy, const T* y, Index n) {
   using V = simd::Vec<T>;
-  transform(
-      dx, n, [](V sum, V d, V v) { return simd::fma(d, v * (T(1) - v), sum); }, dx, dy, y);
+  add_to(
+      dx, n, [](V d, V v) { return d * (v * (T(1) - v)); }, dy, y);
 }
 
 /// y = exp(x).
@@ -90,12 +90,12 @@ void exp_forward(T* y, const T* x, Index n) {
   transform(
       y, n, [](simd::Vec<T> v) { return simd::exp(v); }, x);
 }
-/// dx += dy y.
+/// dx (+)= dy y.
 template <class T>
-void exp_backward(T* dx, const T* dy, const T* y, Index n) {
+void exp_backward(GradTarget<T> dx, const T* dy, const T* y, Index n) {
   using V = simd::Vec<T>;
-  transform(
-      dx, n, [](V sum, V d, V v) { return simd::fma(d, v, sum); }, dx, dy, y);
+  add_to(
+      dx, n, [](V d, V v) { return d * v; }, dy, y);
 }
 
 /// y = log(x), the natural logarithm.
@@ -104,12 +104,12 @@ void log_forward(T* y, const T* x, Index n) {
   transform(
       y, n, [](simd::Vec<T> v) { return simd::log(v); }, x);
 }
-/// dx += dy / x.
+/// dx (+)= dy / x.
 template <class T>
-void log_backward(T* dx, const T* dy, const T* x, Index n) {
+void log_backward(GradTarget<T> dx, const T* dy, const T* x, Index n) {
   using V = simd::Vec<T>;
-  transform(
-      dx, n, [](V sum, V d, V v) { return sum + d / v; }, dx, dy, x);
+  add_to(
+      dx, n, [](V d, V v) { return d / v; }, dy, x);
 }
 
 }  // namespace kernels

@@ -47,14 +47,23 @@ void adamw(T* p, T* m, T* v, const T* g, Index n, const AdamWStep& s) {
     const Index count = end - begin;
     T *pp = p + begin, *mm = m + begin, *vv = v + begin;
     const T* gg = g + begin;
-    simd::transform(
-        mm, count, [=](V old, V grad) { return old * b1 + grad * (new1 * grad_scale); }, mm, gg);
-    simd::transform(
-        vv, count, [=](V old, V grad) { return old * b2 + (grad * grad_scale) * (grad * grad_scale) * new2; }, vv, gg);
-    simd::transform(
-        pp, count,
-        [=](V old, V first, V second) { return old * keep - first * step / (simd::sqrt(second) * inverse_root + eps); },
-        pp, mm, vv);
+    // The three are updated vector by vector, so that each number passes through the processor once.
+    const auto update = [&](Index i, auto load, auto store) {
+      const V grad = load(gg + i) * grad_scale;
+      const V first = simd::fma(grad, V::broadcast(new1), load(mm + i) * b1);
+      const V second = simd::fma(grad * grad, V::broadcast(new2), load(vv + i) * b2);
+      store(first, mm + i);
+      store(second, vv + i);
+      store(load(pp + i) * keep - first * step / (simd::sqrt(second) * inverse_root + eps), pp + i);
+    };
+    Index i = 0;
+    for (; i + V::width <= count; i += V::width)
+      update(
+          i, [](const T* from) { return V::load(from); }, [](V value, T* to) { value.store(to); });
+    if (i < count)
+      update(
+          i, [&](const T* from) { return V::load_first(from, count - i); },
+          [&](V value, T* to) { value.store_first(to, count - i); });
   });
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// Fused causal self-attention, forward and backward, straight from the output of the q, k, v projection. No (T, T)
-// matrix is stored: a job holds the scores of one block of queries, and backward computes them again.
+// Fused causal self-attention, straight from the output of the q, k, v projection: forward. No (T, T) matrix is stored:
+// a job is a (batch, head) and holds the scores of one tile of queries and one block of keys.
 //
 // Sizes:  B batch    T positions    NH heads    HS head size    C = NH * HS channels
 //         qkv (B, T, 3C): at each position q, then k, then v, each (NH, HS)        y (B, T, C)      lse (B, NH, T)
@@ -19,34 +19,21 @@ struct AttentionShape {
   Index B, T, NH, HS;
   Index window;  ///< k of the context window; T or more sees everything before
   DropoutMask dropout;
+  Precision precision = Precision::fp32;
 
   Index C() const { return NH * HS; }
   double scale() const { return 1 / std::sqrt(static_cast<double>(HS)); }
+  Index first_visible(Index query) const { return std::max<Index>(0, query - window + 1); }
 };
 
 namespace detail {
 
-/// A block of queries and the keys that any of them sees, rounded down to whole panels.
-struct QueryBlock {
-  Index begin, rows, first_key, keys;
-
-  QueryBlock(Index q, Index block, Index panel, const AttentionShape& s)
-      : begin(q),
-        rows(std::min(block, s.T - q)),
-        first_key(std::max<Index>(0, q - s.window + 1) / panel * panel),
-        keys(begin + rows - first_key) {}
-};
-
-/// One (batch, head): its matrices as views into the tensors, and what both passes do with them.
+/// One (batch, head): its matrices as views into the tensors.
 template <class T>
 struct AttentionHead {
-  static constexpr Index columns = Tile<T>::columns;
-  static constexpr Index query_block = 2 * Tile<T>::rows;
-
   const AttentionShape& s;
   Index job;  // b * NH + h
   MatrixView<T> q, k, v;
-  Index scores_stride = (s.T + columns - 1) / columns * columns;
 
   AttentionHead(const AttentionShape& shape, Index job_index, const T* qkv)
       : s(shape),
@@ -57,150 +44,117 @@ struct AttentionHead {
 
   /// Position of this head in a (B, T, C) tensor.
   Index output_offset() const { return job / s.NH * s.T * s.C() + job % s.NH * s.HS; }
-
-  /// scores (rows, keys) = left matrix^T, packed by key panels: q k^T or dy v^T.
-  void multiply_keys(const QueryBlock& block, MatrixView<T> left, const T* packed, T* scores) const {
-    const Index whole_panels = (block.keys + columns - 1) / columns * columns;  // the rows of scores have room for them
-    multiply_packed(block.rows, whole_panels, s.HS, left.offset(block.begin, 0), packed + block.first_key * s.HS,
-                    columns * s.HS, scores, scores_stride, false);
-  }
-  /// out (rows, HS) (+)= scores (rows, keys) times k or v, packed by channel panels.
-  void multiply_values(const QueryBlock& block, const T* scores, const T* packed, T* out, Index stride,
-                       bool accumulate) const {
-    multiply_packed(block.rows, s.HS, block.keys, {scores, scores_stride}, packed + block.first_key * columns,
-                    s.T * columns, out, stride, accumulate);
-  }
-  /// Offsets into a row of scores between which query i sees its keys.
-  Index visible_begin(const QueryBlock& block, Index i) const {
-    return std::max<Index>(0, i - s.window + 1) - block.first_key;
-  }
-  Index visible_end(const QueryBlock& block, Index i) const { return i + 1 - block.first_key; }
-  /// Dropout factors of query i for its visible keys.
-  void dropout_factors(T* out, const QueryBlock& block, Index i) const {
-    const Index begin = visible_begin(block, i), count = visible_end(block, i) - begin;
-    s.dropout.factors(out, (job * s.T + i) * s.T + block.first_key + begin, count);
+  /// Dropout factors of a query for `count` keys from `first_key` on.
+  void dropout_factors(T* out, Index query, Index first_key, Index count) const {
+    s.dropout.factors(out, (job * s.T + query) * s.T + first_key, count);
   }
 };
+
+/// Queries begin .. begin + rows - 1 against the keys first .. first + keys - 1, whole panels: every key of a block
+/// that one of the queries sees, and some that none does.
+template <class T>
+struct ScoreTile {
+  static constexpr Index panel = Tile<T>::columns;
+  Index begin, rows, first, keys;
+
+  ScoreTile(Index query, Index count, Index block, Index block_keys, const AttentionShape& s)
+      : begin(query), rows(count), first(std::max(block, s.first_visible(query) / panel * panel)) {
+    const Index end = std::min(block + block_keys, begin + rows);
+    keys = end <= first ? 0 : (end - first + panel - 1) / panel * panel;
+  }
+  /// Which of the tile's keys query r of the tile sees.
+  Index visible_begin(Index r, const AttentionShape& s) const {
+    return std::clamp<Index>(s.first_visible(begin + r) - first, 0, keys);
+  }
+  Index visible_end(Index r) const { return std::clamp<Index>(begin + r + 1 - first, 0, keys); }
+  /// Writes `value` over what query r does not see.
+  void fill_unseen(T* row, Index r, const AttentionShape& s, T value) const {
+    std::fill_n(row, visible_begin(r, s), value);
+    std::fill(row + visible_end(r), row + keys, value);
+  }
+};
+
+template <class Format, class T>
+void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
+  using V = simd::Vec<T>;
+  constexpr Index panel = Tile<T>::columns, width = V::width;
+  // Keys whose scores are held at once. Up to so many positions a row's softmax is computed in one piece; beyond, block
+  // by block, each rescaling what came before (Milakov and Gimelshein 2018).
+  constexpr Index key_block = 1024;
+  constexpr T infinity = std::numeric_limits<T>::infinity();
+  const T scale = static_cast<T>(s.scale());
+  const Index tiles = (s.T + Tile<T>::rows - 1) / Tile<T>::rows;
+  const Index stride = (std::min(s.T, key_block) + panel - 1) / panel * panel;
+
+  parallel_for(s.B * s.NH, [&](Index job) {
+    const AttentionHead<T> head(s, job, qkv);
+    const Storage<T> packed_k(packed_size<Format>(s.HS, s.T)), packed_v(packed_size<Format>(s.T, s.HS));
+    const Storage<T> scores(Tile<T>::rows * stride), factors(s.dropout ? stride : 0);
+    const Index k_panel = panel_size<Format>(s.HS), v_panel = panel_size<Format>(s.T);
+    pack_right<Format>(packed_k.data(), k_panel, s.HS, s.T, head.k.transposed());
+    pack_right<Format>(packed_v.data(), v_panel, s.T, s.HS, head.v);
+
+    for (Index i = 0; i < tiles; ++i) {
+      const Index q = s.T * i / tiles, rows = s.T * (i + 1) / tiles - q;
+      T* out = y + head.output_offset() + q * s.C();
+      std::array<T, Tile<T>::rows> largest, sum;
+      largest.fill(-infinity);
+      sum.fill(T(0));
+      bool first_block = true;
+      for (Index block = s.first_visible(q) / panel * panel; block < q + rows; block += key_block) {
+        const ScoreTile<T> tile(q, rows, block, key_block, s);
+        // 1. scores = q k^T
+        multiply_packed<Format>(rows, tile.keys, s.HS, head.q.offset(q, 0),
+                                packed_k.data() + tile.first / panel * k_panel, k_panel, scores.data(), stride, false);
+        // 2. p = exp(scores - largest so far); what came before is scaled to the new largest
+        for (Index r = 0; r < rows; ++r) {
+          const auto at = static_cast<std::size_t>(r);
+          T* row = scores.data() + r * stride;
+          tile.fill_unseen(row, r, s, -infinity);
+          const T largest_here = simd::max_of(tile.keys, row) * scale;
+          const T new_largest = std::max(largest[at], largest_here);
+          const T shift = new_largest > -infinity ? new_largest : T(0);  // no key of this block is seen
+          const T rescale = first_block ? T(1) : std::exp(largest[at] - shift);
+          V total = V::zero();
+          for (Index j = 0; j < tile.keys; j += width) {
+            const V p = simd::exp_of_negative(simd::fma(V::load(row + j), V::broadcast(scale), V::broadcast(-shift)));
+            total = total + p;
+            p.store(row + j);
+          }
+          sum[at] = sum[at] * rescale + simd::sum(total);
+          largest[at] = new_largest;
+          if (s.dropout) {
+            head.dropout_factors(factors.data(), q + r, tile.first, tile.keys);
+            simd::transform(
+                row, tile.keys, [](V p, V f) { return p * f; }, row, factors.data());
+          }
+          if (rescale != T(1))
+            simd::transform(
+                out + r * s.C(), s.HS, [=](V v) { return v * rescale; }, out + r * s.C());
+        }
+        // 3. y (+)= p v
+        multiply_packed<Format>(rows, s.HS, std::min(tile.keys, s.T - tile.first), MatrixView<T>{scores.data(), stride},
+                                packed_v.data() + tile.first / Format::depth * panel, v_panel, out, s.C(),
+                                !first_block);
+        first_block = false;
+      }
+      // 4. y /= sum of p
+      for (Index r = 0; r < rows; ++r) {
+        const auto at = static_cast<std::size_t>(r);
+        lse[job * s.T + q + r] = largest[at] + std::log(sum[at]);
+        simd::transform(
+            out + r * s.C(), s.HS, [inverse = T(1) / sum[at]](V v) { return v * inverse; }, out + r * s.C());
+      }
+    }
+  });
+}
 
 }  // namespace detail
 
 /// y = dropout(softmax(q k^T / sqrt(HS), causal)) v for every head. Saves lse, the logarithm of each softmax's sum.
 template <class T>
 void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
-  using V = simd::Vec<T>;
-  using Head = detail::AttentionHead<T>;
-  const T scale = static_cast<T>(s.scale());
-  parallel_for(s.B * s.NH, [&](Index job) {
-    const Head head(s, job, qkv);
-    const Storage<T> packed_k(packed_size<T>(s.HS, s.T)), packed_v(packed_size<T>(s.T, s.HS));
-    const Storage<T> scores(Head::query_block * head.scores_stride), factors(s.dropout ? s.T : 0);
-    pack(packed_k.data(), s.HS, s.T, head.k.transposed());
-    pack(packed_v.data(), s.T, s.HS, head.v);
-
-    for (Index i0 = 0; i0 < s.T; i0 += Head::query_block) {
-      const detail::QueryBlock block(i0, Head::query_block, Head::columns, s);
-      // 1. scores = q k^T
-      head.multiply_keys(block, head.q, packed_k.data(), scores.data());
-      // 2. p = softmax of each row, zero where the query does not see the key
-      for (Index r = 0; r < block.rows; ++r) {
-        const Index i = i0 + r, begin = head.visible_begin(block, i), end = head.visible_end(block, i);
-        T* row = scores.data() + r * head.scores_stride;
-        const T largest = simd::max_of(end - begin, row + begin) * scale;
-        simd::transform(
-            row + begin, end - begin, [=](V x) { return simd::exp(x * scale - largest); }, row + begin);
-        const T sum = simd::sum_of(
-            end - begin, [](V x) { return x; }, row + begin);
-        const T inverse = T(1) / sum;
-        lse[job * s.T + i] = largest + std::log(sum);
-        if (s.dropout) {
-          head.dropout_factors(factors.data(), block, i);
-          simd::transform(
-              row + begin, end - begin, [=](V p, V f) { return p * f * inverse; }, row + begin, factors.data());
-        } else {
-          simd::transform(
-              row + begin, end - begin, [=](V p) { return p * inverse; }, row + begin);
-        }
-        std::fill_n(row, begin, T(0));
-        std::fill_n(row + end, block.keys - end, T(0));
-      }
-      // 3. y = p v
-      head.multiply_values(block, scores.data(), packed_v.data(), y + head.output_offset() + i0 * s.C(), s.C(), false);
-    }
-  });
-}
-
-/// dqkv (+)= the gradient of attention_forward, from dy, the saved lse and the output y. Undoes the passes 3, 2, 1:
-///   p = exp(scores - lse);  dv += p^T dy;  dp = dy v^T;  ds = p (dp - sum(dy y));  dq = ds k;  dk += ds^T q.
-template <class T>
-void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, const T* y, const T* lse,
-                        const AttentionShape& s) {
-  using V = simd::Vec<T>;
-  using Head = detail::AttentionHead<T>;
-  const T scale = static_cast<T>(s.scale());
-  parallel_for(s.B * s.NH, [&](Index job) {
-    const Head head(s, job, qkv);
-    const MatrixView<T> dout{dy + head.output_offset(), s.C()};
-    const T* out = y + head.output_offset();
-    T* dq = dqkv + (head.q.data - qkv);
-    T* dk = dqkv + (head.k.data - qkv);
-    T* dv = dqkv + (head.v.data - qkv);
-    const Index stride = 3 * s.C();
-
-    const Storage<T> packed_k(packed_size<T>(s.HS, s.T)), packed_v(packed_size<T>(s.HS, s.T));
-    const Storage<T> packed_k_rows(packed_size<T>(s.T, s.HS));
-    const Storage<T> packed_q(packed_size<T>(Head::query_block, s.HS)), packed_dy(packed_q.size());
-    const Storage<T> p(Head::query_block * head.scores_stride), ds(p.size()), factors(s.dropout ? s.T : 0);
-    pack(packed_k.data(), s.HS, s.T, head.k.transposed());
-    pack(packed_v.data(), s.HS, s.T, head.v.transposed());
-    pack(packed_k_rows.data(), s.T, s.HS, head.k);
-    if (!accumulate)
-      for (Index i = 0; i < s.T; ++i) {
-        std::fill_n(dk + i * stride, s.HS, T(0));
-        std::fill_n(dv + i * stride, s.HS, T(0));
-      }
-
-    for (Index i0 = 0; i0 < s.T; i0 += Head::query_block) {
-      const detail::QueryBlock block(i0, Head::query_block, Head::columns, s);
-      // 1. scores and dp, side by side
-      head.multiply_keys(block, head.q, packed_k.data(), p.data());
-      head.multiply_keys(block, dout, packed_v.data(), ds.data());
-      // 2. p = exp(scores - lse) with the dropout that v saw, ds = p (dp - sum(dy y)) scale
-      for (Index r = 0; r < block.rows; ++r) {
-        const Index i = i0 + r, begin = head.visible_begin(block, i), count = head.visible_end(block, i) - begin;
-        T* p_row = p.data() + r * head.scores_stride + begin;
-        T* ds_row = ds.data() + r * head.scores_stride + begin;
-        const T total = lse[job * s.T + i];
-        const T dot = simd::sum_of(
-            s.HS, [](V a, V b) { return a * b; }, dout.data + i * s.C(), out + i * s.C());
-        simd::transform(
-            p_row, count, [=](V x) { return simd::exp(x * scale - total); }, p_row);
-        if (s.dropout) {
-          head.dropout_factors(factors.data(), block, i);
-          simd::transform(
-              ds_row, count, [=](V d, V x, V f) { return x * (d * f - dot) * scale; }, ds_row, p_row, factors.data());
-          simd::transform(
-              p_row, count, [](V x, V f) { return x * f; }, p_row, factors.data());
-        } else {
-          simd::transform(
-              ds_row, count, [=](V d, V x) { return x * (d - dot) * scale; }, ds_row, p_row);
-        }
-        for (T* row : {p_row, ds_row}) {
-          std::fill_n(row - begin, begin, T(0));
-          std::fill_n(row + count, block.keys - begin - count, T(0));
-        }
-      }
-      // 3. dq = ds k for these queries; dk += ds^T q and dv += p^T dy for the keys they see
-      head.multiply_values(block, ds.data(), packed_k_rows.data(), dq + i0 * stride, stride, accumulate);
-      pack(packed_q.data(), block.rows, s.HS, head.q.offset(i0, 0));
-      pack(packed_dy.data(), block.rows, s.HS, dout.offset(i0, 0));
-      const auto add_to_keys = [&](T* to, const T* left, const T* packed) {
-        multiply_packed(block.keys, s.HS, block.rows, MatrixView<T>{left, head.scores_stride}.transposed(), packed,
-                        block.rows * Head::columns, to + block.first_key * stride, stride, true);
-      };
-      add_to_keys(dk, ds.data(), packed_q.data());
-      add_to_keys(dv, p.data(), packed_dy.data());
-    }
-  });
+  with_format<T>(s.precision, [&]<class Format>(Format) { detail::attention_forward<Format>(y, lse, qkv, s); });
 }
 
 }  // namespace kernels

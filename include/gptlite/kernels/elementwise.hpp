@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "gptlite/core/parallel.hpp"
-#include "gptlite/kernels/simd.hpp"
+#include "gptlite/kernels/simd_math.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
@@ -18,6 +18,36 @@ template <class T, class F, class... In>
 void transform(T* out, Index n, F&& f, const In*... in) {
   parallel_for_ranges(n, elementwise_grain,
                       [&](Index begin, Index end) { simd::transform(out + begin, end - begin, f, (in + begin)...); });
+}
+
+/// Where a backward kernel leaves a gradient: added to what is there or, where nothing was added before, written, so
+/// that no gradient is filled with zeros first. A null pointer: nobody wants it.
+template <class T>
+struct GradTarget {
+  T* data = nullptr;
+  bool accumulate = false;
+
+  explicit operator bool() const { return data != nullptr; }
+  GradTarget offset(Index n) const { return {data + n, accumulate}; }
+};
+
+namespace simd {
+/// to[i] (+)= f(in[i]...) for i in 0..n-1.
+template <class T, class F, class... In>
+void add_to(GradTarget<T> to, Index n, F&& f, const In*... in) {
+  if (to.accumulate)
+    simd::transform(
+        to.data, n, [&](Vec<T> sum, auto... v) { return sum + f(v...); }, to.data, in...);
+  else
+    simd::transform(to.data, n, f, in...);
+}
+}  // namespace simd
+
+/// to[i] (+)= f(in[i]...) for i in 0..n-1, in parallel.
+template <class T, class F, class... In>
+void add_to(GradTarget<T> to, Index n, F&& f, const In*... in) {
+  parallel_for_ranges(n, elementwise_grain,
+                      [&](Index begin, Index end) { simd::add_to(to.offset(begin), end - begin, f, (in + begin)...); });
 }
 
 /// sum[i] += x[i].

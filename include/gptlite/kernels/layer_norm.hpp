@@ -35,15 +35,15 @@ void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, con
   });
 }
 
-/// With h = (x - mean) rstd and g = dy weight:  dx += rstd (g - mean(g) - h mean(g h)),
-/// dweight += sum over rows of dy h,  dbias += sum over rows of dy. Null pointers are skipped.
+/// With h = (x - mean) rstd and g = dy weight:  dx (+)= rstd (g - mean(g) - h mean(g h)),
+/// dweight (+)= sum over rows of dy h,  dbias (+)= sum over rows of dy.
 template <class T>
-void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, const T* weight, const T* mean,
-                         const T* rstd, Index rows, Index n) {
+void layer_norm_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbias, const T* dy, const T* x,
+                         const T* weight, const T* mean, const T* rstd, Index rows, Index n) {
   using V = simd::Vec<T>;
   constexpr Index block = detail::layer_norm_rows;
   const Index blocks = (rows + block - 1) / block;
-  const bool parameters = dweight != nullptr || dbias != nullptr;
+  const bool parameters = dweight || dbias;
   const Storage<T> partial(parameters ? blocks * 2 * n : 0);  // each block's share of dweight and dbias
   parallel_for(blocks, [&](Index i) {
     T* dw = partial.data() + i * 2 * n;
@@ -52,16 +52,15 @@ void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
     for (Index row = i * block; row < std::min(rows, (i + 1) * block); ++row) {
       const T *d = dy + row * n, *from = x + row * n;
       const T m = mean[row], r = rstd[row];
-      if (dx != nullptr) {
+      if (dx) {
         const T g = simd::sum_of(
                         n, [](V a, V w) { return a * w; }, d, weight) /
                     static_cast<T>(n);
         const T gh = simd::sum_of(
                          n, [=](V a, V w, V v) { return a * w * ((v - m) * r); }, d, weight, from) /
                      static_cast<T>(n);
-        T* to = dx + row * n;
-        simd::transform(
-            to, n, [=](V sum, V a, V w, V v) { return sum + (a * w - g - (v - m) * r * gh) * r; }, to, d, weight, from);
+        simd::add_to(
+            dx.offset(row * n), n, [=](V a, V w, V v) { return (a * w - g - (v - m) * r * gh) * r; }, d, weight, from);
       }
       if (parameters) {
         simd::transform(
@@ -71,16 +70,15 @@ void layer_norm_backward(T* dx, T* dweight, T* dbias, const T* dy, const T* x, c
       }
     }
   });
-  if (!parameters) return;
-  for (Index i = 0; i < blocks; ++i) {
-    const T* dw = partial.data() + i * 2 * n;
-    if (dweight != nullptr)
+  const auto add_shares = [&](GradTarget<T> to, Index offset) {
+    if (!to) return;
+    if (!to.accumulate) std::fill_n(to.data, n, T(0));
+    for (Index i = 0; i < blocks; ++i)
       simd::transform(
-          dweight, n, [](V a, V b) { return a + b; }, dweight, dw);
-    if (dbias != nullptr)
-      simd::transform(
-          dbias, n, [](V a, V b) { return a + b; }, dbias, dw + n);
-  }
+          to.data, n, [](V a, V b) { return a + b; }, to.data, partial.data() + i * 2 * n + offset);
+  };
+  add_shares(dweight, 0);
+  add_shares(dbias, n);
 }
 
 }  // namespace kernels

@@ -4,7 +4,6 @@
 // Eigen's internal names appear in this file alone.
 
 #include <array>
-#include <cmath>
 #include <limits>
 
 #include "gptlite/core/eigen.hpp"
@@ -21,6 +20,27 @@ namespace kernels::simd {
 
 /// Vector registers of the machine.
 inline constexpr Index registers = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS;
+
+/// True where an instruction can multiply by a number that it broadcasts from memory itself.
+#ifdef EIGEN_VECTORIZE_AVX512
+inline constexpr bool broadcasts_from_memory = true;
+#else
+inline constexpr bool broadcasts_from_memory = false;
+#endif
+
+/// Asks for the cache line at `address`, which will be written at once, or read in a while.
+template <class T>
+void prefetch_for_write([[maybe_unused]] const T* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address, 1);
+#endif
+}
+template <class T>
+void prefetch_for_later([[maybe_unused]] const T* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address, 0, 2);  // into the L2 cache
+#endif
+}
 
 /// `width` numbers that are computed with at once.
 template <class T>
@@ -98,42 +118,6 @@ Vec<T> lanewise(Vec<T> a, F f) {
   a.store(lanes.data());
   for (T& lane : lanes) lane = f(lane);
   return Vec<T>::load(lanes.data());
-}
-
-template <class T>
-Vec<T> exp(Vec<T> a) {
-  if constexpr (Eigen::internal::packet_traits<T>::HasExp != 0)
-    return {Eigen::internal::pexp(a.packet)};
-  else
-    return lanewise(a, [](T lane) { return std::exp(lane); });
-}
-template <class T>
-Vec<T> log(Vec<T> a) {
-  if constexpr (Eigen::internal::packet_traits<T>::HasLog != 0)
-    return {Eigen::internal::plog(a.packet)};
-  else
-    return lanewise(a, [](T lane) { return std::log(lane); });
-}
-/// 1 / (1 + exp(-a)).
-template <class T>
-Vec<T> sigmoid(Vec<T> a) {
-  return T(1) / (T(1) + exp(-a));
-}
-/// tanh(a): for |a| < 0.625 a rational function of a^2 (Cephes, tanh.c), which keeps the relative precision near 0;
-/// beyond, 1 - 2 / (exp(2 |a|) + 1) with the sign of a.
-template <class T>
-Vec<T> tanh(Vec<T> a) {
-  const Vec<T> s = a * a;
-  const Vec<T> p =
-      fma(fma(Vec<T>::broadcast(T(-9.64399179425052238628e-1)), s, Vec<T>::broadcast(T(-9.92877231001918586564e1))), s,
-          Vec<T>::broadcast(T(-1.61468768441708447952e3)));
-  const Vec<T> q = fma(fma(s + T(1.12811678491632931402e2), s, Vec<T>::broadcast(T(2.23548839060100448583e3))), s,
-                       Vec<T>::broadcast(T(4.84406305325125486048e3)));
-  const Vec<T> small = fma(a * s, p / q, a);
-  const Vec<T> magnitude = abs(a);
-  const Vec<T> large = T(1) - T(2) / (exp(magnitude + magnitude) + T(1));
-  const Vec<T> signed_large = where_less(a, Vec<T>::zero(), -large, large);
-  return where_less(magnitude, Vec<T>::broadcast(T(0.625)), small, signed_large);
 }
 
 /// Sum, and largest, of the lanes.

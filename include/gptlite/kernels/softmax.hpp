@@ -19,7 +19,7 @@ T log_sum_exp(const T* x, Index n) {
   const T largest = simd::max_of(n, x);
   if (!(largest > -std::numeric_limits<T>::infinity())) return largest;  // an empty row, or nothing above -inf
   return largest + std::log(simd::sum_of(
-                       n, [=](V v) { return simd::exp(v - largest); }, x));
+                       n, [=](V v) { return simd::exp_of_negative(v - largest); }, x));
 }
 
 /// y = exp(x) / sum(exp(x)).
@@ -31,7 +31,7 @@ void softmax_forward(T* y, const T* x, Index rows, Index n) {
       T* to = y + row * n;
       const T largest = simd::max_of(n, x + row * n);
       simd::transform(
-          to, n, [=](V v) { return simd::exp(v - largest); }, x + row * n);
+          to, n, [=](V v) { return simd::exp_of_negative(v - largest); }, x + row * n);
       const T scale = T(1) / simd::sum_of(
                                  n, [](V v) { return v; }, to);
       simd::transform(
@@ -39,17 +39,17 @@ void softmax_forward(T* y, const T* x, Index rows, Index n) {
     }
   });
 }
-/// dx += y (dy - sum(dy y)).
+/// dx (+)= y (dy - sum(dy y)).
 template <class T>
-void softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index n) {
+void softmax_backward(GradTarget<T> dx, const T* dy, const T* y, Index rows, Index n) {
   using V = simd::Vec<T>;
   parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       const T *d = dy + row * n, *p = y + row * n;
       const T dot = simd::sum_of(
           n, [](V a, V b) { return a * b; }, d, p);
-      simd::transform(
-          dx + row * n, n, [=](V sum, V a, V b) { return simd::fma(b, a - dot, sum); }, dx + row * n, d, p);
+      simd::add_to(
+          dx.offset(row * n), n, [=](V a, V b) { return b * (a - dot); }, d, p);
     }
   });
 }
@@ -66,17 +66,17 @@ void log_softmax_forward(T* y, const T* x, Index rows, Index n) {
     }
   });
 }
-/// dx += dy - exp(y) sum(dy).
+/// dx (+)= dy - exp(y) sum(dy).
 template <class T>
-void log_softmax_backward(T* dx, const T* dy, const T* y, Index rows, Index n) {
+void log_softmax_backward(GradTarget<T> dx, const T* dy, const T* y, Index rows, Index n) {
   using V = simd::Vec<T>;
   parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       const T *d = dy + row * n, *p = y + row * n;
       const T total = simd::sum_of(
           n, [](V a) { return a; }, d);
-      simd::transform(
-          dx + row * n, n, [=](V sum, V a, V b) { return sum + (a - simd::exp(b) * total); }, dx + row * n, d, p);
+      simd::add_to(
+          dx.offset(row * n), n, [=](V a, V b) { return a - simd::exp(b) * total; }, d, p);
     }
   });
 }
@@ -92,19 +92,22 @@ void cross_entropy_forward(T* losses, T* lse, const T* logits, const std::int32_
     }
   });
 }
-/// dlogits += scale (exp(logits - lse) - onehot(target)) for the rows that are not ignored.
+/// dlogits (+)= scale (exp(logits - lse) - onehot(target)) for the rows that are not ignored.
 template <class T>
-void cross_entropy_backward(T* dlogits, T scale, const T* lse, const T* logits, const std::int32_t* targets, Index rows,
-                            Index n, std::int32_t ignored) {
+void cross_entropy_backward(GradTarget<T> dlogits, T scale, const T* lse, const T* logits, const std::int32_t* targets,
+                            Index rows, Index n, std::int32_t ignored) {
   using V = simd::Vec<T>;
   parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
-      if (targets[row] == ignored) continue;
-      T* to = dlogits + row * n;
+      const GradTarget<T> to = dlogits.offset(row * n);
+      if (targets[row] == ignored) {
+        if (!to.accumulate) std::fill_n(to.data, n, T(0));
+        continue;
+      }
       const T all = lse[row];
-      simd::transform(
-          to, n, [=](V sum, V v) { return sum + simd::exp(v - all) * scale; }, to, logits + row * n);
-      to[targets[row]] -= scale;
+      simd::add_to(
+          to, n, [=](V v) { return simd::exp_of_negative(v - all) * scale; }, logits + row * n);
+      to.data[targets[row]] -= scale;
     }
   });
 }

@@ -78,20 +78,28 @@ struct GPT {
     const Index positions = tokens.shape()[1];
     check<ShapeError>(positions <= config.block_size, "GPT", "sequences of ", positions, " tokens exceed block_size ",
                       config.block_size, ": tokens ", tokens.shape());
+    const Autocast scope(precision());
     Tensor<T> x = drop(wte(tokens) + slice(wpe.weight, 0, 0, positions));  // (B, T, C)
     for (const Block<T>& block : h) x = block(x);
     return config.norm_order == NormOrder::pre ? ln_f(x) : x;
   }
   /// Scores of every token of the vocabulary. x: hidden states (..., C). Returns (..., V).
-  Tensor<T> head(const Tensor<T>& x) const { return matmul(x, wte.weight, {.transpose_b = true}); }
+  Tensor<T> head(const Tensor<T>& x) const {
+    const Autocast scope(precision());
+    return matmul(x, wte.weight, {.transpose_b = true});
+  }
   /// Scores of the next token at every position. tokens: (B, T). Returns (B, T, V).
   Tensor<T> logits(const Tensor<TokenId>& tokens) const { return head(hidden(tokens)); }
   /// L1, as a mean: -log P(target) over all positions whose target is not ignore_index. tokens and targets: (B, T).
   Tensor<T> loss(const Tensor<TokenId>& tokens, const Tensor<TokenId>& targets) const {
-    return cross_entropy(logits(tokens), targets);
+    const Autocast scope(precision());
+    return linear_cross_entropy(hidden(tokens), wte.weight, targets);
   }
 
  private:
+  Precision precision() const {
+    return config.precision == Precision::bf16 ? Precision::bf16 : autocast_precision();
+  }
   GPT(const GPTConfig& options, Generator init)
       : config(validated(options)),
         mode(std::make_shared<Mode>(Mode{true, Generator(config.seed, RandomUse::dropout)})),

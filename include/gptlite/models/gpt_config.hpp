@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "gptlite/core/precision.hpp"
 #include "gptlite/core/shape.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -25,6 +26,7 @@ struct GPTConfig {
   /// The same for the projections back to the residual; 0: initializer_range, with NormOrder::pre divided by
   /// sqrt(2 n_layer), as GPT-2 does.
   double residual_initializer_range = 0;
+  Precision precision = Precision::fp32;  ///< of the model's products; an Autocast in scope can ask for bf16 as well
   std::uint64_t seed = 1337;  ///< of the initial weights and of dropout
 
   /// Radford et al. 2018, "Improving language understanding by generative pre-training": 116,534,784 parameters.

@@ -14,7 +14,7 @@ Tensor<T> gelu(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
   kernels::gelu_forward(y.data(), x.data(), x.size());
   return record("gelu", y, {x}, [](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::gelu_backward(in[0].grad(), dy.data(), in[0].data(), dy.size());  // dx += dy * gelu'(x)
+    kernels::gelu_backward(in[0].grad_target(), dy.data(), in[0].data(), dy.size());  // dx += dy * gelu'(x)
   });
 }
 
@@ -25,7 +25,7 @@ Tensor<T> relu(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
   kernels::relu_forward(y.data(), x.data(), x.size());
   return record("relu", y, {x}, [](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::relu_backward(in[0].grad(), dy.data(), in[0].data(), dy.size());  // dx += dy where x > 0
+    kernels::relu_backward(in[0].grad_target(), dy.data(), in[0].data(), dy.size());  // dx += dy where x > 0
   });
 }
 
@@ -36,7 +36,7 @@ Tensor<T> tanh(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
   kernels::tanh_forward(y.data(), x.data(), x.size());
   return record("tanh", y, {x.without_data()}, [saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::tanh_backward(in[0].grad(), dy.data(), saved.data(), dy.size());  // dx += dy (1 - y^2)
+    kernels::tanh_backward(in[0].grad_target(), dy.data(), saved.data(), dy.size());  // dx += dy (1 - y^2)
   });
 }
 
@@ -47,7 +47,7 @@ Tensor<T> sigmoid(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
   kernels::sigmoid_forward(y.data(), x.data(), x.size());
   return record("sigmoid", y, {x.without_data()}, [saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::sigmoid_backward(in[0].grad(), dy.data(), saved.data(), dy.size());  // dx += dy y (1 - y)
+    kernels::sigmoid_backward(in[0].grad_target(), dy.data(), saved.data(), dy.size());  // dx += dy y (1 - y)
   });
 }
 
@@ -58,7 +58,7 @@ Tensor<T> exp(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
   kernels::exp_forward(y.data(), x.data(), x.size());
   return record("exp", y, {x.without_data()}, [saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::exp_backward(in[0].grad(), dy.data(), saved.data(), dy.size());  // dx += dy y
+    kernels::exp_backward(in[0].grad_target(), dy.data(), saved.data(), dy.size());  // dx += dy y
   });
 }
 
@@ -69,7 +69,7 @@ Tensor<T> log(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
   kernels::log_forward(y.data(), x.data(), x.size());
   return record("log", y, {x}, [](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::log_backward(in[0].grad(), dy.data(), in[0].data(), dy.size());  // dx += dy / x
+    kernels::log_backward(in[0].grad_target(), dy.data(), in[0].data(), dy.size());  // dx += dy / x
   });
 }
 

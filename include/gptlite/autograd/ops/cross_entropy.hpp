@@ -1,13 +1,39 @@
 #pragma once
-// cross_entropy: the loss of a language model and of a classifier.
+// cross_entropy: the loss of a language model and of a classifier; linear_cross_entropy: with the head before it.
 
+#include "gptlite/autograd/autocast.hpp"
 #include "gptlite/autograd/node.hpp"
-#include "gptlite/kernels/softmax.hpp"
+#include "gptlite/kernels/linear_cross_entropy.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
 /// A target with this value does not count, as in PyTorch.
 inline constexpr std::int32_t ignore_index = -100;
+
+namespace detail {
+/// The number of targets that count. Throws IndexError for one outside 0..n-1, DataError if none counts.
+inline Index count_targets(const Tensor<std::int32_t>& targets, Index n, const char* operation) {
+  Index counted = 0;
+  for (Index i = 0; i < targets.size(); ++i) {
+    const std::int32_t target = targets.data()[i];
+    check<IndexError>(target == ignore_index || (target >= 0 && target < n), operation, "target ", target,
+                      " at position ", i, " is outside the ", n, " classes");
+    counted += target != ignore_index;
+  }
+  check<DataError>(counted > 0, operation,
+                   "no target counts: ", targets.size() == 0 ? "there are none" : "all are ignored", ", targets ",
+                   targets.shape());
+  return counted;
+}
+
+/// The mean of the losses of the targets that count.
+template <class T>
+Tensor<T> mean_loss(const Storage<T>& losses, Index counted) {
+  double sum = 0;
+  for (Index i = 0; i < losses.size(); ++i) sum += static_cast<double>(losses.data()[i]);
+  return Tensor<T>::scalar(static_cast<T>(sum / static_cast<double>(counted)));
+}
+}  // namespace detail
 
 /// Mean over the targets that count of -log softmax(logits)[target].
 /// logits: (..., n), targets: the leading shape of logits, each 0..n-1 or ignore_index. Returns a scalar.
@@ -18,27 +44,50 @@ Tensor<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t>& tar
   check<ShapeError>(logits.rank() >= 1 && targets.shape() == logits.shape().without(-1), "cross_entropy", "logits ",
                     logits.shape(), " need targets of the leading shape, got ", targets.shape());
   const Index n = logits.shape()[-1], rows = targets.size();
-  Index counted = 0;
-  for (Index i = 0; i < rows; ++i) {
-    const std::int32_t target = targets.data()[i];
-    check<IndexError>(target == ignore_index || (target >= 0 && target < n), "cross_entropy", "target ", target,
-                      " at position ", i, " is outside the ", n, " classes");
-    counted += target != ignore_index;
-  }
-  check<DataError>(counted > 0, "cross_entropy", "no target counts: ", rows == 0 ? "there are none" : "all are ignored",
-                   ", targets ", targets.shape());
-
+  const Index counted = detail::count_targets(targets, n, "cross_entropy");
   const Storage<T> losses(rows), lse(rows);
   kernels::cross_entropy_forward(losses.data(), lse.data(), logits.data(), targets.data(), rows, n, ignore_index);
-  double sum = 0;
-  for (Index i = 0; i < rows; ++i) sum += static_cast<double>(losses.data()[i]);
-  Tensor<T> loss = Tensor<T>::scalar(static_cast<T>(sum / static_cast<double>(counted)));
-
+  const Tensor<T> loss = detail::mean_loss(losses, counted);
   return record("cross_entropy", loss, {logits}, [targets, lse, rows, n, counted](Inputs<T> in, const Tensor<T>& dy) {
     const T scale = dy.item() / static_cast<T>(counted);  // dlogits += scale (softmax(logits) - onehot(target))
-    kernels::cross_entropy_backward(in[0].grad(), scale, lse.data(), in[0].data(), targets.data(), rows, n,
+    kernels::cross_entropy_backward(in[0].grad_target(), scale, lse.data(), in[0].data(), targets.data(), rows, n,
                                     ignore_index);
   });
+}
+
+/// cross_entropy(h weight^T, targets) without its logits: they are held for a block of rows at a time, and the
+/// gradients are computed with them, in the forward pass. The head of a GPT and its loss.
+/// h: (..., C), weight: (V, C), targets: the leading shape of h, each 0..V-1 or ignore_index. Returns a scalar.
+/// Throws as cross_entropy does. Saves the gradients of h and weight.
+template <class T>
+Tensor<T> linear_cross_entropy(const Tensor<T>& h, const Tensor<T>& weight, const Tensor<std::int32_t>& targets) {
+  check<ShapeError>(weight.rank() == 2 && h.rank() >= 1 && h.shape()[-1] == weight.shape()[1], "linear_cross_entropy",
+                    "h ", h.shape(), " does not fit weight ", weight.shape(), ", which must be (V, C)");
+  check<ShapeError>(targets.shape() == h.shape().without(-1), "linear_cross_entropy", "h ", h.shape(),
+                    " needs targets of its leading shape, got ", targets.shape());
+  const kernels::LinearCrossEntropyShape shape{targets.size(), weight.shape()[1], weight.shape()[0], ignore_index,
+                                               autocast_precision()};
+  const Index counted = detail::count_targets(targets, shape.V, "linear_cross_entropy");
+  const Storage<T> losses(shape.rows);
+  Tensor<T> dh, dweight;
+  if (grad_enabled() && (h.requires_grad() || weight.requires_grad())) dh = Tensor<T>::empty(h.shape());
+  if (dh.defined() && weight.requires_grad()) dweight = Tensor<T>::empty(weight.shape());
+  kernels::linear_cross_entropy(losses.data(), dh.defined() ? dh.data() : nullptr,
+                                dweight.defined() ? dweight.data() : nullptr, T(1) / static_cast<T>(counted), h.data(),
+                                weight.data(), targets.data(), shape);
+  return record("linear_cross_entropy", detail::mean_loss(losses, counted), {h.without_data(), weight.without_data()},
+                [dh, dweight](Inputs<T> in, const Tensor<T>& dy) {
+                  const T scale = dy.item();
+                  const auto add = [&](const Input<T>& input, const Tensor<T>& grad) {
+                    if (!input.wants_grad()) return;
+                    if (scale == T(1)) return input.add_grad(grad);
+                    kernels::add_to(
+                        input.grad_target(), grad.size(), [scale](kernels::simd::Vec<T> g) { return g * scale; },
+                        grad.data());
+                  };
+                  add(in[0], dh);
+                  add(in[1], dweight);
+                });
 }
 
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -20,9 +20,7 @@ Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T
   kernels::layer_norm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, n, eps);
   return record("layer_norm", y, {x, weight, bias.without_data()},
                 [mean, rstd, rows, n](Inputs<T> in, const Tensor<T>& dy) {
-                  T* dx = in[0].wants_grad() ? in[0].grad() : nullptr;
-                  T* dweight = in[1].wants_grad() ? in[1].grad() : nullptr;
-                  T* dbias = in[2].wants_grad() ? in[2].grad() : nullptr;
+                  const auto dx = in[0].grad_target(), dweight = in[1].grad_target(), dbias = in[2].grad_target();
                   kernels::layer_norm_backward(dx, dweight, dbias, dy.data(), in[0].data(), in[1].data(), mean.data(),
                                                rstd.data(), rows, n);
                 });

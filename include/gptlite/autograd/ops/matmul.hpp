@@ -1,6 +1,7 @@
 #pragma once
 // matmul: products of matrices and of batches of matrices.
 
+#include "gptlite/autograd/autocast.hpp"
 #include "gptlite/autograd/node.hpp"
 #include "gptlite/kernels/gemm/gemm.hpp"
 
@@ -82,8 +83,9 @@ template <class T>
 Tensor<T> matmul(const Tensor<T>& a, const Tensor<T>& b, MatmulOptions options = {}) {
   const detail::MatmulPlan plan(a.shape(), b.shape(), options);
   Tensor<T> y = Tensor<T>::empty(plan.y_shape);
+  const Precision precision = autocast_precision();
   const auto multiply = [&](Index i) {
-    kernels::gemm(plan.M, plan.N, plan.K, plan.view_a(a.data(), i), plan.view_b(b.data(), i),
+    kernels::gemm(precision, plan.M, plan.N, plan.K, plan.view_a(a.data(), i), plan.view_b(b.data(), i),
                   y.data() + i * plan.M * plan.N, plan.N, false);
   };
   // Many products: one after the other on each thread. Few: each on all threads. The sums are the same.
@@ -92,22 +94,25 @@ Tensor<T> matmul(const Tensor<T>& a, const Tensor<T>& b, MatmulOptions options =
   else
     for (Index i = 0; i < plan.batch; ++i) multiply(i);
 
-  return record("matmul", y, {a, b}, [plan](Inputs<T> in, const Tensor<T>& dy) {
+  return record("matmul", y, {a, b}, [plan, precision](Inputs<T> in, const Tensor<T>& dy) {
     for (std::size_t n = 0; n < 2; ++n) {
       if (!in[n].wants_grad()) continue;
-      T* grad = in[n].grad();
+      // A batch of several may share one matrix: then its gradient begins as zeros.
+      const kernels::GradTarget<T> target =
+          plan.batch == 1 ? in[n].grad_target() : kernels::GradTarget<T>{in[n].grad(), true};
+      T* grad = target.data;
       for (Index i = 0; i < plan.batch; ++i) {  // in order: batches may share one matrix
         const kernels::MatrixView<T> dy_i{dy.data() + i * plan.M * plan.N, plan.N};
         const auto a_i = plan.view_a(in[0].data(), i), b_i = plan.view_b(in[1].data(), i);
         const auto at = static_cast<std::size_t>(i);
         if (n == 0 && !plan.transpose_a)  // da += dy b^T
-          kernels::gemm(plan.M, plan.K, plan.N, dy_i, b_i.transposed(), grad + plan.offset_a[at], plan.K, true);
+          kernels::gemm(precision, plan.M, plan.K, plan.N, dy_i, b_i.transposed(), grad + plan.offset_a[at], plan.K, target.accumulate);
         else if (n == 0)  // da^T += b dy^T
-          kernels::gemm(plan.K, plan.M, plan.N, b_i, dy_i.transposed(), grad + plan.offset_a[at], plan.M, true);
+          kernels::gemm(precision, plan.K, plan.M, plan.N, b_i, dy_i.transposed(), grad + plan.offset_a[at], plan.M, target.accumulate);
         else if (!plan.transpose_b)  // db += a^T dy
-          kernels::gemm(plan.K, plan.N, plan.M, a_i.transposed(), dy_i, grad + plan.offset_b[at], plan.N, true);
+          kernels::gemm(precision, plan.K, plan.N, plan.M, a_i.transposed(), dy_i, grad + plan.offset_b[at], plan.N, target.accumulate);
         else  // db^T += dy^T a
-          kernels::gemm(plan.N, plan.K, plan.M, dy_i.transposed(), a_i, grad + plan.offset_b[at], plan.K, true);
+          kernels::gemm(precision, plan.N, plan.K, plan.M, dy_i.transposed(), a_i, grad + plan.offset_b[at], plan.K, target.accumulate);
       }
     }
   });

@@ -15,7 +15,7 @@ Tensor<T> softmax(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
   kernels::softmax_forward(y.data(), x.data(), rows, n);
   return record("softmax", y, {x.without_data()}, [saved = y.detach(), rows, n](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::softmax_backward(in[0].grad(), dy.data(), saved.data(), rows, n);  // dx += y (dy - sum(dy y))
+    kernels::softmax_backward(in[0].grad_target(), dy.data(), saved.data(), rows, n);  // dx += y (dy - sum(dy y))
   });
 }
 
@@ -28,7 +28,7 @@ Tensor<T> log_softmax(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
   kernels::log_softmax_forward(y.data(), x.data(), rows, n);
   return record("log_softmax", y, {x.without_data()}, [saved = y.detach(), rows, n](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::log_softmax_backward(in[0].grad(), dy.data(), saved.data(), rows, n);  // dx += dy - exp(y) sum(dy)
+    kernels::log_softmax_backward(in[0].grad_target(), dy.data(), saved.data(), rows, n);  // dx += dy - exp(y) sum(dy)
   });
 }
 

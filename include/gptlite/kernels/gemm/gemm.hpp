@@ -9,83 +9,144 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// C (+)= A B on the calling thread, for a packed B whose panels are panel_stride elements apart. A is M x K, C is M x
-/// N with rows ldc apart. The order of each sum depends on K alone.
-template <class T>
-void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed_b, Index panel_stride, T* c, Index ldc,
-                     bool accumulate) {
+/// Does nothing to finished rows of C.
+struct NoEpilogue {
+  void operator()(Index /*row*/, Index /*rows*/) const {}
+};
+
+namespace detail {
+
+/// How the summed axis is cut: blocks of almost equal length, whole elements, at most Tile::depth of them.
+template <class Format>
+struct DepthBlocks {
+  Index K, elements, count;
+
+  explicit DepthBlocks(Index depth)
+      : K(depth),
+        elements(element_count<Format>(depth)),
+        count((elements + Tile<typename Format::Number>::depth - 1) / Tile<typename Format::Number>::depth) {}
+  Index begin(Index i) const { return std::min(K, elements * i / count * Format::depth); }
+};
+
+/// C (+)= A B for one block of the summed axis. `packed` is where the first panel's block begins.
+template <class Format, class T, class Epilogue>
+void multiply_block(Index M, Index N, Index K, MatrixView<T> a, const T* packed, Index panel_stride, T* c, Index ldc,
+                    bool accumulate, Epilogue&& epilogue) {
   constexpr Index columns = Tile<T>::columns;
-  constexpr Index depth_block = 256;  // a panel of B, depth_block x columns, stays in the L1 cache
-  if (K == 0 && !accumulate)
-    for (Index m = 0; m < M; ++m) std::fill_n(c + m * ldc, N, T(0));
-  // Rows are dealt out evenly over the fewest tiles: 32 rows become 11 + 11 + 10, not 14 + 14 + 4.
-  const Index tiles = (M + Tile<T>::rows - 1) / Tile<T>::rows;
-  alignas(64) T edge[Tile<T>::rows * columns];  // the last panel's tile, where C is narrower than a panel
-  for (Index k = 0; k < K; k += depth_block) {
-    const Index depth = std::min(depth_block, K - k);
-    const bool add = accumulate || k > 0;
-    for (Index n = 0; n < N; n += columns) {
-      const T* panel = packed_b + n / columns * panel_stride + k * columns;
-      const Index width = std::min(columns, N - n);
-      for (Index tile = 0; tile < tiles; ++tile) {
-        const Index m = M * tile / tiles, rows = M * (tile + 1) / tiles - m;
-        const MatrixView<T> a_tile = a.offset(m, k);
-        T* c_tile = c + m * ldc + n;
-        T* out = width == columns ? c_tile : edge;
-        const Index out_stride = width == columns ? ldc : columns;
-        if (out == edge && add)
-          for (Index i = 0; i < rows; ++i) {
-            std::copy_n(c_tile + i * ldc, width, edge + i * columns);
-            std::fill_n(edge + i * columns + width, columns - width, T(0));
-          }
-        if (a.column_stride == 1)
-          detail::micro_kernel_rows<T, true>(rows, depth, a_tile.data, a.row_stride, 1, panel, out, out_stride, add);
-        else
-          detail::micro_kernel_rows<T, false>(rows, depth, a_tile.data, a.row_stride, a.column_stride, panel, out,
-                                              out_stride, add);
-        if (out == edge)
-          for (Index i = 0; i < rows; ++i) std::copy_n(edge + i * columns, width, c_tile + i * ldc);
-      }
+  alignas(64) T left[static_cast<std::size_t>(Tile<T>::rows * Tile<T>::depth + simd::Vec<T>::width)];
+  alignas(64) T edge[static_cast<std::size_t>(Tile<T>::rows * columns)];  // the last panel's tile, if C is narrower
+  // Rows are dealt out evenly over the fewest tiles: 32 rows become 16 + 16, not 28 + 4.
+  const Index tiles = (M + Tile<T>::rows - 1) / Tile<T>::rows, elements = element_count<Format>(K);
+  for (Index tile = 0; tile < tiles; ++tile) {
+    const Index m = M * tile / tiles, rows = M * (tile + 1) / tiles - m;
+    pack_left<Format>(left, rows, K, a.offset(m, 0));
+    const auto multiply = micro_kernel_of<typename Format::Product>(rows);
+    T* c_row = c + m * ldc;
+    const Index next = m + rows, next_rows = tile + 1 < tiles ? M * (tile + 2) / tiles - next : 0;
+    Index n = 0;
+    for (; n + columns <= N; n += columns) {
+      prefetch_left(next_rows, K, a.offset(next, 0), n / columns, N / columns);
+      multiply(elements, left, packed + n / columns * panel_stride, c_row + n, ldc, accumulate);
     }
+    if (n < N) {
+      multiply(elements, left, packed + n / columns * panel_stride, edge, columns, false);
+      for (Index i = 0; i < rows; ++i)
+        for (Index j = 0; j < N - n; ++j) {
+          T& to = c_row[i * ldc + n + j];
+          to = accumulate ? to + edge[i * columns + j] : edge[i * columns + j];
+        }
+    }
+    epilogue(m, rows);
   }
 }
 
-/// Does nothing to a finished block of C.
-struct NoEpilogue {
-  void operator()(Index /*row*/, Index /*rows*/, Index /*column*/, Index /*columns*/) const {}
+}  // namespace detail
+
+/// C (+)= A B on the calling thread, for a packed B whose panels are panel_stride elements apart. A is M x K, C is M x
+/// N with rows ldc apart. The order of each sum depends on K alone.
+template <class Format, class T>
+void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed_b, Index panel_stride, T* c, Index ldc,
+                     bool accumulate) {
+  const detail::DepthBlocks<Format> blocks(K);
+  if (K == 0 && !accumulate)
+    for (Index m = 0; m < M; ++m) std::fill_n(c + m * ldc, N, T(0));
+  for (Index i = 0; i < blocks.count; ++i) {
+    const Index k = blocks.begin(i), depth = blocks.begin(i + 1) - k;
+    detail::multiply_block<Format>(M, N, depth, a.offset(0, k), packed_b + k / Format::depth * Tile<T>::columns,
+                                   panel_stride, c, ldc, accumulate || i > 0, NoEpilogue{});
+  }
+}
+
+/// How a product is cut into jobs, by its sizes alone: blocks of C that are large enough to be worth packing B for, and
+/// so many that up to 16 threads are busy.
+struct GemmBlocks {
+  Index M, panels, rows = 1, columns = 1;  // rows and columns of blocks
+
+  GemmBlocks(Index m, Index n, Index k, Index panel) : M(m), panels((n + panel - 1) / panel) {
+    constexpr Index most_rows = 1024, most_columns = 768, large = 2 * 256 * 128;
+    rows = (M + most_rows - 1) / most_rows;
+    columns = (n + most_columns - 1) / most_columns;
+    // A job below 2^21 multiplications, some 15 us, is not worth a thread.
+    const Index wanted = std::clamp<Index>(M * n / 2 * k >> 20, 1, 16);
+    while (rows * columns < wanted) {
+      const Index height = M / rows, width = n / columns;
+      if (rows * columns >= 4 && height * width < large) break;
+      if (height > width || columns == panels)
+        rows = std::min(2 * rows, M);
+      else
+        columns = std::min(2 * columns, panels);
+    }
+  }
+  Index count() const { return rows * columns; }
 };
 
 /// C (+)= A B, parallel over blocks of C. A is M x K, B is K x N, C is M x N and contiguous in its rows, ldc apart.
-/// `epilogue(row, rows, column, columns)` is called once for each finished block of C, on the thread that made it,
-/// while the block is in cache.
-template <class T, class Epilogue = NoEpilogue>
-void gemm(Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc, bool accumulate,
-          Epilogue&& epilogue = {}) {
-  constexpr Index columns = Tile<T>::columns;
-  constexpr Index row_block = 7 * Tile<T>::rows;  // so many rows of A, 256 elements deep, stay in the L2 cache
-  constexpr Index column_block = 4 * columns;
+/// `epilogue(row, rows, column, columns)` is called once for each finished part of C, on the thread that made it, while
+/// the part is in cache. bf16 rounds both operands; the sums are in T.
+template <class T, class Epilogue>
+void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc,
+          bool accumulate, Epilogue&& epilogue) {
   if (M == 0 || N == 0) return;
-
-  // 1. Pack B: panel by panel, whole depth.
-  const Storage<T> packed(packed_size<T>(K, N));
-  const Index panels = (N + columns - 1) / columns;
-  const auto pack_one = [&](Index i) { pack_panel(packed.data() + i * columns * K, K, N, i * columns, b); };
-  if (K * N < (1 << 14))
-    for (Index i = 0; i < panels; ++i) pack_one(i);  // too little to wake the threads for
-  else
-    parallel_for(panels, pack_one);
-
-  // 2. Multiply: a job is a block of C.
-  const Index row_blocks = (M + row_block - 1) / row_block, column_blocks = (N + column_block - 1) / column_block;
-  parallel_for(row_blocks * column_blocks, [&](Index job) {
-    const Index i = job / column_blocks, j = job % column_blocks;
-    // Blocks of almost equal height: the last is not a sliver.
-    const Index row = M * i / row_blocks, rows = M * (i + 1) / row_blocks - row;
-    const Index column = j * column_block, width = std::min(column_block, N - column);
-    multiply_packed(rows, width, K, a.offset(row, 0), packed.data() + column * K, columns * K, c + row * ldc + column,
-                    ldc, accumulate);
-    epilogue(row, rows, column, width);
+  constexpr Index panel = Tile<T>::columns;
+  const GemmBlocks blocks(M, N, K, panel);
+  with_format<T>(precision, [&]<class Format>(Format) {
+    const detail::DepthBlocks<Format> depths(K);
+    parallel_for(blocks.count(), [&](Index job) {
+      const Index i = job / blocks.columns, j = job % blocks.columns;
+      const Index row = M * i / blocks.rows, rows = M * (i + 1) / blocks.rows - row;
+      const Index column = blocks.panels * j / blocks.columns * panel;
+      const Index width = std::min(N, blocks.panels * (j + 1) / blocks.columns * panel) - column;
+      T* c_block = c + row * ldc + column;
+      const auto finish = [&](Index m, Index count) { epilogue(row + m, count, column, width); };
+      if (K == 0) {
+        if (!accumulate)
+          for (Index m = 0; m < rows; ++m) std::fill_n(c_block + m * ldc, width, T(0));
+        return finish(0, rows);
+      }
+      // B is packed by the job that uses it: into its core's cache, no thread waits for another.
+      const Storage<T> packed(packed_size<Format>(std::min(K, Tile<T>::depth * Format::depth), width));
+      for (Index d = 0; d < depths.count; ++d) {
+        const Index k = depths.begin(d), depth = depths.begin(d + 1) - k;
+        const Index panel_stride = panel_size<Format>(depth);
+        pack_right<Format>(packed.data(), panel_stride, depth, width, b.offset(k, column));
+        const auto multiply = [&](auto&& after) {
+          detail::multiply_block<Format>(rows, width, depth, a.offset(row, k), packed.data(), panel_stride, c_block,
+                                         ldc, accumulate || d > 0, after);
+        };
+        if (d + 1 < depths.count)
+          multiply(NoEpilogue{});
+        else
+          multiply(finish);
+      }
+    });
   });
+}
+
+/// The same without an epilogue.
+template <class T>
+void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc,
+          bool accumulate) {
+  gemm(precision, M, N, K, a, b, c, ldc, accumulate, [](Index, Index, Index, Index) {});
 }
 
 }  // namespace kernels

@@ -1,72 +1,95 @@
 #pragma once
-// The innermost loop of every matrix product: a tile of C held in registers while the depth runs by.
+// The innermost loop of every matrix product: a tile of C held in registers while the summed axis runs by.
 //
-// Sizes:  M rows of C and A    N columns of C and B    K depth: columns of A, rows of B
+// Sizes:  M rows of C and A    N columns of C and B    K elements along the summed axis
 
-#include "gptlite/kernels/simd.hpp"
+#include <array>
+#include <utility>
+
+#include "gptlite/kernels/gemm/format.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// The tile of C that one call of the micro-kernel computes: rows x columns accumulators, beside which one row of B and
-/// one broadcast element of A must fit into the registers: (rows + 1) x vectors + 1 <= registers.
+/// The tile of C that one call of the micro-kernel computes.
 template <class T>
 struct Tile {
-  static constexpr Index vectors = 2;
-  static constexpr Index rows = (simd::registers - 1) / vectors - 1;
+  /// With AVX-512 one vector of columns and as many rows as there are registers: each FMA broadcasts its element of A
+  /// from memory, so a step is little more than its FMAs, and a core whose other hardware thread is busy keeps 85% of
+  /// its peak where 14 rows of two vectors keep 70% (Sapphire Rapids). Elsewhere a broadcast costs a register and an
+  /// instruction, shared by two vectors.
+  static constexpr Index vectors = simd::broadcasts_from_memory ? 1 : 2;
+  static constexpr Index rows = simd::broadcasts_from_memory ? 28 : (simd::registers - 1) / vectors - 1;
   static constexpr Index columns = vectors * simd::Vec<T>::width;
+  /// Elements of the summed axis that a tile runs through at once: the tile's part of A stays in the L1 cache.
+  static constexpr Index depth = 256;
 };
 
-/// C (+)= A B for a tile of Rows x Tile<T>::columns. Element (m, k) of A is a[m * a_row + k * a_depth], and a_depth is
-/// 1 if ContiguousDepth. B is packed: its row k is b[k * columns ...]. `accumulate` adds to what C holds.
-template <class T, Index Rows, bool ContiguousDepth>
-void micro_kernel(Index K, const T* a, Index a_row, Index a_depth, const T* b, T* c, Index ldc, bool accumulate) {
+namespace detail {
+
+/// C (+)= A B for a tile of Rows x Tile::columns. A and B are packed: their element k begins at a[k * Tile::rows] and
+/// b[k * Tile::columns].
+template <class Format, Index Rows>
+void micro_kernel(Index K, const typename Format::Number* a, const typename Format::Number* b,
+                  typename Format::Number* c, Index ldc, bool accumulate) {
+  using T = typename Format::Number;
   using V = simd::Vec<T>;
   constexpr Index vectors = Tile<T>::vectors;
   V sums[Rows][vectors];
-  if (accumulate) {
-#pragma GCC unroll 16
-    for (Index m = 0; m < Rows; ++m)
-#pragma GCC unroll 4
-      for (Index v = 0; v < vectors; ++v) sums[m][v] = V::load(c + m * ldc + v * V::width);
-  } else {
-#pragma GCC unroll 16
-    for (Index m = 0; m < Rows; ++m)
-#pragma GCC unroll 4
-      for (Index v = 0; v < vectors; ++v) sums[m][v] = V::zero();
-  }
-  const Index depth_step = ContiguousDepth ? 1 : a_depth;
-  for (Index k = 0; k < K; ++k) {
-    V row[vectors];
-#pragma GCC unroll 4
-    for (Index v = 0; v < vectors; ++v) row[v] = V::load(b + v * V::width);
-#pragma GCC unroll 16
-    for (Index m = 0; m < Rows; ++m) {
-      const V element = V::broadcast(a[m * a_row]);
-#pragma GCC unroll 4
-      for (Index v = 0; v < vectors; ++v) sums[m][v] = simd::fma(element, row[v], sums[m][v]);
-    }
-    a += depth_step;
-    b += Tile<T>::columns;
-  }
-#pragma GCC unroll 16
+#pragma GCC unroll 28
   for (Index m = 0; m < Rows; ++m)
-#pragma GCC unroll 4
-    for (Index v = 0; v < vectors; ++v) sums[m][v].store(c + m * ldc + v * V::width);
+#pragma GCC unroll 2
+    for (Index v = 0; v < vectors; ++v) sums[m][v] = V::zero();
+
+  const auto step = [&] {
+    V row[vectors];
+#pragma GCC unroll 2
+    for (Index v = 0; v < vectors; ++v) row[v] = V::load(b + v * V::width);
+#pragma GCC unroll 28
+    for (Index m = 0; m < Rows; ++m) {
+      const V element = V::broadcast(a[m]);
+#pragma GCC unroll 2
+      for (Index v = 0; v < vectors; ++v) sums[m][v] = Format::multiply_add(element, row[v], sums[m][v]);
+    }
+    a += Tile<T>::rows;
+    b += Tile<T>::columns;
+  };
+  // C's lines are asked for one a step: all at once they would hold up the loads of B.
+  Index k = 0;
+  const T* line = c;
+  for (; k < std::min(K, Rows); ++k, line += ldc) {
+    simd::prefetch_for_write(line);
+    step();
+  }
+  for (; k < K; ++k) step();
+
+#pragma GCC unroll 28
+  for (Index m = 0; m < Rows; ++m)
+#pragma GCC unroll 2
+    for (Index v = 0; v < vectors; ++v) {
+      T* to = c + m * ldc + v * V::width;
+      (accumulate ? V::load(to) + sums[m][v] : sums[m][v]).store(to);
+    }
 }
 
-namespace detail {
-/// The micro-kernel for a number of rows known only at run time.
-template <class T, bool ContiguousDepth, Index Rows = Tile<T>::rows>
-void micro_kernel_rows(Index rows, Index K, const T* a, Index a_row, Index a_depth, const T* b, T* c, Index ldc,
-                       bool accumulate) {
-  if constexpr (Rows > 1) {
-    if (rows < Rows)
-      return micro_kernel_rows<T, ContiguousDepth, Rows - 1>(rows, K, a, a_row, a_depth, b, c, ldc, accumulate);
-  }
-  micro_kernel<T, Rows, ContiguousDepth>(K, a, a_row, a_depth, b, c, ldc, accumulate);
+template <class Format>
+using MicroKernel = void (*)(Index K, const typename Format::Number* a, const typename Format::Number* b,
+                             typename Format::Number* c, Index ldc, bool accumulate);
+
+template <class Format, std::size_t... I>
+constexpr std::array<MicroKernel<Format>, sizeof...(I)> micro_kernels(std::index_sequence<I...>) {
+  return {micro_kernel<Format, static_cast<Index>(I) + 1>...};
 }
+
 }  // namespace detail
+
+/// The micro-kernel for a number of rows that is known only at run time, 1 .. Tile::rows.
+template <class Format>
+detail::MicroKernel<Format> micro_kernel_of(Index rows) {
+  static constexpr auto by_rows =
+      detail::micro_kernels<Format>(std::make_index_sequence<Tile<typename Format::Number>::rows>{});
+  return by_rows[static_cast<std::size_t>(rows - 1)];
+}
 
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,130 @@
+#pragma once
+// Fused causal self-attention: backward. The scores are computed again from the saved logarithms of the softmax's sums,
+// for one block of keys and one block of queries at a time; sizes are those of attention.hpp.
+
+#include "gptlite/kernels/attention.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace kernels {
+
+namespace detail {
+
+template <class Format, class T>
+void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, const T* y, const T* lse,
+                        const AttentionShape& s) {
+  using V = simd::Vec<T>;
+  constexpr Index panel = Tile<T>::columns, tile_rows = Tile<T>::rows, width = V::width;
+  constexpr Index key_block = 256, query_block = 4 * tile_rows;  // p and ds of one pair of blocks stay in the L2 cache
+  const T scale = static_cast<T>(s.scale());
+
+  parallel_for(s.B * s.NH, [&](Index job) {
+    const AttentionHead<T> head(s, job, qkv);
+    const MatrixView<T> dout{dy + head.output_offset(), s.C()};
+    const T* out = y + head.output_offset();
+    T* dq = dqkv + (head.q.data - qkv);
+    const Index stride = 3 * s.C(), score_stride = key_block + tile_rows + panel;
+    const Index hs_panel = panel_size<Format>(s.HS), key_panel = panel_size<Format>(key_block);
+    const Index query_panel = panel_size<Format>(query_block);
+    const Storage<T> packed_k(packed_size<Format>(s.HS, key_block)), packed_v(packed_k.size());
+    const Storage<T> packed_k_rows(packed_size<Format>(key_block, s.HS));
+    const Storage<T> packed_q(packed_size<Format>(query_block, s.HS)), packed_dy(packed_q.size());
+    const Storage<T> p(query_block * score_stride), ds(p.size()), factors(s.dropout ? key_block : 0);
+    const Storage<T> dk(key_block * s.HS), dv(key_block * s.HS), dots(s.T);
+    // dq is a sum over blocks of keys. If the first block meets all queries, it overwrites.
+    const bool overwrite = !accumulate && s.window >= s.T;
+    if (!accumulate && !overwrite)
+      for (Index i = 0; i < s.T; ++i) std::fill_n(dq + i * stride, s.HS, T(0));
+    for (Index i = 0; i < s.T; ++i)
+      dots.data()[i] = simd::sum_of(
+          s.HS, [](V a, V b) { return a * b; }, dout.data + i * s.C(), out + i * s.C());
+
+    for (Index block = 0; block < s.T; block += key_block) {
+      const Index keys = std::min(key_block, s.T - block);
+      pack_right<Format>(packed_k.data(), hs_panel, s.HS, keys, head.k.offset(block, 0).transposed());
+      pack_right<Format>(packed_v.data(), hs_panel, s.HS, keys, head.v.offset(block, 0).transposed());
+      pack_right<Format>(packed_k_rows.data(), key_panel, keys, s.HS, head.k.offset(block, 0));
+      dk.fill_zero();
+      dv.fill_zero();
+
+      const Index last_query = std::min(s.T, block + keys - 1 + s.window);  // end of the queries that see the block
+      for (Index q0 = block; q0 < last_query; q0 += query_block) {
+        const Index queries = std::min(query_block, last_query - q0);
+        const Index tiles = (queries + tile_rows - 1) / tile_rows;
+        // 1. for each tile of queries: scores and dp, then p with the dropout that v saw and ds, then dq
+        for (Index t = 0; t < tiles; ++t) {
+          const Index begin = queries * t / tiles, rows = queries * (t + 1) / tiles - begin, q = q0 + begin;
+          const ScoreTile<T> tile(q, rows, block, keys, s);
+          const Index first = tile.first - block;
+          T* p_tile = p.data() + begin * score_stride;
+          T* ds_tile = ds.data() + begin * score_stride;
+          const auto multiply_keys = [&](T* scores, MatrixView<T> left, const T* packed) {
+            multiply_packed<Format>(rows, tile.keys, s.HS, left.offset(q, 0), packed + first / panel * hs_panel,
+                                    hs_panel, scores + first, score_stride, false);
+          };
+          multiply_keys(p_tile, head.q, packed_k.data());
+          multiply_keys(ds_tile, dout, packed_v.data());
+          for (Index r = 0; r < rows; ++r) {
+            T* p_row = p_tile + r * score_stride + first;
+            T* ds_row = ds_tile + r * score_stride + first;
+            const V total = V::broadcast(-lse[job * s.T + q + r]), dot = V::broadcast(dots.data()[q + r]);
+            tile.fill_unseen(p_row, r, s, -std::numeric_limits<T>::infinity());
+            if (s.dropout) head.dropout_factors(factors.data(), q + r, tile.first, tile.keys);
+            for (Index j = 0; j < tile.keys; j += width) {
+              const V prob = simd::exp_of_negative(simd::fma(V::load(p_row + j), V::broadcast(scale), total));
+              const V factor = s.dropout ? V::load(factors.data() + j) : V::broadcast(T(1));
+              (prob * factor).store(p_row + j);
+              (prob * (V::load(ds_row + j) * factor - dot) * scale).store(ds_row + j);
+            }
+            // A tile of keys reads the rows of all queries from its first key on: zeros where this tile has no score.
+            for (T* row : {p_row, ds_row}) {
+              std::fill(row - first, row, T(0));
+              std::fill_n(row + tile.keys, std::min(tile_rows + panel, score_stride - first - tile.keys), T(0));
+            }
+          }
+          multiply_packed<Format>(rows, s.HS, std::min(tile.keys, keys - first),
+                                  MatrixView<T>{ds_tile + first, score_stride},
+                                  packed_k_rows.data() + first / Format::depth * panel, key_panel, dq + q * stride,
+                                  stride, !overwrite || block > 0);
+        }
+        // 2. for each tile of keys: dv += p^T dy, dk += ds^T q, from the first query that sees one of them
+        pack_right<Format>(packed_q.data(), query_panel, queries, s.HS, head.q.offset(q0, 0));
+        pack_right<Format>(packed_dy.data(), query_panel, queries, s.HS, dout.offset(q0, 0));
+        for (Index key = 0; key < keys; key += tile_rows) {
+          const Index rows = std::min(tile_rows, keys - key);
+          const Index from = std::max<Index>(0, block + key - q0) / Format::depth * Format::depth;
+          if (from >= queries) break;
+          const auto add = [&](T* to, const T* left, const T* packed) {
+            multiply_packed<Format>(rows, s.HS, queries - from,
+                                    MatrixView<T>{left + from * score_stride + key, score_stride}.transposed(),
+                                    packed + from / Format::depth * panel, query_panel, to + key * s.HS, s.HS, true);
+          };
+          add(dv.data(), p.data(), packed_dy.data());
+          add(dk.data(), ds.data(), packed_q.data());
+        }
+      }
+      for (Index j = 0; j < keys; ++j) {
+        const auto write = [&](T* to, const T* from) {
+          simd::transform(
+              to, s.HS, [=](V a, V b) { return accumulate ? a + b : b; }, accumulate ? to : from, from);
+        };
+        write(dq + s.C() + (block + j) * stride, dk.data() + j * s.HS);
+        write(dq + 2 * s.C() + (block + j) * stride, dv.data() + j * s.HS);
+      }
+    }
+  });
+}
+
+}  // namespace detail
+
+/// dqkv (+)= the gradient of attention_forward, from dy, the saved lse and the output y:
+///   p = exp(scores - lse);  dv += p^T dy;  dp = dy v^T;  ds = p (dp - sum(dy y));  dq += ds k;  dk += ds^T q.
+template <class T>
+void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, const T* y, const T* lse,
+                        const AttentionShape& s) {
+  with_format<T>(s.precision, [&]<class Format>(Format) {
+    detail::attention_backward<Format>(dqkv, accumulate, dy, qkv, y, lse, s);
+  });
+}
+
+}  // namespace kernels
+}  // namespace gptlite::inline GPTLITE_ABI

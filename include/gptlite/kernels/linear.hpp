@@ -1,0 +1,63 @@
+#pragma once
+// linear: y = activation(x W + b), its bias and activation fused behind the product, and its gradient.
+//
+// Sizes:  x (rows, K)    weight (K, N)    bias (N)    z = x weight + bias and y = activation(z): (rows, N)
+
+#include "gptlite/kernels/activations.hpp"
+#include "gptlite/kernels/gemm/gemm.hpp"
+#include "gptlite/kernels/reduce.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+/// What linear applies to its result while the result is in cache.
+enum class Activation { none, gelu };
+
+namespace kernels {
+
+/// Sizes and options of one linear.
+struct LinearShape {
+  Index rows, K, N;
+  Activation activation = Activation::none;
+  Precision precision = Precision::fp32;
+};
+
+/// z = x weight + bias and, with an activation, y = activation(z). A null bias is zero.
+template <class T>
+void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, const LinearShape& s) {
+  using V = simd::Vec<T>;
+  const auto finish = [&](Index row, Index count, Index column, Index columns) {
+    for (Index r = row; r < row + count; ++r) {
+      T* out = z + r * s.N + column;
+      if (bias != nullptr)
+        simd::transform(
+            out, columns, [](V a, V b) { return a + b; }, out, bias + column);
+      if (s.activation == Activation::gelu)
+        simd::transform(
+            y + r * s.N + column, columns, [](V v) { return detail::Gelu<T>::value(v); }, out);
+    }
+  };
+  gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, z, s.N, false, finish);
+}
+
+/// dz = dy activation'(z);  dx (+)= dz weight^T;  dweight (+)= x^T dz;  dbias (+)= column sums of dz.
+template <class T>
+void linear_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbias, const T* dy, const T* x,
+                     const T* weight, const T* z, const LinearShape& s) {
+  const T* dz = dy;
+  Storage<T> buffer;
+  if (s.activation == Activation::gelu) {
+    buffer = Storage<T>(s.rows * s.N);
+    gelu_backward(GradTarget<T>{buffer.data(), false}, dy, z, s.rows * s.N);
+    dz = buffer.data();
+  }
+  const MatrixView<T> dz_view{dz, s.N};
+  if (dx)
+    gemm(s.precision, s.rows, s.K, s.N, dz_view, MatrixView<T>{weight, s.N}.transposed(), dx.data, s.K, dx.accumulate);
+  if (dweight)
+    gemm(s.precision, s.K, s.N, s.rows, MatrixView<T>{x, s.K}.transposed(), dz_view, dweight.data, s.N,
+         dweight.accumulate);
+  if (dbias) column_sums(dbias.data, dz, s.rows, s.N, dbias.accumulate);
+}
+
+}  // namespace kernels
+}  // namespace gptlite::inline GPTLITE_ABI

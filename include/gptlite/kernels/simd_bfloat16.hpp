@@ -1,0 +1,62 @@
+#pragma once
+// bfloat16 in vectors: rounding, and pairs in the 32 bits of a float, which VDPBF16PS multiplies.
+
+#include <bit>
+#include <cstdint>
+
+#include "gptlite/core/bfloat16.hpp"
+#include "gptlite/kernels/simd.hpp"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"
+#endif
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace kernels::simd {
+
+/// The nearest bfloat16 numbers, as floats: round_to_bfloat16 lane by lane.
+inline Vec<float> round_to_bfloat16(Vec<float> a) {
+#if defined(__GNUC__)
+  if constexpr (Vec<float>::width > 1) {
+    // Packets are vectors of the compiler too; Eigen has no integer arithmetic on all of them.
+    using Bits = std::uint32_t __attribute__((vector_size(sizeof(a.packet))));
+    const Bits bits = std::bit_cast<Bits>(a.packet);
+    const Bits rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+    const Bits is_nan = (bits & 0x7fffffffu) > 0x7f800000u;  // all bits set where true
+    return {std::bit_cast<typename Vec<float>::Packet>((rounded & ~is_nan) | (bits & is_nan))};
+  }
+#endif
+  return lanewise(a, [](float lane) { return gptlite::round_to_bfloat16(lane); });
+}
+
+#ifdef __AVX512BF16__
+inline constexpr bool has_bf16_pairs = true;
+
+/// sum + a.first * b.first + a.second * b.second, lane by lane.
+inline Vec<float> dot_pairs(Vec<float> a, Vec<float> b, Vec<float> sum) {
+  return {_mm512_dpbf16_ps(sum.packet, reinterpret_cast<__m512bh>(a.packet), reinterpret_cast<__m512bh>(b.packet))};
+}
+/// Lane i is the pair of first[i] and second[i], rounded.
+inline Vec<float> interleave_pairs(Vec<float> first, Vec<float> second) {
+  const __m512i lower = _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(first.packet)));
+  const __m512i upper = _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(second.packet)));
+  return {_mm512_castsi512_ps(_mm512_or_si512(lower, _mm512_slli_epi32(upper, 16)))};
+}
+/// Lane i is the pair of numbers 2i and 2i + 1 of the 2 * width numbers in `first` and `second`, rounded.
+inline Vec<float> adjacent_pairs(Vec<float> first, Vec<float> second) {
+  return {reinterpret_cast<__m512>(_mm512_cvtne2ps_pbh(second.packet, first.packet))};
+}
+#else
+inline constexpr bool has_bf16_pairs = false;
+inline Vec<float> dot_pairs(Vec<float>, Vec<float>, Vec<float> sum) { return sum; }
+inline Vec<float> interleave_pairs(Vec<float> first, Vec<float>) { return first; }
+inline Vec<float> adjacent_pairs(Vec<float> first, Vec<float>) { return first; }
+#endif
+
+}  // namespace kernels::simd
+}  // namespace gptlite::inline GPTLITE_ABI
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

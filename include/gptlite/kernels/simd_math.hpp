@@ -1,0 +1,96 @@
+#pragma once
+// exp, log, sigmoid and tanh of vectors.
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include "gptlite/kernels/simd.hpp"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"
+#endif
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace kernels::simd {
+
+template <class T>
+Vec<T> exp(Vec<T> a) {
+  if constexpr (Eigen::internal::packet_traits<T>::HasExp != 0)
+    return {Eigen::internal::pexp(a.packet)};
+  else
+    return lanewise(a, [](T lane) { return std::exp(lane); });
+}
+#if defined(__GNUC__)
+/// p * 2^n for a whole n, given as the float 1.5 * 2^23 + n: its last bits are added to the exponent.
+inline Vec<float> scale_by_power(Vec<float> p, Vec<float> n_bits) {
+  // Packets are vectors of the compiler too; Eigen has no integer arithmetic on all of them.
+  using Bits = std::uint32_t __attribute__((vector_size(sizeof(p.packet))));
+  const Bits scaled = std::bit_cast<Bits>(p.packet) + (std::bit_cast<Bits>(n_bits.packet) << 23);
+  return {std::bit_cast<Vec<float>::Packet>(scaled)};
+}
+#endif
+
+/// e^x for x <= 0, as a softmax needs it after its maximum is taken out; 0 below -87. Relative error 2e-7 (float).
+/// x = n log(2) + r with |r| <= log(2) / 2; exp(r) = 1 + r + r^2 p(r), where p has the least relative error of its
+/// degree (fitted by weighted least squares, 1.1e-7); 2^n is added to the exponent.
+template <class T>
+Vec<T> exp_of_negative(Vec<T> x) {
+  using V = Vec<T>;
+#if defined(__GNUC__)
+  if constexpr (std::is_same_v<T, float> && V::width > 1) {
+    const auto constant = [](double value) { return V::broadcast(static_cast<float>(value)); };
+    // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the last bits.
+    const V magic = constant(12582912.0);
+    const V bits = fma(x, constant(1.4426950408889634), magic);
+    const V n = bits - magic;
+    const V r = fma(n, constant(-0.6931471805599453), x);
+    V p = fma(constant(0.008312477626087769), r, constant(0.041890549988649176));
+    p = fma(p, r, constant(0.1666711631425196));
+    p = fma(p, r, constant(0.49999228825520037));
+    p = fma(p, r, constant(1));
+    p = fma(p, r, constant(1));
+    return where_less(x, constant(-87), V::zero(), scale_by_power(p, bits));
+  }
+#endif
+  return where_less(x, V::broadcast(T(-87)), V::zero(), exp(x));
+}
+
+template <class T>
+Vec<T> log(Vec<T> a) {
+  if constexpr (Eigen::internal::packet_traits<T>::HasLog != 0)
+    return {Eigen::internal::plog(a.packet)};
+  else
+    return lanewise(a, [](T lane) { return std::log(lane); });
+}
+/// 1 / (1 + exp(-a)).
+template <class T>
+Vec<T> sigmoid(Vec<T> a) {
+  return T(1) / (T(1) + exp(-a));
+}
+/// tanh(a): for |a| < 0.625 a rational function of a^2 (Cephes, tanh.c), which keeps the relative precision near 0;
+/// beyond, 1 - 2 / (exp(2 |a|) + 1) with the sign of a.
+template <class T>
+Vec<T> tanh(Vec<T> a) {
+  const Vec<T> s = a * a;
+  const Vec<T> p =
+      fma(fma(Vec<T>::broadcast(T(-9.64399179425052238628e-1)), s, Vec<T>::broadcast(T(-9.92877231001918586564e1))), s,
+          Vec<T>::broadcast(T(-1.61468768441708447952e3)));
+  const Vec<T> q = fma(fma(s + T(1.12811678491632931402e2), s, Vec<T>::broadcast(T(2.23548839060100448583e3))), s,
+                       Vec<T>::broadcast(T(4.84406305325125486048e3)));
+  const Vec<T> small = fma(a * s, p / q, a);
+  const Vec<T> magnitude = abs(a);
+  const Vec<T> large = T(1) - T(2) / (exp(magnitude + magnitude) + T(1));
+  const Vec<T> signed_large = where_less(a, Vec<T>::zero(), -large, large);
+  return where_less(magnitude, Vec<T>::broadcast(T(0.625)), small, signed_large);
+}
+
+}  // namespace kernels::simd
+}  // namespace gptlite::inline GPTLITE_ABI
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
