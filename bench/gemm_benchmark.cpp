@@ -49,13 +49,11 @@ void gemm(benchmark::State& state, const Product& p, Precision precision) {
   const Tensor<T> a = Tensor<T>::normal({p.M, p.K}, 0, 1, {1, 1}), b = Tensor<T>::normal({p.K, p.N}, 0, 1, {1, 2});
   Tensor<T> c = Tensor<T>::empty({p.M, p.N});
   const kernels::MatrixView<T> view_a{a.data(), p.transpose_a ? p.M : p.K}, view_b{b.data(), p.transpose_b ? p.K : p.N};
-  for (auto _ : state) {
+  const double flops = 2.0 * static_cast<double>(p.M * p.N) * static_cast<double>(p.K);
+  bench::time_flops(state, flops, bench::product_peak<T>(precision), [&] {
     kernels::gemm(precision, p.M, p.N, p.K, p.transpose_a ? view_a.transposed() : view_a,
                   p.transpose_b ? view_b.transposed() : view_b, c.data(), p.N, false);
-    benchmark::ClobberMemory();
-  }
-  bench::count_flops(state, 2.0 * static_cast<double>(p.M * p.N) * static_cast<double>(p.K),
-                     bench::product_peak<T>(precision));
+  });
 }
 
 template <class T>

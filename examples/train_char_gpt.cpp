@@ -23,7 +23,7 @@ using namespace gptlite;
 #endif
 
 struct Options {
-  std::string text, out = "runs/char", norm_order = "pre", prompt;
+  std::string text, out = "runs/char", norm_order = "pre", precision = "fp32", prompt;
   Index n_layer = 4, n_head = 4, n_embd = 128, block_size = 64, batch_size = 12, window = 0, grad_accumulation = 1;
   std::int64_t max_steps = 2000, warmup_steps = 100, eval_interval = 500, sample_every = 1000;
   Index eval_batches = 200;
@@ -73,6 +73,9 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--window", o.window, "context window k, 0 for the whole sequence")->capture_default_str();
   app.add_option("--norm-order", o.norm_order, "post (GPT-1) or pre (GPT-2)")
       ->check(CLI::IsMember({"post", "pre"}))
+      ->capture_default_str();
+  app.add_option("--precision", o.precision, "of matrix products: fp32, or bf16 with fp32 sums and weights")
+      ->check(CLI::IsMember({"fp32", "bf16"}))
       ->capture_default_str();
   app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
   app.add_option("--seed", o.seed, "of weights, batches, dropout and samples")->capture_default_str();
@@ -131,6 +134,7 @@ int run(const Options& o) {
                     .dropout = o.dropout,
                     .window = o.window,
                     .norm_order = o.norm_order == "post" ? NormOrder::post : NormOrder::pre,
+                    .precision = o.precision == "bf16" ? Precision::bf16 : Precision::fp32,
                     .residual_initializer_range = 0.02,  // a short run learns faster without GPT-2's smaller ones
                     .seed = o.seed});
   train::AdamW optimizer(model,

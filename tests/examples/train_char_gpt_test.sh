@@ -35,6 +35,13 @@ for threads in 1 3; do
 done
 [ "$(losses "$work/run1")" = "$(losses "$work/run3")" ] || fail "losses differ with the number of threads"
 
+# bf16 learns the same, with other losses.
+"$program" --text "$work/text" --out "$work/bf16" "${tiny[@]}" --max-steps 20 --dropout 0.1 --precision bf16 >/dev/null 2>&1
+[ "$(losses "$work/bf16")" != "$(losses "$work/run1")" ] || fail "bf16 changed nothing"
+last_loss() { tail -n 1 "$1/metrics.jsonl" | sed -E 's/.*"(val_)?loss": ([0-9.]+).*/\2/'; }
+awk -v a="$(last_loss "$work/bf16")" -v b="$(last_loss "$work/run1")" 'BEGIN { exit !((a - b) ^ 2 < 0.0025) }' ||
+  fail "bf16 ends elsewhere: $(last_loss "$work/bf16") and $(last_loss "$work/run1")"
+
 # A text of one line has no new line to begin samples with.
 tr -d '\n' <"$work/text" >"$work/line"
 "$program" --text "$work/line" --out "$work/one" "${tiny[@]}" --max-steps 2 >/dev/null 2>&1 || fail "one line of text"
@@ -56,6 +63,7 @@ expect() {
 : >"$work/empty"
 printf 'short text' >"$work/short"
 printf 'good until here \xff bad' >"$work/latin1"
+expect '--precision: fp16 not in {fp32,bf16}' --precision fp16
 expect 'unknown option --n-layr; did you mean --n-layer?' --n-layr 3
 expect 'unknown option --learning-rat; did you mean --learning-rate?' --learning-rat=1
 expect 'unknown option --frobnicate; --help lists them all' --frobnicate

@@ -136,6 +136,17 @@ std::vector<Case<T>> cases() {
   norm("wide", {2, 17, 19}, 19);
   norm("two", {1, 2}, 2);
   norm("no_rows", {0, 3}, 3);
+  const auto norm_of_sum = [&](const char* variant, Shape x, bool reused) {
+    const Index n = x[-1];
+    add("add_layer_norm", variant, {w(x), w(x, 3), w({n}, 1), w({n}, 2)}, [reused](Inputs in) {
+      const auto [total, normed] = add_layer_norm(in[0], reused ? in[0] : in[1], in[2], in[3]);
+      return total * 0.5 + normed;
+    });
+  };
+  norm_of_sum("odd", {3, 7}, false);
+  norm_of_sum("wide", {2, 17, 19}, false);
+  norm_of_sum("no_rows", {0, 3}, false);
+  norm_of_sum("reused", {3, 5}, true);
   add("layer_norm", "reused", {w({5}, 3)}, [](Inputs in) { return layer_norm(in[0], in[0], in[0]); });
 
   const auto loss = [&](const char* variant, Shape logits, std::vector<TokenId> targets, double size) {

@@ -13,13 +13,19 @@ inline constexpr Index layer_norm_rows = 32;  // rows that one job takes
 }
 
 /// x, y: (rows, n). weight, bias: (n). Saves mean and rstd: (rows).
+/// With `added` (rows, n) the norm is of x + added, which is written to `sum` in the same pass; else both are null.
 template <class T>
 void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, Index rows, Index n,
-                        double eps) {
+                        double eps, T* sum = nullptr, const T* added = nullptr) {
   using V = simd::Vec<T>;
   parallel_for_ranges(rows, detail::layer_norm_rows, [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       const T* from = x + row * n;
+      if (added != nullptr) {
+        simd::transform(
+            sum + row * n, n, [](V a, V b) { return a + b; }, from, added + row * n);
+        from = sum + row * n;
+      }
       const T m = simd::sum_of(
                       n, [](V v) { return v; }, from) /
                   static_cast<T>(n);

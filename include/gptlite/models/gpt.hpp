@@ -33,13 +33,15 @@ struct Block {
     f("ln_2", ln_2);
     f("mlp", mlp);
   }
-  Tensor<T> operator()(Tensor<T> x) const {  // (B, T, C)
-    if (norm_order == NormOrder::post) {     // GPT-1: normalise after each sum, no final norm
-      x = ln_1(x + attn(x));
-      return ln_2(x + mlp(x));
+  Tensor<T> operator()(const Tensor<T>& x) const {  // (B, T, C)
+    if (norm_order == NormOrder::post) {
+      // GPT-1: normalise after each sum, no final norm.    a = ln_1(x + attn(x)),  y = ln_2(a + mlp(a))
+      const Tensor<T> a = ln_1.of_sum(x, attn(x)).norm;
+      return ln_2.of_sum(a, mlp(a)).norm;
     }
-    x = x + attn(ln_1(x));  // GPT-2: normalise before, one final norm after the last block
-    return x + mlp(ln_2(x));
+    // GPT-2: normalise before, one final norm after the last block.    a = x + attn(ln_1(x)),  y = a + mlp(ln_2(a))
+    const auto [a, ln_2_a] = ln_2.of_sum(x, attn(ln_1(x)));
+    return a + mlp(ln_2_a);
   }
 };
 
@@ -97,9 +99,7 @@ struct GPT {
   }
 
  private:
-  Precision precision() const {
-    return config.precision == Precision::bf16 ? Precision::bf16 : autocast_precision();
-  }
+  Precision precision() const { return config.precision == Precision::bf16 ? Precision::bf16 : autocast_precision(); }
   GPT(const GPTConfig& options, Generator init)
       : config(validated(options)),
         mode(std::make_shared<Mode>(Mode{true, Generator(config.seed, RandomUse::dropout)})),

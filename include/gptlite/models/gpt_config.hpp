@@ -21,12 +21,12 @@ struct GPTConfig {
   double dropout = 0;  ///< on embeddings, attention weights and residuals
   Index window = 0;    ///< k of L1's context window; 0: all positions before
   NormOrder norm_order = NormOrder::post;
+  Precision precision = Precision::fp32;  ///< of the model's products; an Autocast in scope can ask for bf16 as well
   double layer_norm_epsilon = 1e-5;
   double initializer_range = 0.02;  ///< standard deviation of the initial weights
   /// The same for the projections back to the residual; 0: initializer_range, with NormOrder::pre divided by
   /// sqrt(2 n_layer), as GPT-2 does.
   double residual_initializer_range = 0;
-  Precision precision = Precision::fp32;  ///< of the model's products; an Autocast in scope can ask for bf16 as well
   std::uint64_t seed = 1337;  ///< of the initial weights and of dropout
 
   /// Radford et al. 2018, "Improving language understanding by generative pre-training": 116,534,784 parameters.

@@ -22,6 +22,8 @@ struct LayerNorm {
     f("bias", bias);
   }
   Tensor<T> operator()(const Tensor<T>& x) const { return layer_norm(x, weight, bias, eps); }
+  /// a + b and its norm, in one pass.
+  NormedSum<T> of_sum(const Tensor<T>& a, const Tensor<T>& b) const { return add_layer_norm(a, b, weight, bias, eps); }
 };
 
 }  // namespace gptlite::inline GPTLITE_ABI

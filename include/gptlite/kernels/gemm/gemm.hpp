@@ -82,16 +82,18 @@ void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed
 struct GemmBlocks {
   Index M, panels, rows = 1, columns = 1;  // rows and columns of blocks
 
-  GemmBlocks(Index m, Index n, Index k, Index panel) : M(m), panels((n + panel - 1) / panel) {
-    constexpr Index most_rows = 1024, most_columns = 768, large = 2 * 256 * 128;
+  /// left_cost, right_cost: of packing one number of A, of B.
+  GemmBlocks(Index m, Index n, Index k, Index panel, Index left_cost, Index right_cost)
+      : M(m), panels((n + panel - 1) / panel) {
+    constexpr Index most_rows = 1024, most_columns = 768, small = 4 * 256 * 128;
     rows = (M + most_rows - 1) / most_rows;
     columns = (n + most_columns - 1) / most_columns;
     // A job below 2^21 multiplications, some 15 us, is not worth a thread.
     const Index wanted = std::clamp<Index>(M * n / 2 * k >> 20, 1, 16);
     while (rows * columns < wanted) {
-      const Index height = M / rows, width = n / columns;
-      if (rows * columns >= 4 && height * width < large) break;
-      if (height > width || columns == panels)
+      if (rows * columns >= 4 && M / rows * (n / columns) < small) break;
+      // Each row of blocks packs all of B, each column of blocks all of A.
+      if (columns == panels || right_cost * n * rows <= left_cost * M * columns)
         rows = std::min(2 * rows, M);
       else
         columns = std::min(2 * columns, panels);
@@ -108,7 +110,8 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
           bool accumulate, Epilogue&& epilogue) {
   if (M == 0 || N == 0) return;
   constexpr Index panel = Tile<T>::columns;
-  const GemmBlocks blocks(M, N, K, panel);
+  constexpr Index copy = 1, turn = 3;  // turning squares takes three times as long
+  const GemmBlocks blocks(M, N, K, panel, a.column_stride == 1 ? turn : copy, b.column_stride == 1 ? copy : turn);
   with_format<T>(precision, [&]<class Format>(Format) {
     const detail::DepthBlocks<Format> depths(K);
     parallel_for(blocks.count(), [&](Index job) {
