@@ -1,6 +1,6 @@
 #pragma once
 // Fused causal self-attention, straight from the output of the q, k, v projection: forward. No (T, T) matrix is stored:
-// a job is a (batch, head) and holds the scores of one tile of queries and one block of keys.
+// a job is a (batch, head) and holds the scores of one block of queries and one block of keys.
 //
 // Sizes:  B batch    T positions    NH heads    HS head size    C = NH * HS channels
 //         qkv (B, T, 3C): at each position q, then k, then v, each (NH, HS)        y (B, T, C)      lse (B, NH, T)
@@ -48,102 +48,136 @@ struct AttentionHead {
   void dropout_factors(T* out, Index query, Index first_key, Index count) const {
     s.dropout.factors(out, (job * s.T + query) * s.T + first_key, count);
   }
+  /// scores (keys, stride) of `rows` queries times their dropout factors. `factors` has room for rows * (keys + width).
+  void drop_scores(T* scores, Index stride, T* factors, Index query, Index rows, Index first_key, Index keys) const {
+    using V = simd::Vec<T>;
+    constexpr Index width = V::width;
+    const Index length = (keys + width - 1) / width * width;
+    for (Index r = 0; r < rows; ++r) dropout_factors(factors + r * length, query + r, first_key, length);
+    std::array<V, static_cast<std::size_t>(width)> square;  // factors lie by query, scores by key
+    for (Index n = 0; n < rows; n += width)
+      for (Index j = 0; j < keys; j += width) {
+        for (Index r = 0; r < width; ++r)
+          square[static_cast<std::size_t>(r)] = V::load(factors + std::min(n + r, rows - 1) * length + j);
+        simd::transpose<T>(square);
+        for (Index i = 0; i < std::min(width, keys - j); ++i) {
+          T* at = scores + (j + i) * stride + n;
+          (V::load(at) * square[static_cast<std::size_t>(i)]).store(at);
+        }
+      }
+  }
 };
 
-/// Queries begin .. begin + rows - 1 against the keys first .. first + keys - 1, whole panels: every key of a block
-/// that one of the queries sees, and some that none does.
+/// The running softmax of one vector of queries, a query a lane, over blocks of keys (Milakov and Gimelshein 2018).
 template <class T>
-struct ScoreTile {
-  static constexpr Index panel = Tile<T>::columns;
-  Index begin, rows, first, keys;
+struct RunningSoftmax {
+  using V = simd::Vec<T>;
+  V largest = V::broadcast(-std::numeric_limits<T>::infinity());
+  V sum = V::zero();
 
-  ScoreTile(Index query, Index count, Index block, Index block_keys, const AttentionShape& s)
-      : begin(query), rows(count), first(std::max(block, s.first_visible(query) / panel * panel)) {
-    const Index end = std::min(block + block_keys, begin + rows);
-    keys = end <= first ? 0 : (end - first + panel - 1) / panel * panel;
-  }
-  /// Which of the tile's keys query r of the tile sees.
-  Index visible_begin(Index r, const AttentionShape& s) const {
-    return std::clamp<Index>(s.first_visible(begin + r) - first, 0, keys);
-  }
-  Index visible_end(Index r) const { return std::clamp<Index>(begin + r + 1 - first, 0, keys); }
-  /// Writes `value` over what query r does not see.
-  void fill_unseen(T* row, Index r, const AttentionShape& s, T value) const {
-    std::fill_n(row, visible_begin(r, s), value);
-    std::fill(row + visible_end(r), row + keys, value);
+  /// Turns the scores (keys, stride) of one block into p = exp(scores * scale - largest so far). Returns what the sums
+  /// over earlier blocks must be multiplied with.
+  V add_block(T* scores, Index keys, Index stride, T scale) {
+    V block_largest = V::broadcast(-std::numeric_limits<T>::infinity());
+    for (Index j = 0; j < keys; ++j) block_largest = simd::max(block_largest, V::load(scores + j * stride));
+    const V lowest = V::broadcast(std::numeric_limits<T>::lowest());
+    const V new_largest = simd::max(largest, block_largest * scale);
+    const V shift = -simd::where_less(new_largest, lowest, V::zero(), new_largest);  // a lane may see no key yet
+    const V rescale = simd::exp_of_negative(largest + shift);
+    V block_sum = V::zero();
+    for (Index j = 0; j < keys; ++j) {
+      const V p = simd::exp_of_negative(simd::fma(V::load(scores + j * stride), V::broadcast(scale), shift));
+      block_sum = block_sum + p;
+      p.store(scores + j * stride);
+    }
+    sum = simd::fma(sum, rescale, block_sum);
+    largest = new_largest;
+    return rescale;
   }
 };
 
 template <class Format, class T>
 void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
   using V = simd::Vec<T>;
-  constexpr Index panel = Tile<T>::columns, width = V::width;
-  // Keys whose scores are held at once. Up to so many positions a row's softmax is computed in one piece; beyond, block
-  // by block, each rescaling what came before (Milakov and Gimelshein 2018).
-  constexpr Index key_block = 1024;
-  constexpr T infinity = std::numeric_limits<T>::infinity();
+  constexpr Index panel = Tile<T>::columns, tile_rows = Tile<T>::rows, width = V::width;
+  constexpr Index queries = 2 * panel;         // of a block: scores are held as (key, query), so that a lane is a query
+  constexpr Index key_block = 36 * tile_rows;  // keys whose scores are held at once, 1,008 with AVX-512
+  constexpr auto vectors = static_cast<std::size_t>(queries / width);
   const T scale = static_cast<T>(s.scale());
-  const Index tiles = (s.T + Tile<T>::rows - 1) / Tile<T>::rows;
-  const Index stride = (std::min(s.T, key_block) + panel - 1) / panel * panel;
+  std::array<T, static_cast<std::size_t>(width)> lane_numbers;
+  for (std::size_t i = 0; i < lane_numbers.size(); ++i) lane_numbers[i] = static_cast<T>(i);
 
   parallel_for(s.B * s.NH, [&](Index job) {
     const AttentionHead<T> head(s, job, qkv);
-    const Storage<T> packed_k(packed_size<Format>(s.HS, s.T)), packed_v(packed_size<Format>(s.T, s.HS));
-    const Storage<T> scores(Tile<T>::rows * stride), factors(s.dropout ? stride : 0);
-    const Index k_panel = panel_size<Format>(s.HS), v_panel = panel_size<Format>(s.T);
-    pack_right<Format>(packed_k.data(), k_panel, s.HS, s.T, head.k.transposed());
+    const Index left_tile = tile_rows * element_count<Format>(s.HS), q_panel = panel_size<Format>(s.HS);
+    const Index key_tiles = (s.T + tile_rows - 1) / tile_rows, v_panel = panel_size<Format>(s.T);
+    const Storage<T> packed_k(key_tiles * left_tile + width), packed_v(packed_size<Format>(s.T, s.HS));
+    const Storage<T> packed_q(packed_size<Format>(s.HS, queries)), scores(std::min(s.T + queries, key_block) * queries);
+    const Storage<T> factors(s.dropout ? queries * (std::min(s.T, key_block) + width) : 0);
+    for (Index t = 0; t < key_tiles; ++t)
+      pack_left<Format>(packed_k.data() + t * left_tile, std::min(tile_rows, s.T - t * tile_rows), s.HS,
+                        head.k.offset(t * tile_rows, 0));
     pack_right<Format>(packed_v.data(), v_panel, s.T, s.HS, head.v);
 
-    for (Index i = 0; i < tiles; ++i) {
-      const Index q = s.T * i / tiles, rows = s.T * (i + 1) / tiles - q;
+    for (Index q = 0; q < s.T; q += queries) {
+      const Index rows = std::min(queries, s.T - q);
       T* out = y + head.output_offset() + q * s.C();
-      std::array<T, Tile<T>::rows> largest, sum;
-      largest.fill(-infinity);
-      sum.fill(T(0));
-      bool first_block = true;
-      for (Index block = s.first_visible(q) / panel * panel; block < q + rows; block += key_block) {
-        const ScoreTile<T> tile(q, rows, block, key_block, s);
-        // 1. scores = q k^T
-        multiply_packed<Format>(rows, tile.keys, s.HS, head.q.offset(q, 0),
-                                packed_k.data() + tile.first / panel * k_panel, k_panel, scores.data(), stride, false);
-        // 2. p = exp(scores - largest so far); what came before is scaled to the new largest
-        for (Index r = 0; r < rows; ++r) {
-          const auto at = static_cast<std::size_t>(r);
-          T* row = scores.data() + r * stride;
-          tile.fill_unseen(row, r, s, -infinity);
-          const T largest_here = simd::max_of(tile.keys, row) * scale;
-          const T new_largest = std::max(largest[at], largest_here);
-          const T shift = new_largest > -infinity ? new_largest : T(0);  // no key of this block is seen
-          const T rescale = first_block ? T(1) : std::exp(largest[at] - shift);
-          V total = V::zero();
-          for (Index j = 0; j < tile.keys; j += width) {
-            const V p = simd::exp_of_negative(simd::fma(V::load(row + j), V::broadcast(scale), V::broadcast(-shift)));
-            total = total + p;
-            p.store(row + j);
-          }
-          sum[at] = sum[at] * rescale + simd::sum(total);
-          largest[at] = new_largest;
-          if (s.dropout) {
-            head.dropout_factors(factors.data(), q + r, tile.first, tile.keys);
-            simd::transform(
-                row, tile.keys, [](V p, V f) { return p * f; }, row, factors.data());
-          }
-          if (rescale != T(1))
-            simd::transform(
-                out + r * s.C(), s.HS, [=](V v) { return v * rescale; }, out + r * s.C());
+      pack_right<Format>(packed_q.data(), q_panel, s.HS, rows, head.q.offset(q, 0).transposed());
+      std::array<RunningSoftmax<T>, vectors> softmax;
+      const Index first = s.first_visible(q) / tile_rows * tile_rows;
+      for (Index block = first; block < q + rows; block += key_block) {
+        const Index keys = std::min(key_block, q + rows - block);
+        // 1. scores (keys, queries) = k q^T
+        for (Index j = 0; j < keys; j += tile_rows) {
+          const Index count = std::min(tile_rows, keys - j);
+          const auto multiply = micro_kernel_of<typename Format::Product>(count);
+          for (Index n = 0; n < rows; n += panel)
+            multiply(element_count<Format>(s.HS), packed_k.data() + (block + j) / tile_rows * left_tile, tile_rows,
+                     packed_q.data() + n / panel * q_panel, scores.data() + j * queries + n, queries, false);
         }
-        // 3. y (+)= p v
-        multiply_packed<Format>(rows, s.HS, std::min(tile.keys, s.T - tile.first), MatrixView<T>{scores.data(), stride},
-                                packed_v.data() + tile.first / Format::depth * panel, v_panel, out, s.C(),
-                                !first_block);
-        first_block = false;
+        // 2. -inf where a query does not see the key
+        const auto hide = [&](Index from, Index to, auto&& hidden) {
+          for (Index j = std::max<Index>(from - block, 0); j < std::min(to - block, keys); ++j)
+            for (Index n = 0; n < rows; n += width) {
+              T* at = scores.data() + j * queries + n;
+              hidden(V::load(lane_numbers.data()) + static_cast<T>(q + n - block - j), V::load(at)).store(at);
+            }
+        };
+        const V minus_infinity = V::broadcast(-std::numeric_limits<T>::infinity());
+        hide(q + 1, q + rows,
+             [&](V distance, V score) { return simd::where_less(distance, V::zero(), minus_infinity, score); });
+        hide(0, q + rows - s.window, [&](V distance, V score) {
+          return simd::where_less(distance, V::broadcast(static_cast<T>(s.window)), score, minus_infinity);
+        });
+        // 3. p = exp(scores - largest so far), with dropout; what came before is scaled to the new largest
+        for (Index n = 0; n < rows; n += width) {
+          const V rescale =
+              softmax[static_cast<std::size_t>(n / width)].add_block(scores.data() + n, keys, queries, scale);
+          if (block == first) continue;
+          std::array<T, static_cast<std::size_t>(width)> by_row;
+          rescale.store(by_row.data());
+          for (Index r = 0; r < std::min(width, rows - n); ++r)
+            simd::transform(
+                out + (n + r) * s.C(), s.HS, [f = by_row[static_cast<std::size_t>(r)]](V v) { return v * f; },
+                out + (n + r) * s.C());
+        }
+        if (s.dropout) head.drop_scores(scores.data(), queries, factors.data(), q, rows, block, keys);
+        // 4. y (+)= p^T v
+        multiply_packed<Format>(rows, s.HS, keys, MatrixView<T>{scores.data(), queries}.transposed(),
+                                packed_v.data() + block / Format::depth * panel, v_panel, out, s.C(), block > first);
       }
-      // 4. y /= sum of p
-      for (Index r = 0; r < rows; ++r) {
-        const auto at = static_cast<std::size_t>(r);
-        lse[job * s.T + q + r] = largest[at] + std::log(sum[at]);
-        simd::transform(
-            out + r * s.C(), s.HS, [inverse = T(1) / sum[at]](V v) { return v * inverse; }, out + r * s.C());
+      // 5. y /= sum of p
+      for (Index n = 0; n < rows; n += width) {
+        const RunningSoftmax<T>& done = softmax[static_cast<std::size_t>(n / width)];
+        std::array<T, static_cast<std::size_t>(width)> inverse, total;
+        (T(1) / done.sum).store(inverse.data());
+        (done.largest + simd::log(done.sum)).store(total.data());
+        for (Index r = 0; r < std::min(width, rows - n); ++r) {
+          const auto at = static_cast<std::size_t>(r);
+          lse[job * s.T + q + n + r] = total[at];
+          simd::transform(
+              out + (n + r) * s.C(), s.HS, [f = inverse[at]](V v) { return v * f; }, out + (n + r) * s.C());
+        }
       }
     }
   });

@@ -9,6 +9,30 @@ namespace kernels {
 
 namespace detail {
 
+/// Queries begin .. begin + rows - 1 against the keys first .. first + keys - 1, whole panels: every key of a block
+/// that one of the queries sees, and some that none does.
+template <class T>
+struct ScoreTile {
+  static constexpr Index panel = Tile<T>::columns;
+  Index begin, rows, first, keys;
+
+  ScoreTile(Index query, Index count, Index block, Index block_keys, const AttentionShape& s)
+      : begin(query), rows(count), first(std::max(block, s.first_visible(query) / panel * panel)) {
+    const Index end = std::min(block + block_keys, begin + rows);
+    keys = end <= first ? 0 : (end - first + panel - 1) / panel * panel;
+  }
+  /// Which of the tile's keys query r of the tile sees.
+  Index visible_begin(Index r, const AttentionShape& s) const {
+    return std::clamp<Index>(s.first_visible(begin + r) - first, 0, keys);
+  }
+  Index visible_end(Index r) const { return std::clamp<Index>(begin + r + 1 - first, 0, keys); }
+  /// Writes `value` over what query r does not see.
+  void fill_unseen(T* row, Index r, const AttentionShape& s, T value) const {
+    std::fill_n(row, visible_begin(r, s), value);
+    std::fill(row + visible_end(r), row + keys, value);
+  }
+};
+
 template <class Format, class T>
 void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, const T* y, const T* lse,
                         const AttentionShape& s) {

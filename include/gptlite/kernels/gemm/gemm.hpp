@@ -28,8 +28,9 @@ struct DepthBlocks {
   Index begin(Index i) const { return std::min(K, elements * i / count * Format::depth); }
 };
 
-/// C (+)= A B for one block of the summed axis. `packed` is where the first panel's block begins.
-template <class Format, class T, class Epilogue>
+/// C (+)= A B for one block of the summed axis. `packed` is where the first panel's block begins. InPlace: A need not
+/// be packed where its rows lie side by side in the form that is multiplied, for an A in the L1 or L2 cache.
+template <class Format, bool InPlace, class T, class Epilogue>
 void multiply_block(Index M, Index N, Index K, MatrixView<T> a, const T* packed, Index panel_stride, T* c, Index ldc,
                     bool accumulate, Epilogue&& epilogue) {
   constexpr Index columns = Tile<T>::columns;
@@ -39,17 +40,24 @@ void multiply_block(Index M, Index N, Index K, MatrixView<T> a, const T* packed,
   const Index tiles = (M + Tile<T>::rows - 1) / Tile<T>::rows, elements = element_count<Format>(K);
   for (Index tile = 0; tile < tiles; ++tile) {
     const Index m = M * tile / tiles, rows = M * (tile + 1) / tiles - m;
-    pack_left<Format>(left, rows, K, a.offset(m, 0));
+    const T* a_tile = left;
+    Index a_step = Tile<T>::rows;
+    if (InPlace && std::is_same_v<Format, PlainFormat<T>> && a.row_stride == 1) {
+      a_tile = a.data + m;
+      a_step = a.column_stride;
+    } else {
+      pack_left<Format>(left, rows, K, a.offset(m, 0));
+    }
     const auto multiply = micro_kernel_of<typename Format::Product>(rows);
     T* c_row = c + m * ldc;
     const Index next = m + rows, next_rows = tile + 1 < tiles ? M * (tile + 2) / tiles - next : 0;
     Index n = 0;
     for (; n + columns <= N; n += columns) {
       prefetch_left(next_rows, K, a.offset(next, 0), n / columns, N / columns);
-      multiply(elements, left, packed + n / columns * panel_stride, c_row + n, ldc, accumulate);
+      multiply(elements, a_tile, a_step, packed + n / columns * panel_stride, c_row + n, ldc, accumulate);
     }
     if (n < N) {
-      multiply(elements, left, packed + n / columns * panel_stride, edge, columns, false);
+      multiply(elements, a_tile, a_step, packed + n / columns * panel_stride, edge, columns, false);
       for (Index i = 0; i < rows; ++i)
         for (Index j = 0; j < N - n; ++j) {
           T& to = c_row[i * ldc + n + j];
@@ -72,8 +80,8 @@ void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed
     for (Index m = 0; m < M; ++m) std::fill_n(c + m * ldc, N, T(0));
   for (Index i = 0; i < blocks.count; ++i) {
     const Index k = blocks.begin(i), depth = blocks.begin(i + 1) - k;
-    detail::multiply_block<Format>(M, N, depth, a.offset(0, k), packed_b + k / Format::depth * Tile<T>::columns,
-                                   panel_stride, c, ldc, accumulate || i > 0, NoEpilogue{});
+    detail::multiply_block<Format, true>(M, N, depth, a.offset(0, k), packed_b + k / Format::depth * Tile<T>::columns,
+                                         panel_stride, c, ldc, accumulate || i > 0, NoEpilogue{});
   }
 }
 
@@ -133,8 +141,8 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
         const Index panel_stride = panel_size<Format>(depth);
         pack_right<Format>(packed.data(), panel_stride, depth, width, b.offset(k, column));
         const auto multiply = [&](auto&& after) {
-          detail::multiply_block<Format>(rows, width, depth, a.offset(row, k), packed.data(), panel_stride, c_block,
-                                         ldc, accumulate || d > 0, after);
+          detail::multiply_block<Format, false>(rows, width, depth, a.offset(row, k), packed.data(), panel_stride,
+                                                c_block, ldc, accumulate || d > 0, after);
         };
         if (d + 1 < depths.count)
           multiply(NoEpilogue{});

@@ -27,10 +27,10 @@ struct Tile {
 
 namespace detail {
 
-/// C (+)= A B for a tile of Rows x Tile::columns. A and B are packed: their element k begins at a[k * Tile::rows] and
-/// b[k * Tile::columns].
+/// C (+)= A B for a tile of Rows x Tile::columns. Element k of A begins at a[k * a_step], the rows side by side; B is
+/// packed, its element k begins at b[k * Tile::columns].
 template <class Format, Index Rows>
-void micro_kernel(Index K, const typename Format::Number* a, const typename Format::Number* b,
+void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const typename Format::Number* b,
                   typename Format::Number* c, Index ldc, bool accumulate) {
   using T = typename Format::Number;
   using V = simd::Vec<T>;
@@ -51,7 +51,7 @@ void micro_kernel(Index K, const typename Format::Number* a, const typename Form
 #pragma GCC unroll 2
       for (Index v = 0; v < vectors; ++v) sums[m][v] = Format::multiply_add(element, row[v], sums[m][v]);
     }
-    a += Tile<T>::rows;
+    a += a_step;
     b += Tile<T>::columns;
   };
   // C's lines are asked for one a step: all at once they would hold up the loads of B.
@@ -73,7 +73,7 @@ void micro_kernel(Index K, const typename Format::Number* a, const typename Form
 }
 
 template <class Format>
-using MicroKernel = void (*)(Index K, const typename Format::Number* a, const typename Format::Number* b,
+using MicroKernel = void (*)(Index K, const typename Format::Number* a, Index a_step, const typename Format::Number* b,
                              typename Format::Number* c, Index ldc, bool accumulate);
 
 template <class Format, std::size_t... I>
