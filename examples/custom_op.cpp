@@ -11,9 +11,9 @@ gptlite::Tensor<T> swish(const gptlite::Tensor<T>& x) {
   gptlite::kernels::transform(
       y.data(), x.size(), [](V v) { return v * sigmoid(v); }, x.data());
   return gptlite::record("swish", y, {x}, [](gptlite::Inputs<T> in, const gptlite::Tensor<T>& dy) {
-    T* dx = in[0].grad();  // dx += dy (s + x s (1 - s))
-    const auto add = [](V sum, V d, V v) { return sum + d * sigmoid(v) * (T(1) + v * (T(1) - sigmoid(v))); };
-    gptlite::kernels::transform(dx, dy.size(), add, dx, dy.data(), in[0].data());
+    const auto derivative = [](V v) { return sigmoid(v) * (T(1) + v * (T(1) - sigmoid(v))); };
+    gptlite::kernels::add_to(  // dx (+)= dy (s + x s (1 - s))
+        in[0].grad_target(), dy.size(), [&](V d, V v) { return d * derivative(v); }, dy.data(), in[0].data());
   });
 }
 

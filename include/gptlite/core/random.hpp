@@ -61,10 +61,12 @@ inline void random_bits(RandomStream id, Index first, Index count, std::uint32_t
   const Index end = first + count;
   for (Index begin = first / group * group; begin < end; begin += group) {
     const auto words = detail::philox(id, static_cast<std::uint64_t>(begin / 4));
-    const Index from = std::max(first, begin), to = std::min(end, begin + group);
-    for (Index n = from; n < to; ++n)
-      out[n - first] = words[static_cast<std::size_t>((n - begin) / detail::philox_lanes)]
-                            [static_cast<std::size_t>((n - begin) % detail::philox_lanes)];
+    for (Index word = 0; word < 4; ++word) {
+      const Index at = begin + word * detail::philox_lanes;
+      const Index from = std::max(first, at), to = std::min(end, at + detail::philox_lanes);
+      if (from < to)
+        std::copy_n(words[static_cast<std::size_t>(word)].data() + (from - at), to - from, out + (from - first));
+    }
   }
 }
 
