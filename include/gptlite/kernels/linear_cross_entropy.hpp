@@ -30,7 +30,8 @@ template <class T>
 void linear_cross_entropy(T* losses, T* dh, T* dweight, T scale, const T* h, const T* weight,
                           const std::int32_t* targets, const LinearCrossEntropyShape& s) {
   const Index block = s.block();
-  const Storage<T> logits(std::min(block, s.rows) * s.V), lse(block);
+  const Storage<T> logits(std::min(block, s.rows) * s.V);
+  const Storage<LogSumExp<T>> lse(block);
   for (Index row = 0; row < s.rows; row += block) {
     const Index rows = std::min(block, s.rows - row);
     const MatrixView<T> h_block{h + row * s.C, s.C}, view{logits.data(), s.V};

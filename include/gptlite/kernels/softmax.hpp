@@ -12,14 +12,19 @@ namespace kernels {
 /// Rows that one job takes.
 inline Index rows_a_job(Index n) { return std::max<Index>(1, (1 << 12) / std::max<Index>(n, 1)); }
 
-/// log(sum(exp(x))) of one row, with the largest number taken out, so that nothing overflows.
+/// log(sum(exp(x))) of one row in two parts: its largest number, and the logarithm of the sum with that taken out. Kept
+/// apart, because their sum would round a small logarithm to the precision of a large number.
 template <class T>
-T log_sum_exp(const T* x, Index n) {
+struct LogSumExp {
+  T largest, log_sum;
+};
+template <class T>
+LogSumExp<T> log_sum_exp(const T* x, Index n) {
   using V = simd::Vec<T>;
   const T largest = simd::max_of(n, x);
-  if (!(largest > -std::numeric_limits<T>::infinity())) return largest;  // an empty row, or nothing above -inf
-  return largest + std::log(simd::sum_of(
-                       n, [=](V v) { return simd::exp_of_negative(v - largest); }, x));
+  if (!(largest > -std::numeric_limits<T>::infinity())) return {largest, T(0)};  // an empty row, or nothing above -inf
+  return {largest, std::log(simd::sum_of(
+                       n, [=](V v) { return simd::exp_of_negative(v - largest); }, x))};
 }
 
 /// y = exp(x) / sum(exp(x)).
@@ -60,9 +65,9 @@ void log_softmax_forward(T* y, const T* x, Index rows, Index n) {
   using V = simd::Vec<T>;
   parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
-      const T lse = log_sum_exp(x + row * n, n);
+      const auto [largest, log_sum] = log_sum_exp(x + row * n, n);
       simd::transform(
-          y + row * n, n, [=](V v) { return v - lse; }, x + row * n);
+          y + row * n, n, [m = largest, s = log_sum](V v) { return v - m - s; }, x + row * n);
     }
   });
 }
@@ -83,19 +88,20 @@ void log_softmax_backward(GradTarget<T> dx, const T* dy, const T* y, Index rows,
 
 /// losses[row] = lse[row] - logits[row][target[row]], 0 for an ignored target; lse = log(sum(exp(logits))).
 template <class T>
-void cross_entropy_forward(T* losses, T* lse, const T* logits, const std::int32_t* targets, Index rows, Index n,
-                           std::int32_t ignored) {
+void cross_entropy_forward(T* losses, LogSumExp<T>* lse, const T* logits, const std::int32_t* targets, Index rows,
+                           Index n, std::int32_t ignored) {
   parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       lse[row] = log_sum_exp(logits + row * n, n);
-      losses[row] = targets[row] == ignored ? T(0) : lse[row] - logits[row * n + targets[row]];
+      const auto [largest, log_sum] = lse[row];
+      losses[row] = targets[row] == ignored ? T(0) : log_sum - (logits[row * n + targets[row]] - largest);
     }
   });
 }
 /// dlogits (+)= scale (exp(logits - lse) - onehot(target)) for the rows that are not ignored.
 template <class T>
-void cross_entropy_backward(GradTarget<T> dlogits, T scale, const T* lse, const T* logits, const std::int32_t* targets,
-                            Index rows, Index n, std::int32_t ignored) {
+void cross_entropy_backward(GradTarget<T> dlogits, T scale, const LogSumExp<T>* lse, const T* logits,
+                            const std::int32_t* targets, Index rows, Index n, std::int32_t ignored) {
   using V = simd::Vec<T>;
   parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
@@ -104,9 +110,10 @@ void cross_entropy_backward(GradTarget<T> dlogits, T scale, const T* lse, const 
         if (!to.accumulate) std::fill_n(to.data, n, T(0));
         continue;
       }
-      const T all = lse[row];
+      const auto [largest, log_sum] = lse[row];
       simd::add_to(
-          to, n, [=](V v) { return simd::exp_of_negative(v - all) * scale; }, logits + row * n);
+          to, n, [=, m = largest, s = log_sum](V v) { return simd::exp_of_negative(v - m - s) * scale; },
+          logits + row * n);
       to.data[targets[row]] -= scale;
     }
   });

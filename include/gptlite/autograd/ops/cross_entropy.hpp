@@ -38,14 +38,15 @@ Tensor<T> mean_loss(const Storage<T>& losses, Index counted) {
 /// Mean over the targets that count of -log softmax(logits)[target].
 /// logits: (..., n), targets: the leading shape of logits, each 0..n-1 or ignore_index. Returns a scalar.
 /// Throws ShapeError if the shapes do not fit, IndexError for a target outside 0..n-1, DataError if no target counts.
-/// Saves logits, targets and a number a row.
+/// Saves logits, targets and two numbers a row.
 template <class T>
 Tensor<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t>& targets) {
   check<ShapeError>(logits.rank() >= 1 && targets.shape() == logits.shape().without(-1), "cross_entropy", "logits ",
                     logits.shape(), " need targets of the leading shape, got ", targets.shape());
   const Index n = logits.shape()[-1], rows = targets.size();
   const Index counted = detail::count_targets(targets, n, "cross_entropy");
-  const Storage<T> losses(rows), lse(rows);
+  const Storage<T> losses(rows);
+  const Storage<kernels::LogSumExp<T>> lse(rows);
   kernels::cross_entropy_forward(losses.data(), lse.data(), logits.data(), targets.data(), rows, n, ignore_index);
   const Tensor<T> loss = detail::mean_loss(losses, counted);
   return record("cross_entropy", loss, {logits}, [targets, lse, rows, n, counted](Inputs<T> in, const Tensor<T>& dy) {
