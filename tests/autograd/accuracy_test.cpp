@@ -9,6 +9,13 @@ using namespace gptlite;
 
 namespace {
 
+// PyTorch's figures are of a machine that multiplies and adds in one rounding. Without that a sum has twice as many.
+#ifdef __FMA__
+constexpr double factor = 2;
+#else
+constexpr double factor = 4;
+#endif
+
 // The result and the gradient of every input; inputs as in tests/fixtures/make_accuracy.py.
 template <class T, class F>
 std::vector<std::vector<double>> results(const std::vector<Shape>& shapes, F f) {
@@ -40,7 +47,7 @@ void compare(const std::string& name, const std::vector<Shape>& shapes, F f) {
         error = std::max(error, std::abs(got[i][j] - exact[i][j]));
       }
       // Below one rounding of float the ratio says nothing.
-      CHECK_MESSAGE(error / largest <= 2 * std::max(peer[i], 0x1p-24),
+      CHECK_MESSAGE(error / largest <= factor * std::max(peer[i], 0x1p-24),
                     name << "/" << precision << " result " << i << ": " << error / largest << ", PyTorch " << peer[i]);
     }
   }

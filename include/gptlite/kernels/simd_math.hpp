@@ -47,7 +47,8 @@ Vec<T> exp_of_negative(Vec<T> x) {
     const V magic = constant(12582912.0);
     const V bits = fma(x, constant(1.4426950408889634), magic);
     const V n = bits - magic;
-    const V r = fma(n, constant(-0.6931471805599453), x);
+    // log(2) in two parts: n times the first is exact, also where there is no fused multiply-add.
+    const V r = fma(n, constant(-1.42860682030941723212e-6), fma(n, constant(-0.693145751953125), x));
     V p = fma(constant(0.008312477626087769), r, constant(0.041890549988649176));
     p = fma(p, r, constant(0.1666711631425196));
     p = fma(p, r, constant(0.49999228825520037));
