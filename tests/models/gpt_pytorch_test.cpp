@@ -78,7 +78,9 @@ void compare_with_pytorch(const char* key, NormOrder norm_order, Tolerances tole
   });
 }
 
-constexpr Tolerances in_double{1e-9, 1e-9, 1e-9}, in_float{1e-5, 1e-4, 1e-4};
+// Weights after ten steps of AdamW, which divides by the gradient's size: where that is small, its rounding error
+// counts.
+constexpr Tolerances in_double{1e-9, 1e-9, 1e-9}, in_float{1e-5, 1e-4, 3e-4};
 
 }  // namespace
 
