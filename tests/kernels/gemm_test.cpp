@@ -35,8 +35,7 @@ struct Matrix {
 };
 
 template <class T>
-void check_product(Sizes size, bool transpose_a, bool transpose_b, bool accumulate,
-                   Precision precision = Precision::fp32) {
+void check_product(Sizes size, bool transpose_a, bool transpose_b, bool accumulate) {
   const Index M = size.M, N = size.N, K = size.K;
   INFO("M ", M, ", N ", N, ", K ", K, ", transposed ", transpose_a, transpose_b, ", accumulate ", accumulate);
   const Matrix<T> a(M, K, transpose_a, 1), b(K, N, transpose_b, 2);
@@ -48,7 +47,7 @@ void check_product(Sizes size, bool transpose_a, bool transpose_b, bool accumula
       for (Index k = 0; k < K; ++k) sum += a(m, k) * b(k, n);
       expected[static_cast<std::size_t>(m * ldc + n)] = sum;
     }
-  gemm(precision, M, N, K, a.view, b.view, c.data(), ldc, accumulate);
+  gemm(Precision::fp32, M, N, K, a.view, b.view, c.data(), ldc, accumulate);
   CHECK((c == expected));  // what stands between the rows included
 }
 

@@ -8,27 +8,13 @@
 #include <cmath>
 #include <vector>
 
-#include "gptlite/core/random.hpp"
 #include "gptlite/kernels/simd_bfloat16.hpp"
+#include "support/vectors.hpp"
 
 using namespace gptlite;
 namespace simd = gptlite::kernels::simd;
 
 namespace {
-
-template <class T>
-std::vector<T> numbers(Index size, double low, double high, std::uint64_t seed = 1) {
-  std::vector<T> values(static_cast<std::size_t>(size));
-  fill_uniform(values.data(), size, low, high, {.seed = seed, .stream = 0});
-  return values;
-}
-
-template <class T>
-std::vector<T> lanes(simd::Vec<T> v) {
-  std::vector<T> out(static_cast<std::size_t>(simd::Vec<T>::width));
-  v.store(out.data());
-  return out;
-}
 
 // Largest relative error of a vector function against a scalar one.
 template <class T, class F, class G>
