@@ -4,13 +4,11 @@
 //
 // Prints one JSON line, with the keys of the PyTorch side.
 
-#include <algorithm>
-#include <chrono>
-#include <gptlite/gptlite.hpp>
 #include <iostream>
 #include <map>
 
 #include "support/command_line.hpp"
+#include "support/train_step.hpp"
 
 namespace {
 
@@ -23,74 +21,36 @@ struct Options {
   double seconds = 12, dropout = 0;
 };
 
-struct Model {
-  Index n_layer, n_head, n_embd, block_size, batch_size, vocab_size;
-};
-const std::map<std::string, Model> models = {{"tiny", {4, 4, 128, 64, 12, 65}},
-                                             {"small", {6, 6, 384, 256, 16, 65}},
-                                             {"gpt2", {12, 12, 768, 64, 4, 50257}},
-                                             {"gpt2-long", {12, 12, 768, 1024, 1, 50257}}};
-
-double median(std::vector<double> times) {
-  const auto middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
-  std::nth_element(times.begin(), middle, times.end());
-  return *middle;
-}
+const std::map<std::string, bench::ModelSizes> models = {{"tiny", {4, 4, 128, 64, 12, 65}},
+                                                         {"small", {6, 6, 384, 256, 16, 65}},
+                                                         {"gpt2", {12, 12, 768, 64, 4, 50257}},
+                                                         {"gpt2-long", {12, 12, 768, 1024, 1, 50257}}};
 
 int run(const Options& o) {
-  Model m = models.at(o.model);
+  bench::ModelSizes m = models.at(o.model);
   const auto change = [](Index& size, Index wanted) { size = wanted > 0 ? wanted : size; };
   change(m.n_layer, o.n_layer), change(m.n_head, o.n_head), change(m.n_embd, o.n_embd);
   change(m.block_size, o.block_size), change(m.batch_size, o.batch_size), change(m.vocab_size, o.vocab_size);
   set_num_threads(o.threads);
-  GPT<float> model({.vocab_size = m.vocab_size,
-                    .block_size = m.block_size,
-                    .n_layer = m.n_layer,
-                    .n_head = m.n_head,
-                    .n_embd = m.n_embd,
-                    .dropout = o.dropout,
-                    .norm_order = NormOrder::pre,
-                    .precision = o.precision == "bf16" ? Precision::bf16 : Precision::fp32});
-  train::AdamW optimizer(model, {.learning_rate = 3e-4});
-
-  std::vector<TokenId> tokens(static_cast<std::size_t>(m.batch_size * (m.block_size + 1)));
-  Generator generator(1, RandomUse::sampling);
-  std::vector<std::uint32_t> words(tokens.size());
-  random_bits(generator.fork(), 0, static_cast<Index>(words.size()), words.data());
-  for (std::size_t i = 0; i < tokens.size(); ++i)
-    tokens[i] = static_cast<TokenId>(words[i] % static_cast<std::uint32_t>(m.vocab_size));
-  const std::vector<TokenId> input(tokens.begin(), tokens.end() - m.batch_size);
-  const std::vector<TokenId> target(tokens.begin() + m.batch_size, tokens.end());
-  const Shape shape{m.batch_size, m.block_size};
-  const auto inputs = Tensor<TokenId>::from(input, shape), targets = Tensor<TokenId>::from(target, shape);
-
+  bench::TrainStep step(m, o.precision == "bf16" ? Precision::bf16 : Precision::fp32, o.dropout);
   using Clock = std::chrono::steady_clock;
   const auto since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };
   std::vector<double> times;
   int warm_up = 3;  // steps that do not count
   for (Clock::time_point start = Clock::now(); times.size() < 6 || since(start) < o.seconds;) {
-    const Clock::time_point begin = Clock::now();
-    model.loss(inputs, targets).backward();
-    optimizer.step();
-    if (warm_up > 0) {
-      if (--warm_up == 0) start = Clock::now();
-      continue;
-    }
-    times.push_back(since(begin));
+    const double seconds = step.run();
+    if (warm_up == 0) times.push_back(seconds);
+    if (warm_up > 0 && --warm_up == 0) start = Clock::now();
   }
-  const double step = median(times), tokens_a_step = static_cast<double>(m.batch_size * m.block_size);
-  // As the other side counts: two products backward for one forward, half of attention's square.
-  const double flops =
-      6 * tokens_a_step * static_cast<double>(model.config.parameter_count() - m.block_size * m.n_embd) +
-      6 * tokens_a_step * static_cast<double>(m.n_layer * m.block_size * m.n_embd);
+  const double seconds = bench::median(times);
   std::cout << train::JsonObject()
                    .add("what", "train")
                    .add("model", o.model)
                    .add("precision", o.precision)
                    .add("threads", o.threads)
-                   .add("tokens_s", tokens_a_step / step)
-                   .add("ms", step * 1e3)
-                   .add("gflops_s", flops / step / 1e9)
+                   .add("tokens_s", step.tokens() / seconds)
+                   .add("ms", seconds * 1e3)
+                   .add("gflops_s", step.flops() / seconds / 1e9)
                    .text()
             << '\n';
   return 0;

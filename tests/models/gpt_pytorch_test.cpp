@@ -13,7 +13,7 @@ using namespace gptlite;
 namespace {
 
 struct Tolerances {
-  double loss, gradients, weights;
+  double loss, gradients;
 };
 
 template <class T>
@@ -64,6 +64,10 @@ void compare_with_pytorch(const char* key, NormOrder norm_order, Tolerances tole
     const double norm = expected["grad_norms"][step];
     CHECK(std::abs(result.grad_norm - norm) <= tolerance.gradients * norm);
   }
+  // AdamW divides by the gradient's size: where that is small, its rounding error counts. PyTorch in float knows how
+  // much.
+  const double weights_tolerance =
+      std::is_same_v<T, double> ? 1e-9 : std::max(1e-5, 2 * expected["float_weights_error"].get<double>());
   visit_parameters(model, [&](const std::string& name, Tensor<T>& weight) {
     // The loss does not depend on the bias of the keys (softmax takes it out): its gradient is rounding error alone,
     // which AdamW scales up to full steps. In double PyTorch's is as good as zero, too.
@@ -74,13 +78,11 @@ void compare_with_pytorch(const char* key, NormOrder norm_order, Tolerances tole
         weight.data()[i] = static_cast<T>(all[static_cast<std::size_t>(i)]);
       }
     }
-    CHECK_MESSAGE(relative_error(weight, expected["weights"][name]) <= tolerance.weights, "weights of " << name);
+    CHECK_MESSAGE(relative_error(weight, expected["weights"][name]) <= weights_tolerance, "weights of " << name);
   });
 }
 
-// Weights after ten steps of AdamW, which divides by the gradient's size: where that is small, its rounding error
-// counts.
-constexpr Tolerances in_double{1e-9, 1e-9, 1e-9}, in_float{1e-5, 1e-4, 3e-4};
+constexpr Tolerances in_double{1e-9, 1e-9}, in_float{1e-5, 1e-4};
 
 }  // namespace
 

@@ -1,0 +1,66 @@
+#pragma once
+// One training step of a GPT on random tokens: what train_throughput and shapes_throughput time.
+
+#include <algorithm>
+#include <chrono>
+#include <gptlite/gptlite.hpp>
+#include <vector>
+
+namespace bench {
+
+using gptlite::Index;
+
+struct ModelSizes {
+  Index n_layer, n_head, n_embd, block_size, batch_size, vocab_size;
+};
+
+class TrainStep {
+ public:
+  TrainStep(const ModelSizes& sizes, gptlite::Precision precision, double dropout = 0)
+      : sizes_(sizes),
+        model_({.vocab_size = sizes.vocab_size,
+                .block_size = sizes.block_size,
+                .n_layer = sizes.n_layer,
+                .n_head = sizes.n_head,
+                .n_embd = sizes.n_embd,
+                .dropout = dropout,
+                .norm_order = gptlite::NormOrder::pre,
+                .precision = precision}),
+        optimizer_(model_, {.learning_rate = 3e-4}) {
+    gptlite::Generator random(1);
+    std::vector<gptlite::TokenId> ids(static_cast<std::size_t>(sizes.batch_size * sizes.block_size + 1));
+    for (gptlite::TokenId& id : ids) id = static_cast<gptlite::TokenId>(random.below(sizes.vocab_size));
+    const gptlite::Shape shape{sizes.batch_size, sizes.block_size};
+    inputs_ = gptlite::Tensor<gptlite::TokenId>::from({ids.begin(), ids.end() - 1}, shape);
+    targets_ = gptlite::Tensor<gptlite::TokenId>::from({ids.begin() + 1, ids.end()}, shape);
+  }
+
+  /// Forward, backward, clipping and AdamW. Returns the seconds it took.
+  double run() {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point begin = Clock::now();
+    model_.loss(inputs_, targets_).backward();
+    optimizer_.step();
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+  double tokens() const { return static_cast<double>(sizes_.batch_size * sizes_.block_size); }
+  /// Of a step, as PyTorch's side counts: two products backward for one forward, half of attention's square.
+  double flops() const {
+    const Index weights = model_.config.parameter_count() - sizes_.block_size * sizes_.n_embd;
+    return 6 * tokens() * static_cast<double>(weights + sizes_.n_layer * sizes_.block_size * sizes_.n_embd);
+  }
+
+ private:
+  ModelSizes sizes_;
+  gptlite::GPT<float> model_;
+  gptlite::train::AdamW<float> optimizer_;
+  gptlite::Tensor<gptlite::TokenId> inputs_, targets_;
+};
+
+inline double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+}  // namespace bench
