@@ -1,5 +1,5 @@
 // No shape is slow: training speed of random odd models (C 200, 5 heads, T 77, V 331 and the like), each beside a
-// regular neighbour of about its size: heads of 32 or 64 channels, T and V whole multiples of 64. The two take turns.
+// regular neighbour of about its size: heads of 32 or 64 channels, all sizes multiples of 32. The two take turns.
 //
 //   shapes_throughput --shapes 40 --precision bf16 --threads 2
 //
@@ -19,13 +19,13 @@ Index to_multiple(Index value, Index of) { return std::max((value + of / 2) / of
 
 ModelSizes odd_sizes(Generator& random) {
   const auto between = [&](Index low, Index high) { return low + random.below(high - low + 1); };
-  const Index n_head = between(1, 9), head_size = between(9, 83);
+  const Index n_head = between(2, 9), head_size = between(17, 83);
   return {2, n_head, n_head * head_size, between(17, 331), between(1, 7), between(33, 2999)};
 }
 ModelSizes regular_neighbour(const ModelSizes& m) {
-  const Index head_size = m.n_embd / m.n_head < 48 ? 32 : 64, n_embd = to_multiple(m.n_embd, 64);
-  return {m.n_layer,    n_embd / head_size,           n_embd, to_multiple(m.block_size, 64),
-          m.batch_size, to_multiple(m.vocab_size, 64)};
+  const Index head_size = m.n_embd / m.n_head < 48 ? 32 : 64, n_embd = to_multiple(m.n_embd, head_size);
+  return {m.n_layer,    n_embd / head_size,           n_embd, to_multiple(m.block_size, 32),
+          m.batch_size, to_multiple(m.vocab_size, 32)};
 }
 std::string text(const ModelSizes& m) {
   const auto n = [](Index value) { return std::to_string(value); };
