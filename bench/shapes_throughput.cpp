@@ -33,13 +33,15 @@ std::string text(const ModelSizes& m) {
          n(m.vocab_size);
 }
 
-void compare(const ModelSizes& odd, Precision precision, int threads, int steps) {
+void compare(const ModelSizes& odd, Precision precision, int threads, double seconds) {
   const ModelSizes regular = regular_neighbour(odd);
   TrainStep first(odd, precision), second(regular, precision);
   std::vector<double> odd_times, regular_times;
-  for (int i = -2; i < steps; ++i) {  // the first two do not count
+  double total = 0;
+  for (int i = -2; i < 5 || total < seconds; ++i) {  // the first two do not count
     const double a = first.run(), b = second.run();
     if (i < 0) continue;
+    total += a + b;
     odd_times.push_back(a);
     regular_times.push_back(b);
   }
@@ -62,13 +64,14 @@ void compare(const ModelSizes& odd, Precision precision, int threads, int steps)
 
 int main(int argc, char** argv) {
   return examples::guarded("shapes_throughput", [&] {
-    int shapes = 40, threads = 2, steps = 25;
+    int shapes = 40, threads = 2;
+    double seconds = 1;
     std::uint64_t seed = 1;
     std::string precision = "fp32";
     CLI::App app("Training speed of random odd shapes beside regular neighbours.", "shapes_throughput");
     app.option_defaults()->take_last();
     app.add_option("--shapes", shapes, "pairs to measure")->check(CLI::PositiveNumber)->capture_default_str();
-    app.add_option("--steps", steps, "that are timed, of each")->check(CLI::PositiveNumber)->capture_default_str();
+    app.add_option("--seconds", seconds, "a pair at least, of five steps each at least")->capture_default_str();
     app.add_option("--seed", seed, "of the shapes")->capture_default_str();
     app.add_option("--precision", precision)->check(CLI::IsMember({"fp32", "bf16"}))->capture_default_str();
     app.add_option("--threads", threads, "0 for all processors")->capture_default_str();
@@ -76,7 +79,7 @@ int main(int argc, char** argv) {
     set_num_threads(threads);
     Generator random(seed);
     for (int i = 0; i < shapes; ++i)
-      compare(odd_sizes(random), precision == "bf16" ? Precision::bf16 : Precision::fp32, threads, steps);
+      compare(odd_sizes(random), precision == "bf16" ? Precision::bf16 : Precision::fp32, threads, seconds);
     return 0;
   });
 }

@@ -27,7 +27,7 @@ GPT<float> small_model(double dropout = 0) {
                      .initializer_range = 0.5});
 }
 
-// The likeliest token after the last block_size tokens.
+// The likeliest token after the last block_size tokens, by a full pass.
 TokenId likeliest_next(const GPT<float>& model, const Tokens& tokens) {
   const NoGrad no_grad;
   const auto length = std::min<Index>(static_cast<Index>(tokens.size()), model.config.block_size);
@@ -54,7 +54,7 @@ TEST_CASE("the prompt is kept and max_new_tokens are appended") {
 
 TEST_CASE("greedy generation appends the likeliest token of the last block_size each time") {
   const GPT<float> model = small_model();
-  const Tokens one = generate(model, {5}, {.max_new_tokens = 12, .temperature = 0});
+  const Tokens one = generate(model, {5}, {.max_new_tokens = 12, .temperature = 0, .slide = 1});
   CHECK(one == greedy(model, {5}, 12));
   CHECK(std::set<TokenId>(one.begin(), one.end()).size() > 2u);  // a model that says something
 }
@@ -62,17 +62,66 @@ TEST_CASE("greedy generation appends the likeliest token of the last block_size 
 TEST_CASE("of a prompt longer than block_size the last tokens count") {
   const GPT<float> model = small_model();
   const Tokens prompt{9, 8, 7, 6, 5, 4, 3};
-  const Tokens tokens = generate(model, prompt, {.max_new_tokens = 6, .temperature = 0});
+  const Tokens tokens = generate(model, prompt, {.max_new_tokens = 6, .temperature = 0, .slide = 1});
   CHECK(tokens == greedy(model, prompt, 6));
-  const Tokens tail = generate(model, {6, 5, 4, 3}, {.max_new_tokens = 6, .temperature = 0});
+  const Tokens tail = generate(model, {6, 5, 4, 3}, {.max_new_tokens = 6, .temperature = 0, .slide = 1});
   CHECK(Tokens(tokens.end() - 6, tokens.end()) == Tokens(tail.end() - 6, tail.end()));
+}
+
+TEST_CASE("slide is how far a full context moves on") {
+  const GPT<float> model = small_model();
+  Tokens expected{5, 2};
+  for (const Index length : {2, 3, 4, 2, 3, 4, 2, 3, 4, 2}) {  // 4 read, 3 leave: the last one and the new one
+    const Tokens context(expected.end() - length, expected.end());
+    expected.push_back(likeliest_next(model, context));
+  }
+  CHECK(generate(model, {5, 2}, {.max_new_tokens = 10, .temperature = 0, .slide = 3}) == expected);
+  CHECK(generate(model, {5, 2}, {.max_new_tokens = 10, .temperature = 0}) ==
+        greedy(model, {5, 2}, 10));  // an eighth: 1
+}
+
+TEST_CASE("texts of a batch are continued as they are alone") {
+  const GPT<float> model = small_model();
+  const std::vector<Tokens> prompts{{1, 2, 3}, {4}, {5, 6, 7, 8, 9, 10}};
+  Decoder<float> decoder(model, {.batch = 3});
+  const std::vector<Tokens> texts = generate(decoder, prompts, {.max_new_tokens = 9, .temperature = 2, .seed = 5});
+  for (std::size_t i = 0; i < 3; ++i)
+    CHECK(texts[i] == generate(model, prompts[i], {.max_new_tokens = 9, .temperature = 2, .seed = 5 + i}));
+  CHECK(generate(decoder, prompts, {.max_new_tokens = 9, .temperature = 2, .seed = 5}) == texts);
+}
+
+TEST_CASE("a text ends with a stop sequence, of which the prompt may be a part, while others go on") {
+  const GPT<float> model = small_model();
+  const Tokens all = greedy(model, {5}, 12);
+  const Tokens stop(all.begin() + 4, all.begin() + 6);
+  const auto found = std::search(all.begin() + 1, all.end(), stop.begin(), stop.end());
+  const Tokens expected(all.begin(), found + 2);
+  CHECK(generate(model, {5}, {.max_new_tokens = 12, .temperature = 0, .stop = {{10, 10, 10}, stop}, .slide = 1}) ==
+        expected);
+  CHECK(generate(model, {5}, {.max_new_tokens = 12, .temperature = 0, .stop = {{5, all[1]}}}) == Tokens{5, all[1]});
+  Decoder<float> decoder(model, {.batch = 2});
+  const auto texts =
+      generate(decoder, {{5}, {6}}, {.max_new_tokens = 12, .temperature = 0, .stop = {{5, all[1]}}, .slide = 1});
+  CHECK(texts[0] == Tokens{5, all[1]});
+  CHECK(texts[1] == greedy(model, {6}, 12));
+}
+
+TEST_CASE("on_token is given each new token with the number of its text") {
+  const GPT<float> model = small_model();
+  Decoder<float> decoder(model, {.batch = 2});
+  std::vector<Tokens> heard(2);
+  const auto texts = generate(decoder, {{5}, {6, 7}}, {.max_new_tokens = 4, .on_token = [&](TokenId token, Index text) {
+                                                         heard[static_cast<std::size_t>(text)].push_back(token);
+                                                       }});
+  CHECK(heard[0] == Tokens(texts[0].begin() + 1, texts[0].end()));
+  CHECK(heard[1] == Tokens(texts[1].begin() + 2, texts[1].end()));
 }
 
 TEST_CASE("top_k 1 and a tiny top_p are greedy") {
   const GPT<float> model = small_model();
   const Tokens expected = greedy(model, {2, 0}, 10);
-  CHECK(generate(model, {2, 0}, {.max_new_tokens = 10, .top_k = 1}) == expected);
-  CHECK(generate(model, {2, 0}, {.max_new_tokens = 10, .top_p = 1e-6}) == expected);
+  CHECK(generate(model, {2, 0}, {.max_new_tokens = 10, .top_k = 1, .slide = 1}) == expected);
+  CHECK(generate(model, {2, 0}, {.max_new_tokens = 10, .top_p = 1e-6, .slide = 1}) == expected);
 }
 
 TEST_CASE("the same seed generates the same tokens and another seed others") {
@@ -129,4 +178,8 @@ TEST_CASE("generate options that cannot work are refused") {
         "[generate] max_new_tokens must be 0 or positive, got -1");
   CHECK(message_of<ConfigError>([&] { generate(model, {1}, {.temperature = -0.5}); }) ==
         "[Sampler] temperature must be 0 or positive, got -0.5");
+  CHECK(message_of<ConfigError>([&] { generate(model, {1}, {.slide = 5}); }) ==
+        "[generate] slide must be in 0..block_size 4, got 5");
+  CHECK(message_of<ConfigError>([&] { generate(model, {1}, {.stop = {{}}}); }) ==
+        "[generate] a stop sequence is empty");
 }

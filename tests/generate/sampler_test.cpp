@@ -92,6 +92,26 @@ TEST_CASE("top_p counts the probabilities that top_k has left") {
   CHECK(likely(count[3], 0.25 / 0.75));
 }
 
+TEST_CASE("min_p keeps the tokens that are at least so many times as likely as the likeliest") {
+  const std::vector<int> count = counts(scores, {.min_p = 0.4});  // of 0.5: 0.25 stays, 0.15 does not
+  CHECK(count[0] == 0);
+  CHECK(likely(count[1], 0.5 / 0.75));
+  CHECK(count[2] == 0);
+  CHECK(likely(count[3], 0.25 / 0.75));
+}
+
+TEST_CASE("the repetition penalty divides positive scores of the text's tokens and multiplies negative ones, once") {
+  const std::vector<float> logits{2, 3, -1, -1};
+  const std::vector<TokenId> text{1, 1, 1, 2};
+  Sampler greedy({.temperature = 0, .repetition_penalty = 1.6});
+  CHECK(greedy(logits.data(), 4) == 1);
+  CHECK(greedy(logits.data(), 4, text) == 0);
+  Sampler mild({.temperature = 0, .repetition_penalty = 1.4});  // 3 / 1.4 is still more than 2; once only
+  CHECK(mild(logits.data(), 4, text) == 1);
+  const std::vector<float> negative{-2, -1};
+  CHECK(Sampler({.temperature = 0, .repetition_penalty = 3})(negative.data(), 2, std::vector<TokenId>{1}) == 0);
+}
+
 TEST_CASE("of equal scores the cuts keep the lower tokens") {
   const std::vector<float> equal(5, 1);
   const std::vector<int> count = counts(equal, {.top_k = 2});
@@ -135,4 +155,6 @@ TEST_CASE("sampler options that cannot work are refused with their values") {
   CHECK(refusal({.top_k = -2}) == "[Sampler] top_k must be 0 (all) or positive, got -2");
   CHECK(refusal({.top_p = 0}) == "[Sampler] top_p must be above 0 and at most 1, got 0");
   CHECK(refusal({.top_p = 1.5}) == "[Sampler] top_p must be above 0 and at most 1, got 1.5");
+  CHECK(refusal({.min_p = 1.5}) == "[Sampler] min_p must be in 0..1, got 1.5");
+  CHECK(refusal({.repetition_penalty = 0}) == "[Sampler] repetition_penalty must be positive, got 0");
 }

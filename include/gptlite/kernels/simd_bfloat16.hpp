@@ -15,19 +15,40 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels::simd {
 
+#if defined(__GNUC__)
+// Packets are vectors of the compiler too; Eigen has no integer arithmetic on all of them.
+using FloatBits = std::uint32_t __attribute__((vector_size(sizeof(Vec<float>::Packet))));
+#endif
+
 /// The nearest bfloat16 numbers, as floats: round_to_bfloat16 lane by lane.
 inline Vec<float> round_to_bfloat16(Vec<float> a) {
 #if defined(__GNUC__)
   if constexpr (Vec<float>::width > 1) {
-    // Packets are vectors of the compiler too; Eigen has no integer arithmetic on all of them.
-    using Bits = std::uint32_t __attribute__((vector_size(sizeof(a.packet))));
-    const Bits bits = std::bit_cast<Bits>(a.packet);
-    const Bits rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
-    const Bits is_nan = (bits & 0x7fffffffu) > 0x7f800000u;  // all bits set where true
+    const FloatBits bits = std::bit_cast<FloatBits>(a.packet);
+    const FloatBits rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
+    const FloatBits is_nan = (bits & 0x7fffffffu) > 0x7f800000u;  // all bits set where true
     return {std::bit_cast<typename Vec<float>::Packet>((rounded & ~is_nan) | (bits & is_nan))};
   }
 #endif
   return lanewise(a, [](float lane) { return gptlite::round_to_bfloat16(lane); });
+}
+
+/// The bits of a after f, which must suit both a vector of unsigned numbers and a single one.
+template <class F>
+Vec<float> map_bits(Vec<float> a, F f) {
+#if defined(__GNUC__)
+  if constexpr (Vec<float>::width > 1)
+    return {std::bit_cast<Vec<float>::Packet>(f(std::bit_cast<FloatBits>(a.packet)))};
+#endif
+  return lanewise(a, [f](float lane) { return std::bit_cast<float>(f(std::bit_cast<std::uint32_t>(lane))); });
+}
+
+/// The first and the second numbers of pairs in the bits of floats; the first is the lower half.
+inline Vec<float> first_of_pairs(Vec<float> pairs) {
+  return map_bits(pairs, [](auto bits) { return bits << 16; });
+}
+inline Vec<float> second_of_pairs(Vec<float> pairs) {
+  return map_bits(pairs, [](auto bits) { return bits & 0xffff0000u; });
 }
 
 #ifdef __AVX512BF16__

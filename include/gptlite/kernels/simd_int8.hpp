@@ -1,0 +1,43 @@
+#pragma once
+// Numbers of 8 bits, four in the bits of a float: a lane holds neighbours along the summed axis, as the processors'
+// instructions for products of bytes want them.
+
+#include <bit>
+#include <cstdint>
+
+#include "gptlite/kernels/simd.hpp"
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"
+#endif
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace kernels::simd {
+
+#if defined(__GNUC__)
+// Packets are vectors of the compiler too; Eigen does not convert integers on all of them.
+using SignedBits = std::int32_t __attribute__((vector_size(sizeof(Vec<float>::Packet))));
+using FloatLanes = float __attribute__((vector_size(sizeof(Vec<float>::Packet))));
+#endif
+
+/// Number i (0..3, the lowest byte first) of each lane's four, as a float.
+inline Vec<float> number_of_quads(Vec<float> quads, int i) {
+  const int up = 24 - 8 * i;  // to the top, and back with its sign
+#if defined(__GNUC__)
+  if constexpr (Vec<float>::width > 1) {
+    const auto bits = std::bit_cast<SignedBits>(quads.packet);
+    return {std::bit_cast<Vec<float>::Packet>(__builtin_convertvector(bits << up >> 24, FloatLanes))};
+  }
+#endif
+  return lanewise(quads, [up](float lane) {
+    return static_cast<float>(static_cast<std::int32_t>(std::bit_cast<std::uint32_t>(lane) << up) >> 24);
+  });
+}
+
+}  // namespace kernels::simd
+}  // namespace gptlite::inline GPTLITE_ABI
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif

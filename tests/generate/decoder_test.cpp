@@ -1,0 +1,146 @@
+// Decoder: the scores of GPT::logits at every position, however the tokens are dealt out over calls and sequences.
+
+#include "gptlite/generate/decoder.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "support/throws.hpp"
+
+using namespace gptlite;
+using Tokens = std::vector<TokenId>;
+
+namespace {
+
+// Odd sizes: 3 heads of 5, 37 tokens. Weights so large that the scores differ clearly.
+GPTConfig odd_config(NormOrder norm_order, Index window = 0) {
+  return {.vocab_size = 37,
+          .block_size = 45,
+          .n_layer = 2,
+          .n_head = 3,
+          .n_embd = 15,
+          .window = window,
+          .norm_order = norm_order,
+          .initializer_range = 0.3};
+}
+Tokens some_tokens(Index count, Index vocabulary = 37) {
+  Tokens tokens(static_cast<std::size_t>(count));
+  for (Index i = 0; i < count; ++i)
+    tokens[static_cast<std::size_t>(i)] = static_cast<TokenId>((i * i + 3 * i) % vocabulary);
+  return tokens;
+}
+Tokens part(const Tokens& tokens, Index begin, Index end) { return {tokens.begin() + begin, tokens.begin() + end}; }
+
+template <class T>
+Tensor<T> full_pass(const GPT<T>& model, const Tokens& tokens) {
+  const NoGrad no_grad;
+  return model.logits(Tensor<TokenId>::from(tokens, {1, static_cast<Index>(tokens.size())}));
+}
+
+// The largest difference from row `row` on of the expected scores.
+template <class T>
+double difference(const Tensor<T>& got, const Tensor<T>& expected, Index row) {
+  const Index V = got.shape()[got.rank() - 1];
+  double largest = 0;
+  for (Index i = 0; i < got.size(); ++i)
+    largest = std::max(largest, static_cast<double>(std::abs(got.data()[i] - expected.data()[row * V + i])));
+  return largest;
+}
+
+template <class T>
+void check_all_positions(const GPTConfig& config, double tolerance) {
+  const GPT<T> model(config);
+  const Tokens tokens = some_tokens(config.block_size);
+  const Tensor<T> expected = full_pass(model, tokens);
+  Decoder<T> decoder(model);
+  Index at = 0;
+  for (const Index count : {7, 1, 1, 1, 30, 1, 3, 1}) {
+    CAPTURE(at);
+    CHECK(difference(decoder.read_all({part(tokens, at, at + count)}), expected, at) < tolerance);
+    at += count;
+    CHECK(decoder.position(0) == at);
+  }
+  REQUIRE(at == config.block_size);
+  decoder.forget(0);
+  CHECK(difference(decoder.read({tokens}), expected, at - 1) < tolerance);
+}
+
+}  // namespace
+
+TEST_CASE("scores at every position are those of the full pass, in both norm orders and with a window") {
+  for (const NormOrder order : {NormOrder::pre, NormOrder::post})
+    for (const Index window : {Index{0}, Index{1}, Index{19}}) {
+      CAPTURE(window);
+      check_all_positions<double>(odd_config(order, window), 1e-12);
+      check_all_positions<float>(odd_config(order, window), 1e-5);
+    }
+}
+
+TEST_CASE("sequences of a batch are read side by side, at places and in numbers of their own") {
+  const GPT<float> model(odd_config(NormOrder::pre));
+  const Tokens a = some_tokens(20), b = part(some_tokens(40), 11, 40), c = part(some_tokens(30), 5, 30);
+  Decoder<float> decoder(model, {.batch = 3});
+  decoder.read({part(a, 0, 9), part(b, 0, 1), part(c, 0, 20)});
+  const Tensor<float> scores = decoder.read({part(a, 9, 10), part(b, 1, 14), {}});
+  CHECK(scores.shape() == Shape{3, 37});
+  CHECK(decoder.position(0) == 10);
+  CHECK(decoder.position(1) == 14);
+  CHECK(decoder.position(2) == 20);
+  CHECK(difference(slice(scores, 0, 0, 1), full_pass(model, a), 9) < 1e-5);
+  CHECK(difference(slice(scores, 0, 1, 2), full_pass(model, b), 13) < 1e-5);
+  for (Index i = 0; i < 37; ++i) CHECK(scores.at({2, i}) == 0);
+}
+
+TEST_CASE("weights in bf16 and int8 give nearly the same scores") {
+  const GPT<float> model({.vocab_size = 101, .block_size = 64, .n_layer = 2, .n_head = 2, .n_embd = 96});
+  const Tokens tokens = some_tokens(60, 101);
+  const Tensor<float> expected = full_pass(model, tokens);
+  const auto error = [&](WeightFormat format) {
+    Decoder<float> decoder(model, {.weights = format});
+    const double prompt = difference(decoder.read_all({part(tokens, 0, 50)}), expected, 0);
+    return std::max(prompt, difference(decoder.read_all({part(tokens, 50, 53)}), expected, 50));
+  };
+  double largest = 0;
+  for (const float score : expected.to_vector()) largest = std::max(largest, static_cast<double>(std::abs(score)));
+  CHECK(error(WeightFormat::fp32) < 1e-5 * largest);
+  CHECK(error(WeightFormat::bf16) < 0.02 * largest);
+  CHECK(error(WeightFormat::int8) < 0.02 * largest);
+  CHECK(error(WeightFormat::int8) > 1e-4 * largest);  // it is not the same numbers
+}
+
+TEST_CASE("scores have the same bits for any number of threads") {
+  const GPT<float> model({.vocab_size = 301, .block_size = 64, .n_layer = 2, .n_head = 4, .n_embd = 128});
+  for (const WeightFormat format : {WeightFormat::fp32, WeightFormat::int8}) {
+    std::vector<std::vector<float>> results;
+    for (const int threads : {1, 2, 3, 4}) {
+      set_num_threads(threads);
+      Decoder<float> decoder(model, {.weights = format});
+      decoder.read({some_tokens(40, 301)});
+      results.push_back(decoder.read({{5}}).to_vector());
+    }
+    set_num_threads(0);
+    for (const std::vector<float>& result : results) CHECK(result == results.front());
+  }
+}
+
+TEST_CASE("what cannot be read is refused and nothing is read") {
+  const GPT<float> model(odd_config(NormOrder::pre));
+  Decoder<float> decoder(model, {.batch = 2});
+  decoder.read({{1, 2}, {3}});
+  CHECK(message_of<ShapeError>([&] { decoder.read({{1}}); }) ==
+        "[Decoder] tokens of 1 sequences given, the batch has 2");
+  CHECK(message_of<ShapeError>([&] {
+          decoder.read({{1}, some_tokens(45)});
+        }) == "[Decoder] sequence 1: 1 tokens and 45 more exceed block_size 45");
+  CHECK(message_of<IndexError>([&] {
+          decoder.read({{1, 37}, {1}});
+        }) == "[Decoder] token 37 at position 1 is outside the vocabulary of 37");
+  CHECK(message_of<ConfigError>([&] { Decoder<float>(model, {.batch = 0}); }) ==
+        "[Decoder] batch must be positive, got 0");
+  CHECK(decoder.position(0) == 2);
+  const GPT<double> in_double(odd_config(NormOrder::pre));
+  CHECK(message_of<ConfigError>([&] { Decoder<double>(in_double, {.weights = WeightFormat::int8}); }) ==
+        "[Decoder] weights in bf16 and int8 are for models of float");
+}

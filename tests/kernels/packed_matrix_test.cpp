@@ -1,0 +1,114 @@
+// PackedMatrix: products in each format, for few and many rows, beside plain loops.
+
+#include "gptlite/kernels/packed_matrix.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "gptlite/core/random.hpp"
+#include "support/throws.hpp"
+
+using namespace gptlite;
+using kernels::MatrixView, kernels::PackedMatrix;
+
+namespace {
+
+template <class T>
+std::vector<T> normal_numbers(Index count, std::uint64_t stream) {
+  std::vector<T> numbers(static_cast<std::size_t>(count));
+  fill_normal(numbers.data(), count, 0, 1, {1, stream});
+  return numbers;
+}
+
+// The largest error of x w for M rows, as a part of the products' usual size sqrt(K). `weight` says what the format
+// made of a column of w.
+template <class T, class Weight>
+double largest_error(Index M, Index K, Index N, WeightFormat format, bool transposed, Weight weight) {
+  const std::vector<T> x = normal_numbers<T>(M * K, 1), w = normal_numbers<T>(K * N, 2);
+  const MatrixView<T> view = transposed ? MatrixView<T>{w.data(), K}.transposed() : MatrixView<T>{w.data(), N};
+  const PackedMatrix<T> matrix(K, N, view, format);
+  std::vector<T> y(static_cast<std::size_t>(M * N), T(-7));
+  std::vector<int> finished(y.size());
+  matrix.multiply(M, x.data(), y.data(), [&](Index row, Index rows, Index column, Index columns) {
+    for (Index r = row; r < row + rows; ++r)
+      for (Index c = column; c < column + columns; ++c) ++finished[static_cast<std::size_t>(r * N + c)];
+  });
+  CHECK(finished == std::vector<int>(y.size(), 1));
+  double largest = 0;
+  for (Index n = 0; n < N; ++n) {
+    std::vector<double> column;
+    for (Index k = 0; k < K; ++k)
+      column.push_back(static_cast<double>(view.data[k * view.row_stride + n * view.column_stride]));
+    weight(column);
+    for (Index m = 0; m < M; ++m) {
+      double sum = 0;
+      for (Index k = 0; k < K; ++k)
+        sum += static_cast<double>(x[static_cast<std::size_t>(m * K + k)]) * column[static_cast<std::size_t>(k)];
+      largest = std::max(largest, std::abs(sum - static_cast<double>(y[static_cast<std::size_t>(m * N + n)])));
+    }
+  }
+  return largest / std::sqrt(static_cast<double>(K));
+}
+
+template <class F>
+void for_shapes(F&& f) {
+  for (const Index M : {1, 3, 4, 7, 8, 9, 70})
+    for (const auto& [K, N] : {std::pair<Index, Index>{1, 1}, {33, 17}, {64, 32}, {300, 45}, {520, 100}})
+      for (const bool transposed : {false, true}) {
+        INFO("M ", M, ", K ", K, ", N ", N, ", transposed ", transposed);
+        f(M, K, N, transposed);
+      }
+}
+
+}  // namespace
+
+TEST_CASE("plain weights give the product") {
+  for_shapes([](Index M, Index K, Index N, bool transposed) {
+    const auto as_they_are = [](std::vector<double>&) {};
+    CHECK(largest_error<float>(M, K, N, WeightFormat::fp32, transposed, as_they_are) < 1e-6 * 4);
+    CHECK(largest_error<double>(M, K, N, WeightFormat::fp32, transposed, as_they_are) < 1e-14);
+  });
+}
+
+TEST_CASE("bf16 weights give the product with rounded weights") {
+  for_shapes([](Index M, Index K, Index N, bool transposed) {
+    CHECK(largest_error<float>(M, K, N, WeightFormat::bf16, transposed, [](std::vector<double>& column) {
+            for (double& w : column) w = static_cast<double>(round_to_bfloat16(static_cast<float>(w)));
+          }) < 1e-6 * 4);
+  });
+}
+
+TEST_CASE("int8 weights are whole multiples, at most 127, of one scale for 32 of them") {
+  for_shapes([](Index M, Index K, Index N, bool transposed) {
+    CHECK(largest_error<float>(M, K, N, WeightFormat::int8, transposed, [](std::vector<double>& column) {
+            for (std::size_t begin = 0; begin < column.size(); begin += 32) {
+              const std::size_t end = std::min(column.size(), begin + 32);
+              double largest = 0;
+              for (std::size_t k = begin; k < end; ++k) largest = std::max(largest, std::abs(column[k]));
+              float scale = round_to_bfloat16(static_cast<float>(largest) / 127);
+              if (static_cast<double>(scale) * 127 < largest)
+                scale = std::bit_cast<float>(std::bit_cast<std::uint32_t>(scale) + 0x10000u);
+              for (std::size_t k = begin; k < end; ++k)
+                column[k] = static_cast<double>(std::nearbyint(static_cast<float>(column[k]) / scale) * scale);
+            }
+          }) < 1e-6 * 4);
+  });
+}
+
+TEST_CASE("zeros and tiny weights keep their place in int8") {
+  const Index K = 40, N = 3;
+  std::vector<float> w(static_cast<std::size_t>(K * N), 0.0f), x(static_cast<std::size_t>(K), 1.0f), y(3);
+  w[0] = 1e-38f;
+  w[1] = 5;
+  PackedMatrix<float>(K, N, {w.data(), N}, WeightFormat::int8).multiply(1, x.data(), y.data(), [](auto...) {});
+  CHECK(std::abs(y[0]) < 2e-38f);
+  CHECK(y[1] == doctest::Approx(5).epsilon(0.01));
+  CHECK(y[2] == 0);
+  w[7] = std::numeric_limits<float>::infinity();
+  CHECK(message_of<DataError>([&] {
+          PackedMatrix<float>(K, N, {w.data(), N}, WeightFormat::int8);
+        }) == "[Int8Weights] a weight is not finite: has the model diverged?");
+}
