@@ -15,7 +15,7 @@ from safetensors.numpy import save
 # What gptlite rejects and Python does not: by gptlite's message, and what the file must contain.
 ON_PURPOSE = {"a key stands twice": (r"duplicate (tensor|key) ", b""),
               "a shape overflows though a size is 0": (r"shape .* overflows$", rb"[\[,]0[\],]"),
-              "an array as description, an object as dtype": (r": expected {\"dtype\"", rb':\["|"dtype":{"F')}
+              "an array as description, an object as dtype": (r": expected {\"dtype\"", rb':\[["{]|"dtype":{"')}
 DTYPES = ("BOOL F4 F6_E2M3 F6_E3M2 U8 I8 F8_E5M2 F8_E4M3 F8_E8M0 F8_E4M3FNUZ F8_E5M2FNUZ I16 U16 F16 BF16 I32 U32 F32 C64 F64 I64 "
           "U64 F128 f32").split()
 NUMBERS = ("0 1 2 3 4 8 12 16 24 -1 -0 1.0 1e0 01 0x1 +1 1e400 -1e400 1e-400 NaN Infinity null true \"1\" [] {} [1] 4294967296 "

@@ -66,9 +66,9 @@ TEST_CASE("a file of the Python package is read") {
   io::SafetensorsFile file(fixture("mixed.safetensors"));
   CHECK(file.tensors().size() == 8);
   CHECK(file.metadata() == std::map<std::string, std::string>{{"format", "pt"}});
-  for (const auto& [name, tensor] : mixed()) {
-    CAPTURE(name);
-    std::visit([&, &key = name]<class T>(const Tensor<T>& t) { CHECK(same(file.read<T>(key), t)); }, tensor);
+  for (const auto& item : mixed()) {
+    CAPTURE(item.first);
+    std::visit([&]<class T>(const Tensor<T>& t) { CHECK(same(file.read<T>(item.first), t)); }, item.second);
   }
   CHECK(file.contains("wide"));
   CHECK_FALSE(file.contains("narrow"));
