@@ -49,6 +49,7 @@ TEST_CASE("every error is a gptlite Error and a std runtime_error") {
   CHECK(std::is_base_of_v<Error, GraphError>);
   CHECK(std::is_base_of_v<Error, ConfigError>);
   CHECK(std::is_base_of_v<Error, DataError>);
+  CHECK(std::is_base_of_v<Error, IoError>);
   CHECK(std::is_base_of_v<std::runtime_error, Error>);
   CHECK_FALSE(std::is_base_of_v<ShapeError, IndexError>);
 }

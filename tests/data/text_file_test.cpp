@@ -5,30 +5,12 @@
 #include <doctest/doctest.h>
 
 #include <cerrno>
-#include <filesystem>
-#include <fstream>
-#include <random>
 #include <string>
 
+#include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
 
 using namespace gptlite;
-
-namespace {
-
-// A folder of its own that is removed in the end.
-struct TemporaryFolder {
-  const std::filesystem::path path =
-      std::filesystem::temp_directory_path() / ("gptlite_text_file_" + std::to_string(std::random_device{}()));
-  TemporaryFolder() { std::filesystem::create_directory(path); }
-  ~TemporaryFolder() { std::filesystem::remove_all(path); }
-  std::string file(const std::string& name, const std::string& bytes) const {
-    std::ofstream(path / name, std::ios::binary) << bytes;
-    return (path / name).string();
-  }
-};
-
-}  // namespace
 
 TEST_CASE("a file is read byte by byte") {
   const TemporaryFolder folder;
@@ -48,7 +30,7 @@ TEST_CASE("a failure before is not taken for one of this file") {
 
 TEST_CASE("a missing file is reported with its path") {
   const TemporaryFolder folder;
-  const std::string path = (folder.path / "missing.txt").string();
+  const std::string path = folder.file("missing.txt");
   CHECK(message_of<DataError>([&] { data::read_text(path); }) ==
         "[read_text] " + path + ": cannot read: No such file or directory");
 }

@@ -1,5 +1,6 @@
 // One of two translation units that include the whole library: they must link without a duplicate symbol.
 #include "gptlite/gptlite.hpp"
+#include "gptlite/io.hpp"
 
 double loss_of_other_unit();
 

@@ -1,5 +1,6 @@
 // The other of two translation units that include the whole library.
 #include "gptlite/gptlite.hpp"
+#include "gptlite/io.hpp"
 
 double loss_of_other_unit() {
   using namespace gptlite;

@@ -34,6 +34,10 @@ struct ConfigError : Error {
 struct DataError : Error {
   using Error::Error;
 };
+/// A file that cannot be written: no space, no permission, a failing disk.
+struct IoError : Error {
+  using Error::Error;
+};
 
 /// Throws E with the message "[where] part part ...". Parts are anything an ostream prints.
 template <class E, class... Parts>

@@ -1,0 +1,116 @@
+#pragma once
+// JSON of foreign origin, read strictly: keys that stand twice, bad UTF-8 and endless nesting are refused.
+
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gptlite/core/error.hpp"
+#include "gptlite/data/text_file.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace io {
+
+/// A text as a JSON string, in quotes. What is not UTF-8 becomes U+FFFD.
+inline std::string json_string(std::string_view text) {
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// How the errors of parse_json word what they are about.
+struct JsonTerms {
+  std::string_view where = "json";  ///< the name in brackets
+  std::string_view text;            ///< what the JSON is, if it is not the file: "header "
+  std::string_view key = "key";     ///< what a key of the outermost object is
+};
+
+namespace detail {
+
+// Builds the value from nlohmann's events. Its own builder keeps one of two equal keys, and does not say so.
+class JsonBuilder {
+ public:
+  JsonBuilder(std::string_view path, const JsonTerms& terms) : path_(path), terms_(terms) {}
+
+  nlohmann::json root;
+
+  bool null() { return put(nullptr); }
+  bool boolean(bool value) { return put(value); }
+  bool number_integer(std::int64_t value) { return put(value); }
+  bool number_unsigned(std::uint64_t value) { return put(value); }
+  bool number_float(double value, const std::string&) { return put(value); }
+  bool string(std::string& value) { return put(std::move(value)); }
+  bool binary(nlohmann::json::binary_t& value) { return put(std::move(value)); }
+  bool start_object(std::size_t) { return open(nlohmann::json::object()); }
+  bool start_array(std::size_t) { return open(nlohmann::json::array()); }
+  bool end_object() { return close(); }
+  bool end_array() { return close(); }
+  bool key(std::string& name) {
+    const auto [member, added] = open_.back()->emplace(std::move(name), nullptr);
+    check<DataError>(added, terms_.where, path_, ": duplicate ", open_.size() == 1 ? terms_.key : "key", ' ',
+                     json_string(member.key()));
+    member_ = &*member;
+    return true;
+  }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) {
+    invalid(position - 1);  // nlohmann counts from 1
+  }
+
+  [[noreturn]] void invalid(std::size_t byte) const {
+    fail<DataError>(terms_.where, path_, ": ", terms_.text, "invalid at byte ", byte);
+  }
+
+ private:
+  // serde_json's limit, and so that of most tools that read the same files.
+  static constexpr std::size_t max_depth = 127;
+
+  nlohmann::json* place(nlohmann::json&& value) {
+    if (!open_.empty() && open_.back()->is_array()) {
+      open_.back()->push_back(std::move(value));
+      return &open_.back()->back();
+    }
+    nlohmann::json* const target = open_.empty() ? &root : member_;
+    *target = std::move(value);
+    return target;
+  }
+  bool put(nlohmann::json&& value) {
+    place(std::move(value));
+    return true;
+  }
+  bool open(nlohmann::json&& container) {
+    check<DataError>(open_.size() < max_depth, terms_.where, path_, ": ", terms_.text, "nested deeper than ",
+                     max_depth);
+    open_.push_back(place(std::move(container)));
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+
+  std::string_view path_;
+  JsonTerms terms_;
+  std::vector<nlohmann::json*> open_;  // objects and arrays around the current place; an open one does not move
+  nlohmann::json* member_ = nullptr;   // of the innermost object: what its last key names
+};
+
+}  // namespace detail
+
+/// The value of a JSON text; `path` names it in errors. Throws DataError "path: invalid at byte N" (counted from 0) for
+/// what is not JSON in UTF-8, and for a key that stands twice in one object or more than 127 levels of nesting.
+inline nlohmann::json parse_json(std::string_view text, std::string_view path, const JsonTerms& terms = {}) {
+  detail::JsonBuilder builder(path, terms);
+  // Two things nlohmann takes and JSON does not have: a byte order mark, and a zero byte as the end.
+  if (text.starts_with("\xEF\xBB\xBF")) builder.invalid(0);
+  if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) builder.invalid(zero);
+  nlohmann::json::sax_parse(text, &builder);
+  return std::move(builder.root);
+}
+
+/// The value of a JSON file. Throws DataError as read_text and parse_json do.
+inline nlohmann::json read_json(const std::string& path) { return parse_json(data::read_text(path), path); }
+
+}  // namespace io
+}  // namespace gptlite::inline GPTLITE_ABI

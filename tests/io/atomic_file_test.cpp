@@ -1,0 +1,210 @@
+// AtomicFile: files are replaced whole or not at all; the order of its system calls, and each of them failing.
+
+#include "gptlite/io/atomic_file.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "support/temporary_folder.hpp"
+#include "support/throws.hpp"
+
+#if !defined(_WIN32)
+#include <sys/resource.h>
+
+#include <csignal>
+#endif
+
+using namespace gptlite;
+
+namespace {
+
+// Notes the calls down, and lets the one of number `failing` fail with `reason`. Writes are cut to 3 bytes.
+struct TestCalls {
+  static inline std::vector<std::string> made;
+  static inline int failing = -1, reason = 0;
+
+  template <class Call>
+  static auto make(const char* name, Call&& call) -> decltype(call()) {
+    made.push_back(name);
+    if (static_cast<int>(made.size()) - 1 != failing) return call();
+    errno = reason;
+    return -1;
+  }
+  static int create(const char* path) {
+    return make("open", [&] { return io::FileCalls::create(path); });
+  }
+  static std::ptrdiff_t write(int file, const void* bytes, std::size_t n) {
+    return make("write", [&] { return io::FileCalls::write(file, bytes, n < 3 ? n : 3); });
+  }
+  static int sync(int file) {
+    return make("fsync", [&] { return io::FileCalls::sync(file); });
+  }
+  static int close(int file) {
+    return make("close", [&] { return io::FileCalls::close(file); });
+  }
+  static int rename(const char* from, const char* to) {
+    return make("rename", [&] { return io::FileCalls::rename(from, to); });
+  }
+  static int sync_folder(const char* path) {
+    return make("fsync of folder", [&] { return io::FileCalls::sync_folder(path); });
+  }
+  static int remove(const char* path) {
+    return make("remove", [&] { return io::FileCalls::remove(path); });
+  }
+};
+
+template <class File>
+void save(const std::string& path, const std::string& bytes) {
+  File file(path);
+  file.write(bytes.data(), bytes.size());
+  file.commit();
+}
+
+// What a save says whose call of that number fails.
+std::string failure(int call, int reason, const std::string& path) {
+  TestCalls::made.clear();
+  TestCalls::failing = call;
+  TestCalls::reason = reason;
+  return message_of<IoError>([&] { save<io::BasicAtomicFile<TestCalls>>(path, "newer"); });
+}
+
+std::ptrdiff_t files_in(const TemporaryFolder& folder) {
+  return std::distance(std::filesystem::directory_iterator(folder.path), {});
+}
+
+const std::vector<std::string> calls{"open", "write", "write", "fsync", "close", "rename", "fsync of folder"};
+
+}  // namespace
+
+TEST_CASE("a file is written in pieces, and replaced") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("x");
+  save<io::AtomicFile>(path, "first");
+  CHECK(bytes_of(path) == "first");
+  io::AtomicFile file(path);
+  file.write("se", 2);
+  file.write("", 0);
+  file.write("cond", 4);
+  CHECK(bytes_of(path) == "first");
+  file.commit();
+  CHECK(bytes_of(path) == "second");
+  CHECK(files_in(folder) == 1);
+}
+
+TEST_CASE("everything is on the disk before the name, and the name before success") {
+  const TemporaryFolder folder;
+  CHECK(failure(-1, 0, folder.file("x")) == "no exception");
+  CHECK(TestCalls::made == calls);
+  CHECK(bytes_of(folder.file("x")) == "newer");
+}
+
+TEST_CASE("whichever call fails, a whole file stands, nothing else is left, and the error names the call") {
+  for (int call = 0; call < 7; ++call) {
+    const TemporaryFolder folder;
+    const std::string path = folder.file("x", "old");
+    const std::string message = failure(call, EIO, path), name = calls[static_cast<std::size_t>(call)];
+    CAPTURE(name);
+    CHECK(files_in(folder) == 1);
+    if (call < 6) {
+      CHECK(bytes_of(path) == "old");
+      CHECK(message ==
+            "[AtomicFile] " + path + ": " + name +
+                " failed: Input/output error; what stood there before is untouched: check the disk and save again");
+    } else {
+      CHECK(bytes_of(path) == "newer");
+      CHECK(message ==
+            "[AtomicFile] " + path +
+                ": fsync of its folder failed: Input/output error; the new file is there, but a loss of power "
+                "may still undo it: check the disk and save again");
+    }
+    // A failed fsync is not repeated: the second would succeed without having written.
+    CHECK(std::count(TestCalls::made.begin(), TestCalls::made.end(), "fsync") <= 1);
+  }
+}
+
+TEST_CASE("an interrupted call is repeated, but close") {
+  const TemporaryFolder folder;
+  for (int call = 0; call < 7; ++call) {
+    if (calls[static_cast<std::size_t>(call)] == "rename") continue;  // is never interrupted
+    CHECK(failure(call, EINTR, folder.file("x")) == "no exception");
+    CHECK(TestCalls::made.size() == (call == 4 ? 7 : 8));
+    CHECK(bytes_of(folder.file("x")) == "newer");
+  }
+}
+
+TEST_CASE("a file that failed or was not committed leaves the old one") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("x", "old");
+  { io::AtomicFile(path).write("new", 3); }
+  CHECK(bytes_of(path) == "old");
+  CHECK(files_in(folder) == 1);
+  failure(-1, 0, path);
+  io::BasicAtomicFile<TestCalls> file(path);
+  TestCalls::failing = static_cast<int>(TestCalls::made.size());
+  TestCalls::reason = ENOSPC;
+  CHECK(message_of<IoError>([&] { file.write("lost", 4); }) ==
+        "[AtomicFile] " + path +
+            ": write failed: No space left on device; what stood there before is untouched: free space and save again");
+  CHECK_THROWS_AS(file.commit(), IoError);
+  CHECK(bytes_of(path) == "newer");
+}
+
+TEST_CASE("two writers, and what a killed one left, do not meet") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("x"), left = folder.file("x.tmp-0", "left over");
+  io::AtomicFile one(path), other(path);
+  one.write("one", 3);
+  other.write("other", 5);
+  one.commit();
+  CHECK(bytes_of(path) == "one");
+  other.commit();
+  CHECK(bytes_of(path) == "other");
+  CHECK(bytes_of(left) == "left over");
+  CHECK(files_in(folder) == 2);
+}
+
+TEST_CASE("what is no file is not replaced, and a folder must exist") {
+  const TemporaryFolder folder;
+  CHECK(message_of<IoError>([&] { io::AtomicFile file(folder.path.string()); }) ==
+        "[AtomicFile] " + folder.path.string() + ": not a file; nothing was written: choose another name");
+  const std::string path = folder.file("missing/x");
+  CHECK(
+      message_of<IoError>([&] { io::AtomicFile file(path); }) ==
+      "[AtomicFile] " + path +
+          ": open failed: No such file or directory; what stood there before is untouched: create its folder and save "
+          "again");
+}
+
+#if !defined(_WIN32)
+TEST_CASE("a path without a folder is in the current one") {
+  const TemporaryFolder folder;
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path);
+  save<io::AtomicFile>("x", "here");
+  std::filesystem::current_path(before);
+  CHECK(bytes_of(folder.file("x")) == "here");
+}
+
+TEST_CASE("a disk that fills up leaves the old file whole") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("x", "old");
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit limit{1000, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &limit);
+  const std::string message = message_of<IoError>([&] { save<io::AtomicFile>(path, std::string(2000, 'x')); });
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  CHECK(message ==
+        "[AtomicFile] " + path +
+            ": write failed: File too large; what stood there before is untouched: free space and save again");
+  CHECK(bytes_of(path) == "old");
+  CHECK(files_in(folder) == 1);
+}
+#endif
