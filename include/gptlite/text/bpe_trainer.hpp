@@ -17,7 +17,7 @@ namespace text {
 struct BpeTrainerOptions {
   Index vocab_size = 10000;        // special tokens and the 256 bytes included
   std::int64_t min_frequency = 0;  // of a pair that is merged
-  std::vector<std::string> special_tokens;
+  std::vector<std::string> special_tokens = {};
 };
 
 namespace detail {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gptlite/text/bpe_merges.hpp"
+#include "gptlite/text/utf8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
@@ -20,12 +21,13 @@ class BpeVocabulary {
   using Merges = std::vector<std::pair<std::string, std::string>>;
 
   /// Tokens in the order of their ids, merges in the order they were learned, and those tokens that texts contain as
-  /// such, like <|endoftext|>. Throws DataError for a token that occurs twice, and for a merge or special token whose
-  /// tokens are not among them.
+  /// such, like <|endoftext|>. Throws DataError for a token that occurs twice or is not UTF-8, and for a merge or
+  /// special token whose tokens are not among them.
   BpeVocabulary(std::vector<std::string> tokens, const Merges& merges, const std::vector<std::string>& special_tokens)
       : tokens_(std::move(tokens)) {
     ids_.reserve(tokens_.size());
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
+      decode_utf8(tokens_[i]);
       const auto [known, added] = ids_.try_emplace(tokens_[i], static_cast<TokenId>(i));
       check<DataError>(added, "BpeVocabulary", "token \"", tokens_[i], "\" has two ids, ", known->second, " and ", i);
     }
