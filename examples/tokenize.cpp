@@ -16,6 +16,7 @@ namespace {
 using namespace gptlite;
 
 int run(const std::string& model, const std::string& path) {
+  check<ConfigError>(!model.empty() && !path.empty(), "tokenize", "--model and --text are required");
   const io::Tokenizer tokenizer = io::load_tokenizer(model);
   std::istringstream text(data::read_text(path));
   for (std::string line; std::getline(text, line);) {
@@ -35,8 +36,8 @@ int main(int argc, char** argv) {
   return examples::guarded("tokenize", [&] {
     std::string model, text;
     CLI::App app("Prints the tokens of a text, one line of ids for each of its lines.", "tokenize");
-    app.add_option("--model", model, "folder with tokenizer.json, or vocab.json and merges.txt")->required();
-    app.add_option("--text", text, "UTF-8 text file")->required();
+    app.add_option("--model", model, "folder with tokenizer.json, or vocab.json and merges.txt");
+    app.add_option("--text", text, "UTF-8 text file");
     const int exit_code = examples::parse(app, argc, argv);
     return exit_code >= 0 ? exit_code : run(model, text);
   });

@@ -32,7 +32,7 @@ expect() {
   [ ! -s "$work/out" ] || fail "an error leaves stdout empty"
 }
 printf '\xff' >"$work/latin1"
-expect '--model is required' --text "$work/text"
+expect '[tokenize] --model and --text are required' --text "$work/text"
 expect 'did you mean --model?' --modle "$work/model" --text "$work/text"
 expect '/nowhere/vocab.json: cannot read: No such file or directory' --model "$work/nowhere" --text "$work/text"
 expect '/nothing: cannot read: No such file or directory' --model "$work/model" --text "$work/nothing"

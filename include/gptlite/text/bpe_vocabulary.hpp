@@ -33,16 +33,16 @@ class BpeVocabulary {
     }
     std::vector<BpeMerge> by_id;
     by_id.reserve(merges.size());
-    for (const auto& [left, right] : merges) {
+    for (const auto& merge : merges) {
       const auto part = [&](const std::string& token) {
         const auto found = find(token);
         if (!found) {
-          fail<DataError>("BpeVocabulary", "merge ", by_id.size(), ", \"", left, ' ', right, "\": \"", token,
-                          "\" is not in the vocabulary");
+          fail<DataError>("BpeVocabulary", "merge ", by_id.size(), ", \"", merge.first, ' ', merge.second, "\": \"",
+                          token, "\" is not in the vocabulary");
         }
         return *found;
       };
-      by_id.push_back({part(left), part(right), part(left + right)});
+      by_id.push_back({part(merge.first), part(merge.second), part(merge.first + merge.second)});
     }
     merges_ = BpeMerges(std::move(by_id));
     for (const std::string& token : special_tokens) {

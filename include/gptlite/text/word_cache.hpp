@@ -28,7 +28,7 @@ class WordCache {
     const std::size_t begin = tokens.size();
     if (slot.word == word) {
       tokens.resize(begin + slot.count);
-      std::copy_n(&tokens[slot.begin], slot.count, &tokens[begin]);
+      std::copy_n(tokens.data() + slot.begin, slot.count, tokens.data() + begin);
     } else {
       encode(word);
       slot = {word, begin, tokens.size() - begin};
