@@ -1,9 +1,14 @@
 #pragma once
-// gptlite's files, all of them: safetensors and JSON. They need nlohmann-json, which is why gptlite.hpp leaves them out.
-// This header includes everything in io/ and defines nothing.
+// gptlite's files, all of them: safetensors, models and tokenizers in the folders of Hugging Face, GGUF. They need
+// nlohmann-json, which is why gptlite.hpp leaves them out. This header includes everything in io/ and defines nothing.
 
 #include "gptlite/io/atomic_file.hpp"
 #include "gptlite/io/dtype.hpp"
 #include "gptlite/io/float16.hpp"
+#include "gptlite/io/gguf.hpp"
+#include "gptlite/io/huggingface.hpp"
 #include "gptlite/io/json.hpp"
+#include "gptlite/io/model_folder.hpp"
 #include "gptlite/io/safetensors.hpp"
+#include "gptlite/io/tokenizer.hpp"
+#include "gptlite/io/tokenizer_files.hpp"

@@ -77,3 +77,20 @@ TEST_CASE("overlong forms and surrogates and points beyond Unicode are refused")
   CHECK(refusal("\xED\xBF\xBF") == invalid_at(0));  // U+DFFF
   CHECK(refusal("\xF4\x90\x80\x80") == invalid_at(0));
 }
+
+TEST_CASE("a sequence that is not well-formed goes as far as a code point could have begun so") {
+  const auto broken = [](const std::string& bytes) {
+    const text::Utf8Sequence s = text::utf8_sequence(bytes, 0);
+    CHECK(!s.well_formed);
+    CHECK(s.point == U'\uFFFD');
+    return std::to_string(s.length) + (s.cut_off ? " cut off" : "");
+  };
+  CHECK(broken("\x80") == "1");
+  CHECK(broken("\xC3(") == "1");
+  CHECK(broken("\xE2\x82(") == "2");
+  CHECK(broken("\xF0\x9F\x98(") == "3");
+  CHECK(broken("\xE0\x80\x80") == "1");  // overlong
+  CHECK(broken("\xED\xA0\x80") == "1");  // a surrogate
+  CHECK(broken("\xE2\x82") == "2 cut off");
+  CHECK(broken("\xF0") == "1 cut off");
+}

@@ -44,12 +44,17 @@ class CharTokenizer {
   /// Throws IndexError for a token outside the vocabulary.
   std::string decode(const std::vector<TokenId>& tokens) const {
     std::string text;
-    for (const TokenId token : tokens) {
-      check<IndexError>(token >= 0 && token < vocab_size(), "CharTokenizer", "token ", token,
-                        " is outside the vocabulary of ", vocab_size());
-      append_utf8(text, points_[static_cast<std::size_t>(token)]);
-    }
+    for (const TokenId token : tokens) text += bytes(token);
     return text;
+  }
+
+  /// The character of a token. Throws IndexError for a token outside the vocabulary.
+  std::string bytes(TokenId token) const {
+    check<IndexError>(token >= 0 && token < vocab_size(), "CharTokenizer", "token ", token,
+                      " is outside the vocabulary of ", vocab_size());
+    std::string character;
+    append_utf8(character, points_[static_cast<std::size_t>(token)]);
+    return character;
   }
 
  private:

@@ -10,31 +10,48 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
-/// The code points of a UTF-8 text. Throws DataError with the byte offset of the first sequence that is not well-formed
-/// (a stray or missing continuation byte, an overlong form, a surrogate, more than U+10FFFF).
+/// What stands at a place of a text: a code point, or U+FFFD for what is not well-formed.
+struct Utf8Sequence {
+  char32_t point = U'\uFFFD';
+  std::size_t length = 1;   // in bytes; of what is not well-formed, as far as a code point could have begun so
+  bool well_formed = true;  // not a stray or missing continuation byte, an overlong form, a surrogate, above U+10FFFF
+  bool cut_off = false;     // by the end of the text: more bytes could make it well-formed
+};
+
+/// Reads the sequence at bytes[at]; `at` must be inside.
+inline Utf8Sequence utf8_sequence(std::string_view bytes, std::size_t at) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i])); };
+  const std::uint32_t lead = byte(at);
+  if (lead < 0x80) return {lead};
+  const std::size_t length = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+  if (length == 0) return {.well_formed = false};
+  std::uint32_t point = lead & (0x7F >> length);
+  // The second byte tells overlong forms, surrogates and what is above U+10FFFF.
+  std::uint32_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  std::uint32_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
+  for (std::size_t i = 1; i < length; ++i, low = 0x80, high = 0xBF) {
+    const bool cut_off = at + i == bytes.size();
+    if (cut_off || byte(at + i) < low || byte(at + i) > high)
+      return {.length = i, .well_formed = false, .cut_off = cut_off};
+    point = point << 6 | (byte(at + i) & 0x3F);
+  }
+  return {point, length};
+}
+
+/// The code point at bytes[at]; moves `at` behind it. Throws DataError with the byte offset of a sequence that is not
+/// well-formed.
+inline char32_t next_code_point(std::string_view bytes, std::size_t& at) {
+  const Utf8Sequence sequence = utf8_sequence(bytes, at);
+  check<DataError>(sequence.well_formed, "utf8", "invalid UTF-8 at byte ", at);
+  at += sequence.length;
+  return sequence.point;
+}
+
+/// The code points of a UTF-8 text. Throws DataError as next_code_point does.
 inline std::u32string decode_utf8(std::string_view bytes) {
   std::u32string points;
   points.reserve(bytes.size());
-  for (std::size_t at = 0; at < bytes.size();) {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i])); };
-    const std::uint32_t lead = byte(at);
-    const std::size_t length = lead < 0x80         ? 1
-                               : lead >> 5 == 0x6  ? 2
-                               : lead >> 4 == 0xE  ? 3
-                               : lead >> 3 == 0x1E ? 4
-                                                   : 0;
-    std::uint32_t point = length == 1 ? lead : length == 2 ? lead & 0x1F : length == 3 ? lead & 0x0F : lead & 0x07;
-    bool valid = length != 0 && at + length <= bytes.size();
-    for (std::size_t i = 1; valid && i < length; ++i) {
-      valid = byte(at + i) >> 6 == 0x2;
-      point = point << 6 | (byte(at + i) & 0x3F);
-    }
-    constexpr std::uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};  // by length: below is an overlong form
-    valid = valid && point >= smallest[length] && point <= 0x10FFFF && (point < 0xD800 || point > 0xDFFF);
-    check<DataError>(valid, "utf8", "invalid UTF-8 at byte ", at);
-    points.push_back(static_cast<char32_t>(point));
-    at += length;
-  }
+  for (std::size_t at = 0; at < bytes.size();) points.push_back(next_code_point(bytes, at));
   return points;
 }
 

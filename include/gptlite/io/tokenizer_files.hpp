@@ -1,0 +1,273 @@
+#pragma once
+// Tokenizers from and to Hugging Face folders: tokenizer.json, or vocab.json and merges.txt.
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <initializer_list>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "gptlite/data/text_file.hpp"
+#include "gptlite/io/atomic_file.hpp"
+#include "gptlite/io/json.hpp"
+#include "gptlite/io/tokenizer.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace io {
+
+namespace detail {
+
+using Json = nlohmann::json;
+
+/// One file's JSON and its path, for messages.
+struct JsonFile {
+  Json json;
+  std::string path;
+
+  template <class... Parts>
+  void expect(bool condition, const Parts&... parts) const {
+    check<DataError>(condition, "load_tokenizer", path, ": ", parts...);
+  }
+  /// A member of an object in the file, of a type: "object", "array", "string" or "boolean".
+  const Json& member(const Json& object, const char* key, std::string_view type) const {
+    expect(object.is_object() && object.contains(key), '"', key, "\" is missing");
+    expect(object.at(key).type_name() == type, '"', key, "\" must be of type ", type, ", not ",
+           object.at(key).type_name());
+    return object.at(key);
+  }
+  /// Refuses what would give other tokens than here: a member must have one of the values, or be missing.
+  void only(const Json& object, const char* key, std::initializer_list<Json> values) const {
+    if (!object.is_object() || !object.contains(key)) return;
+    const Json& value = object.at(key);
+    expect(std::find(values.begin(), values.end(), value) != values.end(), '"', key, "\" is ", value.dump(),
+           ", which is not supported");
+  }
+  /// The "type" of a member that is an object; empty if it is null or missing.
+  std::string type_of(const Json& object, const char* key) const {
+    if (!object.is_object() || !object.contains(key) || object.at(key).is_null()) return "";
+    return member(object.at(key), "type", "string").get<std::string>();
+  }
+};
+
+/// Tokens in the order of their ids. `vocabulary` is an object of ids by token.
+inline std::vector<std::string> tokens_by_id(const Json& vocabulary, const JsonFile& file) {
+  std::vector<std::string> tokens(vocabulary.size());
+  std::vector<bool> taken(vocabulary.size());
+  for (const auto& [token, id] : vocabulary.items()) {
+    file.expect(id.is_number_unsigned(), "the id of \"", token, "\" is not a whole number");
+    const auto at = id.get<std::uint64_t>();
+    file.expect(at < tokens.size(), "ids have a gap: \"", token, "\" is ", at, " of ", tokens.size(), " tokens");
+    file.expect(!taken[at], '"', tokens[at], "\" and \"", token, "\" both have the id ", at);
+    tokens[at] = token;
+    taken[at] = true;
+  }
+  return tokens;
+}
+
+/// Adds a line of merges.txt, or a merge of tokenizer.json written like one.
+inline void add_merge(text::BpeVocabulary::Merges& merges, const std::string& line, const JsonFile& file) {
+  const std::size_t space = line.find(' ');
+  file.expect(space != line.npos && space > 0 && space + 1 < line.size() && line.find(' ', space + 1) == line.npos,
+              "merge ", merges.size(), ", \"", line, "\", is not two tokens");
+  merges.emplace_back(line.substr(0, space), line.substr(space + 1));
+}
+
+/// A tokenizer of type T from what a file said; what its constructor refuses, with the path.
+template <class T, class... Parts>
+Tokenizer made(const JsonFile& file, Parts&&... parts) {
+  try {
+    return T(std::forward<Parts>(parts)...);
+  } catch (const DataError& error) {
+    fail<DataError>("load_tokenizer", file.path, ": ", error.what());
+  }
+}
+
+inline Tokenizer read_tokenizer_json(const std::string& path) {
+  const JsonFile file{read_json(path), path};
+  const Json& model = file.member(file.json, "model", "object");
+  file.only(model, "type", {"BPE"});
+  for (const char* key : {"dropout", "continuing_subword_prefix"}) file.only(model, key, {nullptr, ""});
+  for (const char* key : {"fuse_unk", "byte_fallback", "ignore_merges"}) file.only(model, key, {false});
+
+  text::BpeVocabulary::Merges merges;
+  for (const Json& merge : file.member(model, "merges", "array")) {
+    if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+      merges.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
+    } else {  // as older files have it
+      add_merge(merges, merge.is_string() ? merge.get<std::string>() : "", file);
+    }
+  }
+  Json vocabulary = file.member(model, "vocab", "object");
+  const std::string words = file.type_of(file.json, "pre_tokenizer");
+  std::vector<std::string> special;
+  if (file.json.contains("added_tokens")) {
+    for (const Json& added : file.member(file.json, "added_tokens", "array")) {
+      for (const char* key : {"single_word", "lstrip", "rstrip"}) file.only(added, key, {false});
+      if (words == "BertPreTokenizer") file.only(added, "normalized", {false});
+      special.push_back(file.member(added, "content", "string").get<std::string>());
+      const Json& id = file.member(added, "id", "number");
+      const auto known = vocabulary.emplace(special.back(), id).first;
+      file.expect(*known == id, '"', special.back(), "\" has two ids, ", known->dump(), " and ", id.dump());
+    }
+  }
+  std::vector<std::string> tokens = tokens_by_id(vocabulary, file);
+
+  const std::string normalizer = file.type_of(file.json, "normalizer");
+  const std::string post_processor = file.type_of(file.json, "post_processor");
+  file.expect(post_processor.empty() || post_processor == "ByteLevel" || post_processor == "TemplateProcessing",
+              "post_processor ", post_processor, " is not supported");
+  if (post_processor == "TemplateProcessing")  // it adds these
+    file.only(file.json.at("post_processor"), "special_tokens", {Json::object()});
+  file.expect(normalizer == (words == "BertPreTokenizer" ? "BertNormalizer" : ""), "normalizer ", normalizer,
+              " is not supported with this pre_tokenizer");
+  if (words == "BertPreTokenizer") {
+    const Json& options = file.json.at("normalizer");
+    for (const char* key : {"clean_text", "handle_chinese_chars", "lowercase"}) file.only(options, key, {true});
+    file.only(options, "strip_accents", {nullptr, true});
+    file.only(model, "end_of_word_suffix", {"</w>"});
+    file.only(model, "unk_token", {"<unk>"});
+    return made<text::Gpt1Bpe>(file, std::move(tokens), merges, special);
+  }
+  file.only(model, "end_of_word_suffix", {nullptr, ""});
+  if (words == "ByteLevel") {
+    file.only(file.json.at("pre_tokenizer"), "add_prefix_space", {false});
+    file.only(file.json.at("pre_tokenizer"), "use_regex", {true});
+    return made<text::ByteBpe>(file, std::move(tokens), merges, special);
+  }
+  file.expect(words.empty() && merges.empty(), "pre_tokenizer ", words.empty() ? "null" : words,
+              " is not supported, only ByteLevel, BertPreTokenizer, or none for single characters");
+  std::string characters;
+  for (const std::string& token : tokens) characters += token;
+  auto tokenizer = made<text::CharTokenizer>(file, characters);
+  for (TokenId id = 0; id < static_cast<TokenId>(tokens.size()); ++id)
+    file.expect(id < tokenizer.vocab_size() && tokenizer.bytes(id) == tokens[static_cast<std::size_t>(id)],
+                "tokens without merges must be single characters in ascending order");
+  return tokenizer;
+}
+
+inline Tokenizer read_vocabulary_and_merges(const std::string& folder) {
+  JsonFile file{read_json(folder + "/vocab.json"), folder + "/vocab.json"};
+  file.expect(file.json.is_object(), "an object of ids by token is expected");
+  const JsonFile merges_file{{}, folder + "/merges.txt"};
+  text::BpeVocabulary::Merges merges;
+  std::istringstream lines(data::read_text(merges_file.path));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.ends_with('\r')) line.pop_back();
+    if (!line.empty() && !line.starts_with("#version")) add_merge(merges, line, merges_file);
+  }
+  bool gpt1 = false;  // its words end in </w>
+  for (const auto& [token, id] : file.json.items()) gpt1 = gpt1 || token.ends_with("</w>");
+  std::vector<std::string> special;
+  if (const char* usual = gpt1 ? "<unk>" : "<|endoftext|>"; file.json.contains(usual)) special.push_back(usual);
+  if (const std::string path = folder + "/added_tokens.json"; std::filesystem::exists(path)) {
+    const JsonFile added{read_json(path), path};
+    added.expect(added.json.is_object(), "an object of ids by token is expected");
+    for (const auto& [token, id] : added.json.items()) special.push_back(token);
+    file.json.update(added.json);
+  }
+  std::vector<std::string> tokens = tokens_by_id(file.json, file);
+  if (gpt1) return made<text::Gpt1Bpe>(file, std::move(tokens), merges, special);
+  return made<text::ByteBpe>(file, std::move(tokens), merges, special);
+}
+
+/// What a folder says of a tokenizer: the parts in which the three differ are added by save_tokenizer.
+inline Json tokenizer_json(const std::vector<std::string>& tokens) {
+  Json json = {{"version", "1.0"},
+               {"truncation", nullptr},
+               {"padding", nullptr},
+               {"normalizer", nullptr},
+               {"added_tokens", Json::array()},
+               {"pre_tokenizer", nullptr},
+               {"post_processor", nullptr},
+               {"decoder", nullptr}};
+  Json& model = json["model"] = {{"type", "BPE"},
+                                 {"dropout", nullptr},
+                                 {"unk_token", nullptr},
+                                 {"fuse_unk", false},
+                                 {"byte_fallback", false},
+                                 {"ignore_merges", false},
+                                 {"merges", Json::array()},
+                                 {"vocab", Json::object()},
+                                 {"end_of_word_suffix", nullptr},
+                                 {"continuing_subword_prefix", nullptr}};
+  for (std::size_t id = 0; id < tokens.size(); ++id) model["vocab"][tokens[id]] = id;
+  return json;
+}
+
+}  // namespace detail
+
+/// The tokenizer in a folder, from its tokenizer.json, or else from vocab.json, merges.txt and added_tokens.json.
+/// Throws DataError, with the path, for files that are missing or malformed, and for a kind of tokenizer that the
+/// library does not have: it would give other tokens.
+inline Tokenizer load_tokenizer(const std::string& folder) {
+  const std::string path = folder + "/tokenizer.json";
+  return std::filesystem::exists(path) ? detail::read_tokenizer_json(path) : detail::read_vocabulary_and_merges(folder);
+}
+
+/// Writes tokenizer.json and tokenizer_config.json, which the Python packages `tokenizers` and `transformers` open to
+/// the same tokens, and vocab.json and merges.txt where there are merges. The folder is made if it is not there. Throws
+/// IoError if a file cannot be written.
+inline void save_tokenizer(const std::string& folder, const Tokenizer& tokenizer) {
+  using detail::Json;
+  Json json, config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
+  std::string merges_txt = "#version: 0.2\n";
+  const auto put_vocabulary = [&](const text::BpeVocabulary& vocabulary) {
+    json = detail::tokenizer_json(vocabulary.tokens());
+    for (const TokenId id : vocabulary.special_tokens()) {
+      json["added_tokens"].push_back({{"id", id},
+                                      {"content", vocabulary.token(id)},
+                                      {"special", true},
+                                      {"single_word", false},
+                                      {"lstrip", false},
+                                      {"rstrip", false},
+                                      {"normalized", false}});
+    }
+    for (const text::BpeMerge& merge : vocabulary.merges().merges()) {
+      json["model"]["merges"].push_back({vocabulary.token(merge.left), vocabulary.token(merge.right)});
+      merges_txt += vocabulary.token(merge.left) + ' ' + vocabulary.token(merge.right) + '\n';
+    }
+  };
+  if (const auto* characters = std::get_if<text::CharTokenizer>(&tokenizer.variant())) {
+    std::vector<std::string> tokens;
+    for (TokenId id = 0; id < characters->vocab_size(); ++id) tokens.push_back(characters->bytes(id));
+    json = detail::tokenizer_json(tokens);
+    json["decoder"] = {{"type", "Fuse"}};
+  } else if (const auto* gpt2 = std::get_if<text::ByteBpe>(&tokenizer.variant())) {
+    put_vocabulary(gpt2->vocabulary());
+    const Json byte_level = {
+        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+    json["pre_tokenizer"] = json["post_processor"] = json["decoder"] = byte_level;
+    if (gpt2->vocabulary().find("<|endoftext|>")) {
+      config["tokenizer_class"] = "GPT2Tokenizer";
+      for (const char* key : {"bos_token", "eos_token", "unk_token"}) config[key] = "<|endoftext|>";
+    }
+  } else {
+    put_vocabulary(std::get<text::Gpt1Bpe>(tokenizer.variant()).vocabulary());
+    json["normalizer"] = {{"type", "BertNormalizer"},
+                          {"clean_text", true},
+                          {"handle_chinese_chars", true},
+                          {"strip_accents", nullptr},
+                          {"lowercase", true}};
+    json["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
+    json["decoder"] = {{"type", "BPEDecoder"}, {"suffix", "</w>"}};
+    json["model"]["unk_token"] = config["unk_token"] = "<unk>";
+    json["model"]["end_of_word_suffix"] = "</w>";
+    config["tokenizer_class"] = "OpenAIGPTTokenizer";
+  }
+  std::error_code no_folder;  // reported when the first file in it cannot be written
+  std::filesystem::create_directories(folder, no_folder);
+  if (!json["model"]["merges"].empty() || !json["pre_tokenizer"].is_null()) {
+    save_text(folder + "/vocab.json", json["model"]["vocab"].dump());
+    save_text(folder + "/merges.txt", merges_txt);
+  }
+  save_text(folder + "/tokenizer_config.json", config.dump(2));
+  save_text(folder + "/tokenizer.json", json.dump());
+}
+
+}  // namespace io
+}  // namespace gptlite::inline GPTLITE_ABI

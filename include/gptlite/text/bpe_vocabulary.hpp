@@ -1,0 +1,109 @@
+#pragma once
+// BpeVocabulary: what the tokenizers of byte-pair encoding share. Tokens by id, their merges, and the special tokens.
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "gptlite/text/bpe_merges.hpp"
+#include "gptlite/text/utf8.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace text {
+
+class BpeVocabulary {
+ public:
+  using Merges = std::vector<std::pair<std::string, std::string>>;
+
+  /// Tokens in the order of their ids, merges in the order they were learned, and those tokens that texts contain as
+  /// such, like <|endoftext|>. Throws DataError for a token that occurs twice or is not UTF-8, and for a merge or
+  /// special token whose tokens are not among them.
+  BpeVocabulary(std::vector<std::string> tokens, const Merges& merges, const std::vector<std::string>& special_tokens)
+      : tokens_(std::move(tokens)) {
+    ids_.reserve(tokens_.size());
+    for (std::size_t i = 0; i < tokens_.size(); ++i) {
+      decode_utf8(tokens_[i]);
+      const auto [known, added] = ids_.try_emplace(tokens_[i], static_cast<TokenId>(i));
+      check<DataError>(added, "BpeVocabulary", "token \"", tokens_[i], "\" has two ids, ", known->second, " and ", i);
+    }
+    std::vector<BpeMerge> by_id;
+    by_id.reserve(merges.size());
+    for (const auto& merge : merges) {
+      const auto part = [&](const std::string& token) {
+        const auto found = find(token);
+        if (!found) {
+          fail<DataError>("BpeVocabulary", "merge ", by_id.size(), ", \"", merge.first, ' ', merge.second, "\": \"",
+                          token, "\" is not in the vocabulary");
+        }
+        return *found;
+      };
+      by_id.push_back({part(merge.first), part(merge.second), part(merge.first + merge.second)});
+    }
+    merges_ = BpeMerges(std::move(by_id));
+    for (const std::string& token : special_tokens) {
+      check<DataError>(!token.empty(), "BpeVocabulary", "a special token is empty");
+      special_.push_back(id(token));
+    }
+    std::sort(special_.begin(), special_.end());
+    special_.erase(std::unique(special_.begin(), special_.end()), special_.end());
+  }
+
+  Index size() const { return static_cast<Index>(tokens_.size()); }
+  /// As the vocabulary spells it. Throws IndexError for an id outside the vocabulary.
+  const std::string& token(TokenId id) const {
+    check<IndexError>(id >= 0 && id < size(), "BpeVocabulary", "token ", id, " is outside the vocabulary of ", size());
+    return tokens_[static_cast<std::size_t>(id)];
+  }
+  std::optional<TokenId> find(std::string_view token) const {
+    const auto found = ids_.find(token);
+    return found == ids_.end() ? std::nullopt : std::optional(found->second);
+  }
+  /// Throws DataError for a token that is not there.
+  TokenId id(std::string_view token) const {
+    const auto found = find(token);
+    check<DataError>(found.has_value(), "BpeVocabulary", '"', token, "\" is not in the vocabulary of ", size());
+    return *found;
+  }
+  const std::vector<std::string>& tokens() const { return tokens_; }
+  const BpeMerges& merges() const { return merges_; }
+  /// The ids of the special tokens, ascending.
+  const std::vector<TokenId>& special_tokens() const { return special_; }
+
+  /// Cuts a text at its special tokens, the leftmost first, of several at one place the longest. Calls
+  /// plain(begin, end) with places in the text, and special(id).
+  template <class Plain, class Special>
+  void split(std::string_view text, Plain&& plain, Special&& special) const {
+    std::vector<std::size_t> places(special_.size(), 0);  // where each occurs next; npos: no more
+    for (std::size_t at = 0; at < text.size();) {
+      std::size_t end = text.npos, length = 0, which = 0;
+      for (std::size_t i = 0; i < places.size(); ++i) {
+        const std::string& token = tokens_[static_cast<std::size_t>(special_[i])];
+        if (places[i] <= at) places[i] = text.find(token, at);
+        if (places[i] < end || (places[i] == end && end != text.npos && token.size() > length))
+          end = places[i], length = token.size(), which = i;
+      }
+      if (end != at) plain(at, std::min(end, text.size()));
+      if (end == text.npos) break;
+      special(special_[which]);
+      at = end + length;
+    }
+  }
+
+ private:
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+
+  std::vector<std::string> tokens_;
+  std::unordered_map<std::string, TokenId, Hash, std::equal_to<>> ids_;
+  BpeMerges merges_;
+  std::vector<TokenId> special_;
+};
+
+}  // namespace text
+}  // namespace gptlite::inline GPTLITE_ABI

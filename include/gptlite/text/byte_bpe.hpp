@@ -1,0 +1,88 @@
+#pragma once
+// ByteBpe: the tokenizer of GPT-2. Byte-pair encoding of bytes, so that every text has tokens.
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gptlite/text/bpe_vocabulary.hpp"
+#include "gptlite/text/byte_alphabet.hpp"
+#include "gptlite/text/gpt2_words.hpp"
+#include "gptlite/text/word_cache.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace text {
+
+class ByteBpe {
+ public:
+  /// Tokens in the order of their ids, spelt in GPT-2's alphabet of bytes (special tokens as they are), and merges in
+  /// the order they were learned. Special tokens are recognised in texts. Throws DataError for what BpeVocabulary
+  /// refuses, a token that is not spelt in the alphabet, and a byte without a token.
+  ByteBpe(std::vector<std::string> tokens, const BpeVocabulary::Merges& merges,
+          const std::vector<std::string>& special_tokens = {})
+      : vocabulary_(std::move(tokens), merges, special_tokens), bytes_(vocabulary_.tokens()) {
+    const auto& special = vocabulary_.special_tokens();
+    for (TokenId id = 0; id < vocab_size(); ++id) {
+      if (std::binary_search(special.begin(), special.end(), id)) continue;
+      std::string& bytes = bytes_[static_cast<std::size_t>(id)];
+      auto meant = from_byte_alphabet(bytes);
+      check<DataError>(meant.has_value(), "ByteBpe", "token ", id, ", \"", bytes,
+                       "\", has a character that stands for no byte");
+      bytes = *std::move(meant);
+    }
+    for (std::size_t byte = 0; byte < 256; ++byte) {
+      const std::string spelt = to_byte_alphabet(std::string(1, static_cast<char>(byte)));
+      const auto id = vocabulary_.find(spelt);
+      check<DataError>(id.has_value(), "ByteBpe", "byte ", byte, " has no token, \"", spelt, '"');
+      byte_ids_[byte] = *id;
+    }
+  }
+
+  Index vocab_size() const { return vocabulary_.size(); }
+
+  /// Throws DataError for a text that is not UTF-8, with the byte offset.
+  std::vector<TokenId> encode(std::string_view text) const {
+    std::vector<TokenId> tokens;
+    WordCache cache(text.size());
+    const auto encode_word = [&](std::string_view word) {
+      const std::size_t begin = tokens.size();
+      for (const char byte : word) tokens.push_back(byte_ids_[static_cast<unsigned char>(byte)]);
+      vocabulary_.merges().apply(tokens, begin);
+    };
+    vocabulary_.split(
+        text,
+        [&](std::size_t begin, std::size_t end) {
+          for_each_gpt2_word(text, begin, end, [&](std::string_view word) { cache.append(word, tokens, encode_word); });
+        },
+        [&](TokenId id) { tokens.push_back(id); });
+    return tokens;
+  }
+
+  /// The bytes of any tokens, which need not be whole code points: decode(encode(text)) is text. Throws IndexError for
+  /// a token outside the vocabulary.
+  std::string decode(const std::vector<TokenId>& tokens) const {
+    std::string text;
+    for (const TokenId token : tokens) text += bytes(token);
+    return text;
+  }
+
+  /// What a token adds to a text. Throws IndexError for a token outside the vocabulary.
+  const std::string& bytes(TokenId token) const {
+    vocabulary_.token(token);
+    return bytes_[static_cast<std::size_t>(token)];
+  }
+  /// A token as the vocabulary spells it, and its id. Throw IndexError and DataError for what is not there.
+  const std::string& token(TokenId id) const { return vocabulary_.token(id); }
+  TokenId id(std::string_view token) const { return vocabulary_.id(token); }
+  const BpeVocabulary& vocabulary() const { return vocabulary_; }
+
+ private:
+  BpeVocabulary vocabulary_;
+  std::vector<std::string> bytes_;  // of each token
+  std::array<TokenId, 256> byte_ids_{};
+};
+
+}  // namespace text
+}  // namespace gptlite::inline GPTLITE_ABI

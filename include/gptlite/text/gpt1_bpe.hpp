@@ -1,0 +1,114 @@
+#pragma once
+// Gpt1Bpe: the tokenizer of GPT-1. Byte-pair encoding of the characters of words in lower case.
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gptlite/text/bert_normalizer.hpp"
+#include "gptlite/text/bpe_vocabulary.hpp"
+#include "gptlite/text/utf8.hpp"
+#include "gptlite/text/word_cache.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace text {
+
+/// As the Python package `tokenizers` has it: BERT's normalizer and pre-tokenizer, then BPE with </w> at the end of
+/// words and <unk> for a character without a token.
+class Gpt1Bpe {
+ public:
+  /// Tokens in the order of their ids, merges in the order they were learned. Special tokens are recognised in texts.
+  /// Throws DataError for what BpeVocabulary refuses, and a vocabulary without <unk>.
+  Gpt1Bpe(std::vector<std::string> tokens, const BpeVocabulary::Merges& merges,
+          const std::vector<std::string>& special_tokens = {"<unk>"})
+      : vocabulary_(std::move(tokens), merges, special_tokens), unknown_(vocabulary_.id("<unk>")) {}
+
+  Index vocab_size() const { return vocabulary_.size(); }
+
+  /// Throws DataError for a text that is not UTF-8, with the byte offset.
+  std::vector<TokenId> encode(std::string_view text) const {
+    std::vector<TokenId> tokens;
+    WordCache cache(text.size());
+    const auto encode_run = [&](std::string_view run) { append_words(text, run, tokens); };
+    vocabulary_.split(
+        text,
+        [&](std::size_t begin, std::size_t end) {
+          // Runs between white space and punctuation are independent.
+          for (std::size_t at = begin; begin < end; begin = at) {
+            do ++at;
+            while (at < end && !cuts(text[at - 1]) && !cuts(text[at]));
+            cache.append(text.substr(begin, at - begin), tokens, encode_run);
+          }
+        },
+        [&](TokenId id) { tokens.push_back(id); });
+    return tokens;
+  }
+
+  /// Words with a space between them, which is all that encode leaves of white space, case and accents. Throws
+  /// IndexError for a token outside the vocabulary.
+  std::string decode(const std::vector<TokenId>& tokens) const {
+    std::string text;
+    for (const TokenId token : tokens) text += bytes(token);
+    if (!tokens.empty() && token(tokens.back()).ends_with(word_end)) text.pop_back();
+    return text;
+  }
+
+  /// What a token adds to a text: the last of a word a space too. Throws IndexError for a token outside the vocabulary.
+  std::string bytes(TokenId id) const {
+    std::string text = token(id);
+    if (text.ends_with(word_end)) text.replace(text.size() - word_end.size(), word_end.size(), " ");
+    return text;
+  }
+  /// A token as the vocabulary spells it, and its id. Throw IndexError and DataError for what is not there.
+  const std::string& token(TokenId id) const { return vocabulary_.token(id); }
+  TokenId id(std::string_view token) const { return vocabulary_.id(token); }
+  const BpeVocabulary& vocabulary() const { return vocabulary_; }
+
+ private:
+  static constexpr std::string_view word_end = "</w>";
+
+  // White space and punctuation of ASCII, less the vertical tab and the form feed: the normalizer drops those.
+  static bool cuts(char c) {
+    static constexpr auto table = [] {
+      std::array<bool, 256> cut{};
+      for (char32_t p = 0; p < 128; ++p)
+        cut[p] = contains(unicode::punctuation, p) || (p != U'\v' && p != U'\f' && contains(unicode::white_space, p));
+      return cut;
+    }();
+    return table[static_cast<unsigned char>(c)];
+  }
+
+  // Appends the tokens of a part of `text`.
+  void append_words(std::string_view text, std::string_view run, std::vector<TokenId>& tokens) const {
+    std::u32string word;
+    const auto end_word = [&] {
+      const std::size_t begin = tokens.size();
+      for (std::size_t i = 0; i < word.size(); ++i) {
+        std::string symbol;
+        append_utf8(symbol, word[i]);
+        if (i + 1 == word.size()) symbol += word_end;
+        tokens.push_back(vocabulary_.find(symbol).value_or(unknown_));
+      }
+      vocabulary_.merges().apply(tokens, begin);
+      word.clear();
+    };
+    const auto put = [&](char32_t point) {
+      const bool alone = contains(unicode::punctuation, point);
+      if (alone || contains(unicode::white_space, point)) end_word();
+      if (!contains(unicode::white_space, point)) word.push_back(point);
+      if (alone) end_word();
+    };
+    std::size_t at = static_cast<std::size_t>(run.data() - text.data());
+    const std::size_t end = at + run.size();
+    while (at < end) bert_normalize(next_code_point(text, at), put);
+    end_word();
+  }
+
+  BpeVocabulary vocabulary_;
+  TokenId unknown_;
+};
+
+}  // namespace text
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,184 @@
+// Tokenizers from and to folders: what is saved loads, what Hugging Face writes loads, and what malformed files say.
+
+#include "gptlite/io/tokenizer_files.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+
+#include "support/throws.hpp"
+#include "support/tokenizers.hpp"
+
+using namespace gptlite;
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+// A folder that is removed at the end.
+struct Folder {
+  std::string path = (fs::temp_directory_path() / ("gptlite_tokenizer_" + std::to_string(std::rand()))).string();
+  ~Folder() { fs::remove_all(path); }
+  void write(const std::string& name, const std::string& text) const {
+    fs::create_directories(path);
+    std::ofstream(path + "/" + name) << text;
+  }
+  json read(const std::string& name) const { return json::parse(std::ifstream(path + "/" + name)); }
+  // What loading it refuses, without the path.
+  std::string refusal() const {
+    std::string message = message_of<DataError>([&] { io::load_tokenizer(path); });
+    if (const auto at = message.find(path); at != message.npos) message.erase(at, path.size() + 1);
+    return message;
+  }
+};
+
+io::Tokenizer gpt2() { return fixture_tokenizer<text::ByteBpe>("gpt2", {"<|end|>"}); }
+io::Tokenizer gpt1() { return fixture_tokenizer<text::Gpt1Bpe>("gpt1", {"<unk>"}); }
+
+// What a change to a saved tokenizer.json is refused with.
+template <class Change>
+std::string refusal(const io::Tokenizer& tokenizer, Change&& change) {
+  const Folder folder;
+  io::save_tokenizer(folder.path, tokenizer);
+  json saved = folder.read("tokenizer.json");
+  change(saved);
+  folder.write("tokenizer.json", saved.dump());
+  return folder.refusal();
+}
+
+}  // namespace
+
+TEST_CASE("every tokenizer loads as it was saved") {
+  const std::string text = "the lowest<|end|> bank, <unk>";
+  for (const io::Tokenizer& tokenizer : {gpt2(), gpt1(), io::Tokenizer(text::CharTokenizer(text + "\n\"\\\u20AC"))}) {
+    const Folder folder;
+    io::save_tokenizer(folder.path + "/new", tokenizer);
+    const io::Tokenizer loaded = io::load_tokenizer(folder.path + "/new");
+    CHECK(loaded.variant().index() == tokenizer.variant().index());
+    CHECK(loaded.vocab_size() == tokenizer.vocab_size());
+    CHECK(loaded.encode(text) == tokenizer.encode(text));
+    CHECK(loaded.decode(loaded.encode(text)) == tokenizer.decode(tokenizer.encode(text)));
+  }
+}
+
+TEST_CASE("vocab.json and merges.txt alone are enough, with added_tokens.json") {
+  const Folder folder;
+  for (const io::Tokenizer& tokenizer : {gpt2(), gpt1()}) {
+    io::save_tokenizer(folder.path, tokenizer);
+    fs::remove(folder.path + "/tokenizer.json");
+    folder.write("added_tokens.json", "{\"<new>\": " + std::to_string(tokenizer.vocab_size()) + "}");
+    const io::Tokenizer loaded = io::load_tokenizer(folder.path);
+    CHECK(loaded.variant().index() == tokenizer.variant().index());
+    CHECK(loaded.encode("the lowest bank") == tokenizer.encode("the lowest bank"));
+    CHECK(loaded.encode("<new>") == std::vector{static_cast<TokenId>(tokenizer.vocab_size())});
+  }
+}
+
+TEST_CASE("merges as older files have them, tokens that are only added, and a template that adds nothing") {
+  CHECK(refusal(gpt2(), [](json& j) {
+          for (json& merge : j["model"]["merges"])
+            merge = merge[0].get<std::string>() + " " + merge[1].get<std::string>();
+          j["added_tokens"].push_back({{"id", 350}, {"content", "<new>"}});
+          j["post_processor"] = {{"type", "TemplateProcessing"}, {"special_tokens", json::object()}};
+        }) == "no exception");
+}
+
+TEST_CASE("a tokenizer that the library does not have is refused") {
+  const auto change = [](const char* pointer, const json& value) {
+    return refusal(gpt2(), [&](json& j) { j[json::json_pointer(pointer)] = value; });
+  };
+  const std::string file = "[load_tokenizer] tokenizer.json: ";
+  CHECK(change("/model/type", "Unigram") == file + "\"type\" is \"Unigram\", which is not supported");
+  CHECK(change("/model/byte_fallback", true) == file + "\"byte_fallback\" is true, which is not supported");
+  CHECK(change("/pre_tokenizer/add_prefix_space", true) ==
+        file + "\"add_prefix_space\" is true, which is not supported");
+  CHECK(change("/pre_tokenizer/use_regex", false) == file + "\"use_regex\" is false, which is not supported");
+  CHECK(
+      change("/pre_tokenizer/type", "Metaspace") ==
+      file +
+          "pre_tokenizer Metaspace is not supported, only ByteLevel, BertPreTokenizer, or none for single characters");
+  CHECK(change("/normalizer", {{"type", "NFC"}}) == file + "normalizer NFC is not supported with this pre_tokenizer");
+  CHECK(change("/post_processor/type", "BertProcessing") == file + "post_processor BertProcessing is not supported");
+  CHECK(change("/added_tokens/0/lstrip", true) == file + "\"lstrip\" is true, which is not supported");
+  CHECK(refusal(gpt1(), [](json& j) { j["normalizer"]["lowercase"] = false; }) ==
+        file + "\"lowercase\" is false, which is not supported");
+  CHECK(refusal(gpt1(), [](json& j) { j["added_tokens"][0]["normalized"] = true; }) ==
+        file + "\"normalized\" is true, which is not supported");
+  CHECK(refusal(text::CharTokenizer("ab"), [](json& j) {
+          j["model"]["vocab"] = {{"b", 0}, {"a", 1}};
+        }) == file + "tokens without merges must be single characters in ascending order");
+}
+
+TEST_CASE("malformed tokenizer.json files are refused with the path") {
+  const std::string file = "[load_tokenizer] tokenizer.json: ";
+  const Folder folder;
+  folder.write("tokenizer.json", "{\"model\": ");
+  CHECK(folder.refusal() == file + "not JSON, at byte 11");
+  folder.write("tokenizer.json", "[]");
+  CHECK(folder.refusal() == file + "\"model\" is missing");
+  folder.write("tokenizer.json", "{\"model\": 1}");
+  CHECK(folder.refusal() == file + "\"model\" must be of type object, not number");
+  CHECK(refusal(gpt2(), [](json& j) { j["model"].erase("merges"); }) == file + "\"merges\" is missing");
+  CHECK(refusal(gpt2(), [](json& j) { j["model"]["vocab"].erase("a"); }).starts_with(file + "ids have a gap: \""));
+  CHECK(refusal(gpt2(), [](json& j) { j["model"]["vocab"]["a"] = 66; }) ==
+        file + "\"a\" and \"b\" both have the id 66");
+  CHECK(refusal(gpt2(), [](json& j) { j["model"]["vocab"]["a"] = -1; }) ==
+        file + "the id of \"a\" is not a whole number");
+  CHECK(refusal(gpt2(), [](json& j) { j["added_tokens"][0]["id"] = 7; }) == file + "\"<|end|>\" has two ids, 0 and 7");
+  CHECK(refusal(gpt2(), [](json& j) { j["model"]["merges"][1] = "a b c"; }) ==
+        file + "merge 1, \"a b c\", is not two tokens");
+  CHECK(refusal(gpt2(), [](json& j) { j["model"]["merges"][0] = {"a"}; }) == file + "merge 0, \"\", is not two tokens");
+  CHECK(refusal(gpt2(), [](json& j) {
+          j["model"]["merges"][0] = {"a", "zzz"};
+        }) == file + "[BpeVocabulary] merge 0, \"a zzz\": \"zzz\" is not in the vocabulary");
+}
+
+TEST_CASE("malformed vocab.json and merges.txt files are refused with the path") {
+  const Folder folder;
+  CHECK(folder.refusal() == "[read_text] vocab.json: cannot read: No such file or directory");
+  folder.write("vocab.json", "[\"a\"]");
+  CHECK(folder.refusal() == "[load_tokenizer] vocab.json: an object of ids by token is expected");
+  folder.write("vocab.json", R"({"<unk>": 0, "a": 1, "b</w>": 2, "ab</w>": 3})");
+  CHECK(folder.refusal() == "[read_text] merges.txt: cannot read: No such file or directory");
+  folder.write("merges.txt", "#version: 0.2\r\na b</w>\r\n\r\n");
+  CHECK(folder.refusal() == "no exception");
+  folder.write("merges.txt", "a b</w>\na\n");
+  CHECK(folder.refusal() == "[load_tokenizer] merges.txt: merge 1, \"a\", is not two tokens");
+  folder.write("merges.txt", "a b</w> c\n");
+  CHECK(folder.refusal() == "[load_tokenizer] merges.txt: merge 0, \"a b</w> c\", is not two tokens");
+  folder.write("merges.txt", "b a\n");
+  CHECK(folder.refusal() ==
+        "[load_tokenizer] vocab.json: [BpeVocabulary] merge 0, \"b a\": \"b\" is not in the vocabulary");
+  folder.write("added_tokens.json", "[]");
+  CHECK(folder.refusal() == "[load_tokenizer] added_tokens.json: an object of ids by token is expected");
+}
+
+TEST_CASE("a folder that cannot be written is reported") {
+  CHECK(message_of<DataError>([] { io::save_tokenizer("/dev/null/model", gpt2()); }) ==
+        "[save_tokenizer] /dev/null/model/vocab.json: cannot write: Not a directory");
+}
+
+TEST_CASE("the vocabularies of GPT-2 and GPT-1 have the ids they are known for") {
+  const char* data = std::getenv("GPTLITE_DATA");
+  if (data == nullptr) {
+    MESSAGE("skipped: GPTLITE_DATA does not name a folder with vocab/gpt2_encoder.json and so on");
+    return;
+  }
+  const auto load = [&](const std::string& vocabulary, const std::string& merges) {
+    const Folder folder;
+    folder.write("vocab.json", data::read_text(data + ("/vocab/" + vocabulary)));
+    folder.write("merges.txt", data::read_text(data + ("/vocab/" + merges)));
+    return io::load_tokenizer(folder.path);
+  };
+  using Tokens = std::vector<TokenId>;
+  const io::Tokenizer two = load("gpt2_encoder.json", "gpt2_vocab.bpe");
+  CHECK(two.vocab_size() == 50257);
+  CHECK(two.encode("Hello world<|endoftext|>") == Tokens{15496, 995, 50256});
+  const io::Tokenizer one = load("gpt1_encoder_bpe_40000.json", "gpt1_vocab_40000.bpe");
+  CHECK(one.vocab_size() == 40478);
+  for (const auto& file : fs::directory_iterator(data + std::string("/text"))) {
+    const std::string text = data::read_text(file.path().string());
+    CHECK(two.decode(two.encode(text)) == text);
+    CHECK(one.encode(one.decode(one.encode(text))).size() > 0u);
+  }
+}
