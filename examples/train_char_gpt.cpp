@@ -1,17 +1,13 @@
-// Trains a character-level GPT on a text, shows it learning, and writes what it measured to a folder.
+// Trains a character-level GPT on a text, shows it learning, and writes model and measurements to a folder.
 //
 //   train_char_gpt --preset nano-cpu --text shakespeare.txt --out runs/shakespeare
 //
-// Progress goes to stderr; the last line on stdout is one JSON object with the results.
+// Progress goes to stderr; the last line on stdout is one JSON object with the results. The folder is one that
+// generate, score and transformers open.
 
-#include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <gptlite/gptlite.hpp>
-#include <iostream>
 #include <map>
 
-#include "support/command_line.hpp"
+#include "support/pretraining.hpp"
 
 namespace {
 
@@ -22,22 +18,11 @@ using namespace gptlite;
 #define GPTLITE_SOURCE_DIR "."
 #endif
 
-struct Options {
-  std::string text, out = "runs/char", norm_order = "pre", precision = "fp32", prompt;
-  Index n_layer = 4, n_head = 4, n_embd = 128, block_size = 64, batch_size = 12, window = 0, grad_accumulation = 1;
-  std::int64_t max_steps = 2000, warmup_steps = 100, eval_interval = 500, sample_every = 1000;
-  Index eval_batches = 200;
-  double learning_rate = 1e-3, min_lr = 1e-4, weight_decay = 0.1, beta2 = 0.99, dropout = 0, grad_clip = 1,
-         time_limit = 0;
-  int threads = 0;
-  std::uint64_t seed = 1337;
-};
-
-// The values of Options are nano-cpu: nanoGPT's recipe for a CPU.
-const std::map<std::string, Options> presets = {{"nano-cpu", Options{}}};
+// The values of PretrainingOptions are nano-cpu: nanoGPT's recipe for a CPU.
+const std::map<std::string, examples::PretrainingOptions> presets = {{"nano-cpu", {}}};
 
 // --preset is read first: the other options change what it sets.
-Options preset_options(int argc, char** argv) {
+examples::PretrainingOptions preset_options(int argc, char** argv) {
   std::string name = "nano-cpu";
   CLI::App app;
   app.allow_extras()->set_help_flag();
@@ -49,43 +34,6 @@ Options preset_options(int argc, char** argv) {
   const auto found = presets.find(name);
   check<ConfigError>(found != presets.end(), "preset", "\"", name, "\" is unknown; there is nano-cpu");
   return found->second;
-}
-
-void add_options(CLI::App& app, Options& o) {
-  app.option_defaults()->take_last();  // scripts/demo --out DIR changes what the script says
-  app.add_option("--text", o.text, "UTF-8 text file to train on; without it, the library's own headers and pages");
-  app.add_option("--out", o.out, "folder for metrics.jsonl and samples.txt")->capture_default_str();
-  app.add_option("--preset", "a recipe that the other options change: nano-cpu");
-  app.add_option("--n-layer", o.n_layer, "blocks")->capture_default_str();
-  app.add_option("--n-head", o.n_head, "attention heads")->capture_default_str();
-  app.add_option("--n-embd", o.n_embd, "channels, a multiple of --n-head")->capture_default_str();
-  app.add_option("--block-size", o.block_size, "characters a sequence")->capture_default_str();
-  app.add_option("--batch-size", o.batch_size, "sequences a step")->capture_default_str();
-  app.add_option("--max-steps", o.max_steps, "optimizer steps")->capture_default_str();
-  app.add_option("--learning-rate", o.learning_rate, "after the warm-up")->capture_default_str();
-  app.add_option("--min-lr", o.min_lr, "at the last step (cosine)")->capture_default_str();
-  app.add_option("--warmup-steps", o.warmup_steps, "steps of linear warm-up")->capture_default_str();
-  app.add_option("--weight-decay", o.weight_decay, "on matrices")->capture_default_str();
-  app.add_option("--beta2", o.beta2, "AdamW's second beta")->capture_default_str();
-  app.add_option("--dropout", o.dropout, "probability")->capture_default_str();
-  app.add_option("--grad-clip", o.grad_clip, "global gradient norm, 0 for none")->capture_default_str();
-  app.add_option("--grad-accumulation", o.grad_accumulation, "batches a step")->capture_default_str();
-  app.add_option("--window", o.window, "context window k, 0 for the whole sequence")->capture_default_str();
-  app.add_option("--norm-order", o.norm_order, "post (GPT-1) or pre (GPT-2)")
-      ->check(CLI::IsMember({"post", "pre"}))
-      ->capture_default_str();
-  app.add_option("--precision", o.precision, "of matrix products: fp32, or bf16 with fp32 sums and weights")
-      ->check(CLI::IsMember({"fp32", "bf16"}))
-      ->capture_default_str();
-  app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
-  app.add_option("--seed", o.seed, "of weights, batches, dropout and samples")->capture_default_str();
-  app.add_option("--eval-interval", o.eval_interval, "steps between evaluations, 0 for the last only")
-      ->capture_default_str();
-  app.add_option("--eval-batches", o.eval_batches, "batches an evaluation")->capture_default_str();
-  app.add_option("--sample-every", o.sample_every, "steps between samples, 0 for the last only")->capture_default_str();
-  app.add_option("--prompt", o.prompt,
-                 "what samples begin with; without it, a new line, or the text's first character");
-  app.add_option("--time-limit", o.time_limit, "seconds of training, 0 for no limit")->capture_default_str();
 }
 
 // The library's headers, examples and pages, in a fixed order.
@@ -107,124 +55,29 @@ std::string own_sources() {
   return text;
 }
 
-int run(const Options& o) {
-  check<ConfigError>(o.max_steps > 0, "train_char_gpt", "--max-steps must be positive, got ", o.max_steps);
-  check<ConfigError>(o.grad_accumulation > 0, "train_char_gpt", "--grad-accumulation must be positive, got ",
-                     o.grad_accumulation);
-  check<ConfigError>(o.eval_batches > 0, "train_char_gpt", "--eval-batches must be positive, got ", o.eval_batches);
+int run(const std::string& path, const examples::PretrainingOptions& o) {
   set_num_threads(o.threads);
-
-  // Text to tokens: the first 90% train, the last 10% validate.
-  const std::string text = o.text.empty() ? own_sources() : data::read_text(o.text);
+  const std::string text = path.empty() ? own_sources() : data::read_text(path);
   const text::CharTokenizer tokenizer(text);
-  const std::vector<TokenId> all_tokens = tokenizer.encode(text);
-  std::vector<TokenId> prompt = {all_tokens.front()};
+  const std::vector<TokenId> tokens = tokenizer.encode(text);
+  std::vector<TokenId> prompt = {tokens.front()};
   if (!o.prompt.empty() || text.find('\n') != text.npos) prompt = tokenizer.encode(o.prompt.empty() ? "\n" : o.prompt);
-  const auto tokens = data::split(all_tokens, 0.9);
-  data::TokenBatches batches(tokens.first, {o.batch_size, o.block_size, o.seed});
-  check<DataError>(static_cast<Index>(tokens.second.size()) > o.block_size, "train_char_gpt",
-                   "the last 10% of the text validate: dataset has ", tokens.second.size(),
-                   " tokens, block size needs ", o.block_size + 1);
-
-  GPT<float> model({.vocab_size = tokenizer.vocab_size(),
-                    .block_size = o.block_size,
-                    .n_layer = o.n_layer,
-                    .n_head = o.n_head,
-                    .n_embd = o.n_embd,
-                    .dropout = o.dropout,
-                    .window = o.window,
-                    .norm_order = o.norm_order == "post" ? NormOrder::post : NormOrder::pre,
-                    .precision = o.precision == "bf16" ? Precision::bf16 : Precision::fp32,
-                    .residual_initializer_range = 0.02,  // a short run learns faster without GPT-2's smaller ones
-                    .seed = o.seed});
-  train::AdamW optimizer(model,
-                         {.betas = {0.9, o.beta2}, .weight_decay = o.weight_decay, .max_grad_norm = o.grad_clip});
-  const train::Schedule schedule{train::Decay::cosine, o.learning_rate, o.min_lr, o.warmup_steps, o.max_steps};
-
-  std::error_code no_folder;  // reported when the first file in it cannot be written
-  std::filesystem::create_directories(o.out, no_folder);
-  train::MetricsFile metrics(o.out + "/metrics.jsonl");
-  std::ofstream samples(o.out + "/samples.txt");
-  check<DataError>(samples.good(), "train_char_gpt", o.out, "/samples.txt: cannot write");
-
-  const Index parameters = parameter_count(model);
-  std::cerr << "text: " << text.size() << " bytes, " << tokenizer.vocab_size() << " characters; model: " << parameters
-            << " parameters; " << num_threads() << " threads; results in " << o.out << "\n";
-
-  train::Progress progress({.total_steps = o.max_steps});
-  double loss = 0, val_loss = 0;
-  int skipped_in_a_row = 0;
-  std::int64_t step = 0;
-  const auto evaluate = [&] {
-    data::TokenBatches validation(tokens.second, {o.batch_size, o.block_size, o.seed});  // the same batches every time
-    val_loss = progress.pause([&] { return train::evaluate(model, validation, o.eval_batches); });
-    metrics.write(train::JsonObject().add("step", step).add("val_loss", val_loss));
-    char line[80];
-    std::snprintf(line, sizeof line, "step %lld: validation loss %.4f", static_cast<long long>(step), val_loss);
-    progress.note(line);
-  };
-  const auto sample = [&] {
-    const std::string generated = progress.pause([&] {
-      return tokenizer.decode(generate(model, prompt, {.max_new_tokens = 400, .temperature = 0.8, .seed = o.seed}));
-    });
-    samples << "--- step " << step << "\n" << generated << "\n" << std::flush;
-    progress.note("--- sample at step " + std::to_string(step) + "\n" + generated + "\n---");
-  };
-
-  for (bool done = false; !done;) {
-    const double learning_rate = schedule(step);
-    optimizer.set_learning_rate(learning_rate);
-    loss = 0;
-    for (Index i = 0; i < o.grad_accumulation; ++i) {
-      const auto [inputs, targets] = batches.next();
-      const Tensor<float> part = model.loss(inputs, targets) * (1.0f / static_cast<float>(o.grad_accumulation));
-      part.backward();
-      loss += part.item();
-    }
-    const train::StepResult result = optimizer.step();
-    ++step;
-
-    skipped_in_a_row = result.skipped ? skipped_in_a_row + 1 : 0;
-    if (result.skipped) progress.note("step " + std::to_string(step) + ": the gradient is not finite, step skipped");
-    check<Error>(skipped_in_a_row < 5, "train_char_gpt",
-                 "the loss diverged: five gradients in a row are not finite (loss ", loss, " at step ", step,
-                 "); try a smaller --learning-rate or more --warmup-steps");
-
-    progress.update(step, loss, static_cast<double>(o.batch_size * o.block_size * o.grad_accumulation));
-    metrics.write(train::JsonObject()
-                      .add("step", step)
-                      .add("loss", loss)
-                      .add("learning_rate", learning_rate)
-                      .add("grad_norm", result.grad_norm)
-                      .add("tokens_per_s", progress.tokens_per_second())
-                      .add("seconds", progress.seconds()));
-    done = step >= o.max_steps || (o.time_limit > 0 && progress.seconds() >= o.time_limit);
-    if (!done && o.eval_interval > 0 && step % o.eval_interval == 0) evaluate();
-    if (!done && o.sample_every > 0 && step % o.sample_every == 0) sample();
-  }
-  const double seconds = progress.seconds(), tokens_per_second = progress.tokens_per_second();
-  evaluate();
-  sample();
-  std::cout << train::JsonObject()
-                   .add("steps", step)
-                   .add("train_loss", loss)
-                   .add("val_loss", val_loss)
-                   .add("train_seconds", seconds)
-                   .add("tokens_per_s", tokens_per_second)
-                   .add("parameters", parameters)
-                   .text()
-            << '\n';
-  return 0;
+  return examples::pretrain("train_char_gpt", o, tokenizer, tokens, prompt);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   return examples::guarded("train_char_gpt", [&] {
-    Options options = preset_options(argc, argv);
+    std::string text;
+    examples::PretrainingOptions options = preset_options(argc, argv);
+    options.out = "runs/char";
     CLI::App app("Trains a character-level GPT on a text.", "train_char_gpt");
-    add_options(app, options);
+    app.option_defaults()->take_last();  // scripts/demo --out DIR changes what the script says
+    app.add_option("--text", text, "UTF-8 text file to train on; without it, the library's own headers and pages");
+    app.add_option("--preset", "a recipe that the other options change: nano-cpu");
+    examples::add_options(app, options);
     const int exit_code = examples::parse(app, argc, argv);
-    return exit_code >= 0 ? exit_code : run(options);
+    return exit_code >= 0 ? exit_code : run(text, options);
   });
 }

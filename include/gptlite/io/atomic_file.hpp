@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -150,6 +151,13 @@ class BasicAtomicFile {
 };
 
 using AtomicFile = BasicAtomicFile<FileCalls>;
+
+/// Makes `text` the whole content of a file. Throws IoError; then what stood there before is untouched.
+inline void save_text(const std::string& path, std::string_view text) {
+  AtomicFile file(path);
+  file.write(text.data(), text.size());
+  file.commit();
+}
 
 }  // namespace io
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,56 @@
+// Converts a model from a Hugging Face folder: to GGUF, which llama.cpp runs, or to a folder in another number format.
+//
+//   convert --model gpt2 --out gpt2.gguf --type int8
+//   convert --model gpt2 --out gpt2-bf16 --type bf16
+
+#include <gptlite/gptlite.hpp>
+#include <gptlite/io.hpp>
+#include <iostream>
+
+#include "support/command_line.hpp"
+
+namespace {
+
+using namespace gptlite;
+
+int run(const std::string& folder, const std::string& out, const std::string& type) {
+  GPT<float> model = io::load_gpt(folder);
+  const io::Tokenizer tokenizer = io::load_tokenizer(folder);
+  io::check_vocabulary(folder, tokenizer, model.config);
+  if (out.ends_with(".gguf")) {
+    check<ConfigError>(type != "fp16", "convert", "GGUF files are written as fp32, bf16 or int8");
+    // A file without a tokenizer: llama.cpp takes and gives ids.
+    const bool byte_level = std::holds_alternative<text::ByteBpe>(tokenizer.variant());
+    if (!byte_level) std::cerr << "convert: llama.cpp's gpt2 has byte-level BPE only: written without a tokenizer\n";
+    io::save_gguf(out, model,
+                  type == "int8"   ? WeightFormat::int8
+                  : type == "bf16" ? WeightFormat::bf16
+                                   : WeightFormat::fp32,
+                  byte_level ? &tokenizer : nullptr);
+  } else {
+    check<ConfigError>(type != "int8", "convert", "a folder is written as fp32, bf16 or fp16; int8 needs a .gguf file");
+    io::save_model(out, model, tokenizer,
+                   type == "bf16"   ? io::DType::BF16
+                   : type == "fp16" ? io::DType::F16
+                                    : io::DType::F32);
+  }
+  std::cerr << out << " written\n";
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return examples::guarded("convert", [&] {
+    std::string model, out, type = "fp32";
+    CLI::App app("Converts a model to GGUF, or to a folder in another number format.", "convert");
+    app.option_defaults()->take_last();
+    app.add_option("--model", model, "folder with config.json, model.safetensors and a tokenizer")->required();
+    app.add_option("--out", out, "a file that ends in .gguf, or a folder")->required();
+    app.add_option("--type", type, "of the weights: fp32, bf16, fp16 (folders), int8 (Q8_0 of GGUF)")
+        ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
+        ->capture_default_str();
+    const int exit_code = examples::parse(app, argc, argv);
+    return exit_code >= 0 ? exit_code : run(model, out, type);
+  });
+}

@@ -1,0 +1,101 @@
+// Continues a text with a model from a Hugging Face folder, and prints it as it is written.
+//
+//   generate --model gpt2 --prompt "Once upon a time" --max-new-tokens 100 --temperature 0.8 --top-k 40
+//
+// The text goes to stdout; with --json one line with the tokens and the speed takes its place.
+
+#include <chrono>
+#include <gptlite/gptlite.hpp>
+#include <gptlite/io.hpp>
+#include <iostream>
+#include <map>
+
+#include "support/command_line.hpp"
+
+namespace {
+
+using namespace gptlite;
+
+struct Options {
+  std::string model, prompt, precision = "fp32";
+  GenerateOptions generate;
+  std::vector<std::string> stop;
+  int threads = 0;
+  bool json = false;
+};
+
+const std::map<std::string, WeightFormat> formats = {
+    {"fp32", WeightFormat::fp32}, {"bf16", WeightFormat::bf16}, {"int8", WeightFormat::int8}};
+
+void add_options(CLI::App& app, Options& o) {
+  app.option_defaults()->take_last();
+  app.add_option("--model", o.model, "folder with config.json, model.safetensors and a tokenizer")->required();
+  app.add_option("--prompt", o.prompt, "what to continue; without it, the start of a text");
+  app.add_option("--max-new-tokens", o.generate.max_new_tokens, "at most")->capture_default_str();
+  app.add_option("--temperature", o.generate.temperature, "0 takes the likeliest token always")->capture_default_str();
+  app.add_option("--top-k", o.generate.top_k, "only the k likeliest tokens, 0 for all")->capture_default_str();
+  app.add_option("--top-p", o.generate.top_p, "only the likeliest tokens that make up p")->capture_default_str();
+  app.add_option("--min-p", o.generate.min_p, "only tokens so many times as likely as the likeliest")
+      ->capture_default_str();
+  app.add_option("--repetition-penalty", o.generate.repetition_penalty, "above 1 against repetition")
+      ->capture_default_str();
+  app.add_option("--stop", o.stop, "a text that ends the generation; may be given several times")->take_all();
+  app.add_option("--seed", o.generate.seed, "of the choices")->capture_default_str();
+  app.add_option("--precision", o.precision, "of the weights: fp32, bf16 or int8")
+      ->check(CLI::IsMember({"fp32", "bf16", "int8"}))
+      ->capture_default_str();
+  app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
+  app.add_flag("--json", o.json, "print one JSON line when done");
+}
+
+// What a text begins with if there is no prompt.
+std::vector<TokenId> start_of_text(const io::Tokenizer& tokenizer) {
+  if (const auto* bpe = std::get_if<text::ByteBpe>(&tokenizer.variant()))
+    if (const auto end = bpe->vocabulary().find("<|endoftext|>")) return {*end};
+  return tokenizer.encode("\n");
+}
+
+int run(Options o) {
+  set_num_threads(o.threads);
+  const io::Tokenizer tokenizer = io::load_tokenizer(o.model);
+  const GPT<float> model = io::load_gpt(o.model);
+  io::check_vocabulary(o.model, tokenizer, model.config);
+  const std::vector<TokenId> prompt = o.prompt.empty() ? start_of_text(tokenizer) : tokenizer.encode(o.prompt);
+  for (const std::string& text : o.stop) o.generate.stop.push_back(tokenizer.encode(text));
+  Decoder<float> decoder(model, {.weights = formats.at(o.precision)});
+
+  text::StreamDecoder<io::Tokenizer> stream(tokenizer);
+  if (!o.json) {
+    std::cout << o.prompt << std::flush;
+    o.generate.on_token = [&](TokenId token, Index) { std::cout << stream.next(token) << std::flush; };
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  const std::vector<TokenId> tokens = generate(decoder, {prompt}, o.generate).front();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (!o.json) {
+    std::cout << stream.finish() << '\n';
+    return 0;
+  }
+  const std::vector<TokenId> written(tokens.begin() + static_cast<std::ptrdiff_t>(prompt.size()), tokens.end());
+  const nlohmann::ordered_json result = {{"prompt", o.prompt},
+                                         {"text", tokenizer.decode(written)},
+                                         {"prompt_tokens", prompt},
+                                         {"tokens", written},
+                                         {"precision", o.precision},
+                                         {"seconds", seconds},
+                                         {"tokens_s", static_cast<double>(written.size()) / seconds}};
+  std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return examples::guarded("generate", [&] {
+    Options options;
+    CLI::App app("Continues a text with a model from a Hugging Face folder.", "generate");
+    add_options(app, options);
+    const int exit_code = examples::parse(app, argc, argv);
+    return exit_code >= 0 ? exit_code : run(options);
+  });
+}

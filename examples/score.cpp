@@ -1,0 +1,106 @@
+// How likely a text is to a model from a Hugging Face folder: the logarithm of each token's probability given those
+// before it, and the perplexity.
+//
+//   score --model gpt2 --text FILE
+//   score --model gpt2 --tokens "464 3290 318"
+//
+// Prints one JSON line. The first token has nothing before it and no score. A text longer than the model's context is
+// read in windows that overlap by half, so that every later token sees half a context at least.
+
+#include <gptlite/gptlite.hpp>
+#include <gptlite/io.hpp>
+#include <iostream>
+#include <map>
+#include <sstream>
+
+#include "support/command_line.hpp"
+
+namespace {
+
+using namespace gptlite;
+
+struct Options {
+  std::string model, text, tokens, precision = "fp32";
+  int threads = 0;
+};
+
+const std::map<std::string, WeightFormat> formats = {
+    {"fp32", WeightFormat::fp32}, {"bf16", WeightFormat::bf16}, {"int8", WeightFormat::int8}};
+
+std::vector<TokenId> read_ids(const std::string& list) {
+  std::istringstream in(list);
+  std::vector<TokenId> ids;
+  for (TokenId id; in >> id;) ids.push_back(id);
+  check<DataError>(in.eof(), "score", "--tokens \"", list, "\" must be numbers separated by spaces");
+  return ids;
+}
+
+// log P(tokens[i] | tokens before it) for i = 1, 2, ...
+std::vector<double> log_probabilities(Decoder<float>& decoder, const std::vector<TokenId>& tokens) {
+  const Index count = static_cast<Index>(tokens.size()), context = decoder.config().block_size;
+  const Index V = decoder.config().vocab_size, piece = 64;  // tokens whose scores are held at once
+  std::vector<double> result;
+  Index read = 0;  // tokens that the decoder has seen, or passed over
+  while (static_cast<Index>(result.size()) < count - 1) {
+    if (decoder.position(0) == context) {
+      decoder.forget(0);
+      read -= context / 2;
+    }
+    const Index length = std::min({piece, context - decoder.position(0), count - 1 - read});
+    const Tensor<float> scores = decoder.read_all({{tokens.begin() + read, tokens.begin() + read + length}});
+    for (Index i = 0; i < length; ++i) {
+      if (read + i < static_cast<Index>(result.size())) continue;  // scored in the window before
+      const float* row = scores.data() + i * V;
+      const auto [largest, log_sum] = kernels::log_sum_exp(row, V);
+      const float score = row[tokens[static_cast<std::size_t>(read + i) + 1]];
+      result.push_back(static_cast<double>(score) - static_cast<double>(largest) - static_cast<double>(log_sum));
+    }
+    read += length;
+  }
+  return result;
+}
+
+int run(const Options& o) {
+  check<ConfigError>(o.text.empty() != o.tokens.empty(), "score", "give either --text FILE or --tokens \"1 2 3\"");
+  set_num_threads(o.threads);
+  std::vector<TokenId> tokens;
+  if (!o.tokens.empty()) tokens = read_ids(o.tokens);
+  const GPT<float> model = io::load_gpt(o.model);
+  if (o.tokens.empty()) {
+    const io::Tokenizer tokenizer = io::load_tokenizer(o.model);
+    io::check_vocabulary(o.model, tokenizer, model.config);
+    tokens = tokenizer.encode(data::read_text(o.text));
+  }
+  check<DataError>(tokens.size() >= 2, "score", "a score needs two tokens at least, the text has ", tokens.size());
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    check<IndexError>(tokens[i] >= 0 && tokens[i] < model.config.vocab_size, "score", "token ", tokens[i],
+                      " at position ", i, " is outside the vocabulary of ", model.config.vocab_size);
+  Decoder<float> decoder(model, {.weights = formats.at(o.precision)});
+  const std::vector<double> logprobs = log_probabilities(decoder, tokens);
+  double total = 0;
+  for (const double logprob : logprobs) total -= logprob;
+  const double nll = total / static_cast<double>(logprobs.size());
+  const nlohmann::ordered_json result = {
+      {"tokens", tokens.size()}, {"nll", nll}, {"perplexity", std::exp(nll)}, {"logprobs", logprobs}};
+  std::cout << result.dump() << '\n';
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return examples::guarded("score", [&] {
+    Options o;
+    CLI::App app("How likely a text is to a model from a Hugging Face folder.", "score");
+    app.option_defaults()->take_last();
+    app.add_option("--model", o.model, "folder with config.json, model.safetensors and a tokenizer")->required();
+    app.add_option("--text", o.text, "UTF-8 text file");
+    app.add_option("--tokens", o.tokens, "ids, separated by spaces, in place of a text");
+    app.add_option("--precision", o.precision, "of the weights: fp32, bf16 or int8")
+        ->check(CLI::IsMember({"fp32", "bf16", "int8"}))
+        ->capture_default_str();
+    app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
+    const int exit_code = examples::parse(app, argc, argv);
+    return exit_code >= 0 ? exit_code : run(o);
+  });
+}

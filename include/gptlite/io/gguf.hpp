@@ -1,0 +1,210 @@
+#pragma once
+// GGUF files of GPT-2 models, which llama.cpp runs (github.com/ggml-org/ggml, docs/gguf.md, version 3).
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gptlite/io/atomic_file.hpp"
+#include "gptlite/io/float16.hpp"
+#include "gptlite/io/tokenizer.hpp"
+#include "gptlite/kernels/weight_forms.hpp"
+#include "gptlite/models/gpt.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace io {
+
+namespace detail {
+
+/// The bytes of GGUF's header, in the order of the file.
+class GgufHeader {
+ public:
+  template <class Number>
+  void number(Number value) {
+    bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
+  }
+  void text(std::string_view value) {
+    number(std::uint64_t{value.size()});
+    bytes_ += value;
+  }
+  // Settings: key, type, value.
+  void setting(std::string_view key, std::uint32_t value) { begin(key, 4), number(value); }
+  void setting(std::string_view key, float value) { begin(key, 6), number(value); }
+  void setting(std::string_view key, std::string_view value) { begin(key, 8), text(value); }
+  void setting(std::string_view key, const std::vector<std::string>& values) {
+    begin(key, 9), number(std::uint32_t{8}), number(std::uint64_t{values.size()});
+    for (const std::string& value : values) text(value);
+  }
+  void setting(std::string_view key, const std::vector<std::int32_t>& values) {
+    begin(key, 9), number(std::uint32_t{5}), number(std::uint64_t{values.size()});
+    for (const std::int32_t value : values) number(value);
+  }
+
+  std::uint64_t settings() const { return settings_; }
+  const std::string& bytes() const { return bytes_; }
+
+ private:
+  void begin(std::string_view key, std::uint32_t type) {
+    text(key);
+    number(type);
+    ++settings_;
+  }
+
+  std::string bytes_;
+  std::uint64_t settings_ = 0;
+};
+
+/// One tensor to write: rows of `columns` numbers, each the weights that one output reads.
+struct GgufTensor {
+  std::string name;
+  std::uint32_t type;  // ggml's: 0 F32, 30 BF16, 8 Q8_0
+  std::vector<std::uint64_t> sizes;
+  kernels::MatrixView<float> rows;
+
+  Index columns() const { return static_cast<Index>(sizes[0]); }
+  Index row_count() const { return sizes.size() > 1 ? static_cast<Index>(sizes[1]) : 1; }
+  std::uint64_t row_bytes() const { return type == 8 ? sizes[0] / 32 * 34 : type == 30 ? sizes[0] * 2 : sizes[0] * 4; }
+  std::uint64_t bytes() const { return row_bytes() * static_cast<std::uint64_t>(row_count()); }
+};
+
+/// Appends one row in the tensor's type.
+inline void append_gguf_row(std::string& out, std::uint32_t type, const std::vector<float>& row) {
+  const auto put = [&](auto value) { out.append(reinterpret_cast<const char*>(&value), sizeof value); };
+  if (type == 0) {
+    for (const float x : row) put(x);
+  } else if (type == 30) {
+    for (const float x : row) put(bfloat16_bits(x));
+  } else {  // Q8_0: a scale for 32 numbers, then the numbers
+    for (std::size_t begin = 0; begin < row.size(); begin += 32) {
+      float largest = 0;
+      for (std::size_t i = begin; i < begin + 32; ++i) largest = std::max(largest, std::abs(row[i]));
+      const float scale = largest / 127;
+      put(Float16(scale));
+      for (std::size_t i = begin; i < begin + 32; ++i)
+        put(static_cast<std::int8_t>(scale > 0 ? std::lrint(row[i] / scale) : 0));
+    }
+  }
+}
+
+}  // namespace detail
+
+/// Writes a model of GPT-2's form as GGUF: matrices in F32, BF16, or for int8 in Q8_0; vectors and positions in F32.
+/// `tokenizer`: the model's own, a ByteBpe; null: the file has none and llama.cpp takes ids. The file is replaced whole
+/// or not at all. Throws ConfigError for what llama.cpp cannot run (NormOrder::post, a window, Q8_0 with channels that
+/// are not a multiple of 32, another tokenizer), IoError if it cannot be written.
+inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFormat format = WeightFormat::fp32,
+                      const Tokenizer* tokenizer = nullptr) {
+  constexpr auto where = "save_gguf";
+  const GPTConfig& c = model.config;
+  check<ConfigError>(c.norm_order == NormOrder::pre, where, "llama.cpp has no models of GPT-1's norm order");
+  check<ConfigError>(c.window == 0, where, "llama.cpp's gpt2 has no context window, the model's is ", c.window);
+  check<ConfigError>(format != WeightFormat::int8 || c.n_embd % 32 == 0, where,
+                     "Q8_0 needs channels in multiples of 32, the model has ", c.n_embd);
+  const text::ByteBpe* bpe = tokenizer == nullptr ? nullptr : std::get_if<text::ByteBpe>(&tokenizer->variant());
+  check<ConfigError>(tokenizer == nullptr || bpe != nullptr, where, "llama.cpp's gpt2 has byte-level BPE only");
+  check<ConfigError>(bpe == nullptr || bpe->vocab_size() == c.vocab_size, where, "the tokenizer has ",
+                     bpe == nullptr ? 0 : bpe->vocab_size(), " tokens, the model ", c.vocab_size);
+
+  detail::GgufHeader settings;
+  const auto size = [&](const char* key, Index value) { settings.setting(key, static_cast<std::uint32_t>(value)); };
+  settings.setting("general.architecture", std::string_view("gpt2"));
+  size("gpt2.context_length", c.block_size);
+  size("gpt2.embedding_length", c.n_embd);
+  size("gpt2.feed_forward_length", 4 * c.n_embd);
+  size("gpt2.block_count", c.n_layer);
+  size("gpt2.attention.head_count", c.n_head);
+  size("gpt2.vocab_size", c.vocab_size);
+  settings.setting("gpt2.attention.layer_norm_epsilon", static_cast<float>(c.layer_norm_epsilon));
+  settings.setting("tokenizer.ggml.model", std::string_view(bpe != nullptr ? "gpt2" : "none"));
+  if (bpe != nullptr) {
+    const text::BpeVocabulary& vocabulary = bpe->vocabulary();
+    std::vector<std::int32_t> types(vocabulary.tokens().size(), 1);
+    for (const TokenId id : vocabulary.special_tokens()) types[static_cast<std::size_t>(id)] = 3;  // control
+    std::vector<std::string> merges;
+    for (const text::BpeMerge& merge : vocabulary.merges().merges())
+      merges.push_back(vocabulary.token(merge.left) + ' ' + vocabulary.token(merge.right));
+    settings.setting("tokenizer.ggml.pre", std::string_view("gpt-2"));
+    settings.setting("tokenizer.ggml.tokens", vocabulary.tokens());
+    settings.setting("tokenizer.ggml.token_type", types);
+    settings.setting("tokenizer.ggml.merges", merges);
+    if (const auto end = vocabulary.find("<|endoftext|>")) {
+      size("tokenizer.ggml.bos_token_id", *end);
+      size("tokenizer.ggml.eos_token_id", *end);
+    }
+  }
+
+  const std::uint32_t matrix_type = format == WeightFormat::int8 ? 8 : format == WeightFormat::bf16 ? 30 : 0;
+  std::vector<detail::GgufTensor> tensors;
+  const auto sizes = [](std::initializer_list<Index> all) {
+    return std::vector<std::uint64_t>(all.begin(), all.end());
+  };
+  const auto vector = [&](const std::string& name, const Tensor<float>& t) {
+    tensors.push_back({name, 0, sizes({t.size()}), {t.data(), t.size()}});
+  };
+  const auto rows = [&](const std::string& name, const Tensor<float>& t, std::uint32_t type) {
+    tensors.push_back({name, type, sizes({t.shape()[1], t.shape()[0]}), {t.data(), t.shape()[1]}});
+  };
+  const auto linear = [&](const std::string& name, const Linear<float>& l) {
+    const Index in = l.weight.shape()[0], out = l.weight.shape()[1];
+    const kernels::MatrixView<float> weight{std::as_const(l.weight).data(), out};
+    tensors.push_back({name + ".weight", matrix_type, sizes({in, out}), weight.transposed()});
+    vector(name + ".bias", l.bias);
+  };
+  const auto norm = [&](const std::string& name, const LayerNorm<float>& n) {
+    vector(name + ".weight", n.weight);
+    vector(name + ".bias", n.bias);
+  };
+  rows("token_embd.weight", model.wte.weight, matrix_type);
+  rows("position_embd.weight", model.wpe.weight, 0);
+  for (std::size_t i = 0; i < model.h.size(); ++i) {
+    const std::string block = "blk." + std::to_string(i) + '.';
+    norm(block + "attn_norm", model.h[i].ln_1);
+    linear(block + "attn_qkv", model.h[i].attn.c_attn);
+    linear(block + "attn_output", model.h[i].attn.c_proj);
+    norm(block + "ffn_norm", model.h[i].ln_2);
+    linear(block + "ffn_up", model.h[i].mlp.c_fc);
+    linear(block + "ffn_down", model.h[i].mlp.c_proj);
+  }
+  norm("output_norm", model.ln_f);
+
+  constexpr std::uint64_t alignment = 32;
+  const auto aligned = [](std::uint64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; };
+  detail::GgufHeader header;
+  header.number(std::array<char, 4>{'G', 'G', 'U', 'F'});
+  header.number(std::uint32_t{3});
+  header.number(std::uint64_t{tensors.size()});
+  header.number(settings.settings());
+  detail::GgufHeader infos;
+  std::uint64_t offset = 0;
+  for (const detail::GgufTensor& tensor : tensors) {
+    infos.text(tensor.name);
+    infos.number(static_cast<std::uint32_t>(tensor.sizes.size()));
+    for (const std::uint64_t n : tensor.sizes) infos.number(n);
+    infos.number(tensor.type);
+    infos.number(offset);
+    offset += aligned(tensor.bytes());
+  }
+
+  AtomicFile file(path);
+  std::string head = header.bytes() + settings.bytes() + infos.bytes();
+  head.resize(aligned(head.size()), '\0');
+  file.write(head.data(), head.size());
+  for (const detail::GgufTensor& tensor : tensors) {
+    std::string bytes;
+    std::vector<float> row(static_cast<std::size_t>(tensor.columns()));
+    for (Index r = 0; r < tensor.row_count(); ++r) {
+      const kernels::MatrixView<float> from = tensor.rows.offset(r, 0);
+      for (Index j = 0; j < tensor.columns(); ++j) row[static_cast<std::size_t>(j)] = from.data[j * from.column_stride];
+      detail::append_gguf_row(bytes, tensor.type, row);
+    }
+    bytes.resize(aligned(bytes.size()), '\0');
+    file.write(bytes.data(), bytes.size());
+  }
+  file.commit();
+}
+
+}  // namespace io
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,212 @@
+#pragma once
+// GPT-1 and GPT-2 models from and to the folders of Hugging Face's transformers: config.json and model.safetensors.
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "gptlite/io/safetensors.hpp"
+#include "gptlite/models/gpt.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace io {
+
+namespace detail {
+
+/// config.json, its values checked as they are read.
+class ModelConfigFile {
+ public:
+  explicit ModelConfigFile(std::string path) : path_(std::move(path)), json_(read_json(path_)) {
+    expect(json_.is_object(), "an object is expected");
+  }
+
+  template <class... Parts>
+  void expect(bool condition, const Parts&... parts) const {
+    check<DataError>(condition, "load_gpt", path_, ": ", parts...);
+  }
+  bool has(const char* key) const { return json_.contains(key) && !json_.at(key).is_null(); }
+  std::string text(const char* key) const {
+    expect(has(key) && json_.at(key).is_string(), '"', key, "\" must be a text");
+    return json_.at(key).get<std::string>();
+  }
+  Index size(const char* key) const {
+    expect(has(key) && json_.at(key).is_number_unsigned() && json_.at(key).get<std::uint64_t>() <= 1u << 30, '"', key,
+           "\" must be a whole number", has(key) ? ", not " + json_.at(key).dump() : "");
+    return json_.at(key).get<Index>();
+  }
+  double number(const char* key, double otherwise) const {
+    if (!has(key)) return otherwise;
+    expect(json_.at(key).is_number(), '"', key, "\" must be a number, not ", json_.at(key).dump());
+    return json_.at(key).get<double>();
+  }
+  /// Refuses what would compute something else than a GPT does: a value must be one of these, or missing.
+  void only(const char* key, std::initializer_list<nlohmann::json> values) const {
+    expect(!has(key) || std::find(values.begin(), values.end(), json_.at(key)) != values.end(), '"', key, "\" is ",
+           has(key) ? json_.at(key).dump() : "", ", which is not supported, only ", values.begin()->dump());
+  }
+
+ private:
+  std::string path_;
+  nlohmann::json json_;
+};
+
+inline GPTConfig read_config(const ModelConfigFile& file) {
+  const std::string type = file.text("model_type");
+  file.expect(type == "openai-gpt" || type == "gpt2", "\"model_type\" is \"", type,
+              "\", which is not supported, only openai-gpt and gpt2");
+  GPTConfig config;
+  config.norm_order = type == "gpt2" ? NormOrder::pre : NormOrder::post;
+  config.vocab_size = file.size("vocab_size");
+  config.block_size = file.size("n_positions");
+  config.n_layer = file.size("n_layer");
+  config.n_head = file.size("n_head");
+  config.n_embd = file.size("n_embd");
+  config.window = file.has("gptlite_window") ? file.size("gptlite_window") : 0;
+  config.dropout = file.number("resid_pdrop", 0.1);
+  config.layer_norm_epsilon = file.number("layer_norm_epsilon", 1e-5);
+  config.initializer_range = file.number("initializer_range", 0.02);
+  // transformers' "gelu" of openai-gpt is GPT-1's tanh form; that of gpt2 is the other one.
+  file.only(type == "gpt2" ? "activation_function" : "afn",
+            type == "gpt2" ? std::initializer_list<nlohmann::json>{"gelu_new", "gelu_pytorch_tanh"}
+                           : std::initializer_list<nlohmann::json>{"gelu"});
+  file.only("n_inner", {4 * config.n_embd});
+  file.only("scale_attn_weights", {true});
+  file.only("scale_attn_by_inverse_layer_idx", {false});
+  file.only("add_cross_attention", {false});
+  file.only("tie_word_embeddings", {true});
+  try {
+    config.validate();
+  } catch (const ConfigError& error) {
+    file.expect(false, error.what());
+  }
+  return config;
+}
+
+/// The name that a parameter has in the published checkpoints, behind an optional "transformer.".
+inline std::string published_name(const std::string& name, NormOrder norm_order) {
+  if (norm_order == NormOrder::post && name == "wte.weight") return "tokens_embed.weight";
+  if (norm_order == NormOrder::post && name == "wpe.weight") return "positions_embed.weight";
+  return name;
+}
+
+/// True for what checkpoints hold beside parameters: the causal mask, positions, and the output head, which is tied.
+inline bool is_no_parameter(const std::string& name) {
+  return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name == "position_ids" ||
+         name == "lm_head.weight";
+}
+
+/// Where each parameter of a model is in a file: the file's name for it.
+template <class T>
+std::map<std::string, std::string> matched_names(GPT<T>& model, const SafetensorsFile& file, const std::string& path) {
+  const std::string prefix = "transformer.";
+  std::map<std::string, std::string> in_file;  // by the name without prefix
+  for (const auto& [name, entry] : file.tensors())
+    in_file.emplace(name.starts_with(prefix) ? name.substr(prefix.size()) : name, name);
+  std::map<std::string, std::string> matched;
+  std::vector<std::string> missing, unexpected, shapes;
+  visit_parameters(model, [&](const std::string& parameter, const Tensor<T>& tensor) {
+    const std::string name = published_name(parameter, model.config.norm_order);
+    const auto found = in_file.find(name);
+    if (found == in_file.end()) {
+      missing.push_back(name);
+      return;
+    }
+    if (const Shape& shape = file.entry(found->second).shape; shape != tensor.shape()) {
+      std::ostringstream line;
+      line << name << ": file has " << shape << ", config.json asks for " << tensor.shape();
+      shapes.push_back(line.str());
+    }
+    matched.emplace(parameter, found->second);
+    in_file.erase(found);
+  });
+  for (const auto& [name, full] : in_file)
+    if (!is_no_parameter(name)) unexpected.push_back(full);
+  std::string list;
+  for (const auto& [what, names] : {std::pair{"missing ", &missing}, {"unexpected ", &unexpected}, {"", &shapes}})
+    for (const std::string& name : *names) list += std::string("\n  ") + what + name;
+  check<DataError>(list.empty(), "load_gpt", path, ": ", missing.size(), " missing, ", unexpected.size(),
+                   " unexpected, ", shapes.size(), " shape mismatches:", list);
+  return matched;
+}
+
+}  // namespace detail
+
+/// The GPT in a folder of transformers, of model_type openai-gpt or gpt2, in evaluation mode: weights of any float
+/// format are converted to T. Throws DataError, with the path: a file that is missing or malformed, a setting that GPT
+/// does not have, an output head of its own; and, all in one message, every parameter that is missing, not known or of
+/// another shape.
+template <class T = float>
+GPT<T> load_gpt(const std::string& folder) {
+  const detail::ModelConfigFile file(folder + "/config.json");
+  GPTConfig config = detail::read_config(file);
+  const std::string path = folder + "/model.safetensors";
+  check<DataError>(std::filesystem::exists(path) || !std::filesystem::exists(folder + "/pytorch_model.bin"), "load_gpt",
+                   folder,
+                   ": has pytorch_model.bin but no model.safetensors: open it in transformers and save it with ",
+                   "save_pretrained(folder, safe_serialization=True)");
+  SafetensorsFile weights(path);
+  const double initializer_range = std::exchange(config.initializer_range, 0);  // nothing need be drawn
+  GPT<T> model(config);
+  model.config.initializer_range = initializer_range;
+  const auto names = detail::matched_names(model, weights, path);
+  visit_parameters(model, [&](const std::string& name, Tensor<T>& tensor) {
+    const Tensor<T> read = weights.read<T>(names.at(name));
+    std::copy_n(read.data(), read.size(), tensor.data());
+  });
+  if (weights.contains("lm_head.weight")) {
+    const std::string& embedding = names.at("wte.weight");
+    check<DataError>(weights.read_bytes("lm_head.weight") == weights.read_bytes(embedding), "load_gpt", path,
+                     ": lm_head.weight is not ", embedding, "; a GPT's output head is its token embedding");
+  }
+  model.eval();
+  return model;
+}
+
+struct SaveOptions {
+  std::optional<DType> dtype = std::nullopt;          ///< F32, BF16 or F16: what weights are rounded to
+  std::optional<TokenId> end_of_text = std::nullopt;  ///< the token that ends a text, for transformers' generate()
+};
+
+/// Writes config.json and model.safetensors, each replaced whole or not at all, so that transformers opens the folder
+/// as OpenAIGPTLMHeadModel or GPT2LMHeadModel. The folder is made if it is not there. A context window is noted as
+/// "gptlite_window", which transformers does not know: it attends to everything. Throws IoError.
+template <class T>
+void save_gpt(const std::string& folder, GPT<T>& model, const SaveOptions& options = {}) {
+  const GPTConfig& c = model.config;
+  const bool gpt2 = c.norm_order == NormOrder::pre;
+  nlohmann::ordered_json config = {{"model_type", gpt2 ? "gpt2" : "openai-gpt"},
+                                   {"architectures", {gpt2 ? "GPT2LMHeadModel" : "OpenAIGPTLMHeadModel"}},
+                                   {"vocab_size", c.vocab_size},
+                                   {"n_positions", c.block_size},
+                                   {"n_embd", c.n_embd},
+                                   {"n_layer", c.n_layer},
+                                   {"n_head", c.n_head},
+                                   {gpt2 ? "activation_function" : "afn", gpt2 ? "gelu_new" : "gelu"},
+                                   {"resid_pdrop", c.dropout},
+                                   {"embd_pdrop", c.dropout},
+                                   {"attn_pdrop", c.dropout},
+                                   {"layer_norm_epsilon", c.layer_norm_epsilon},
+                                   {"initializer_range", c.initializer_range},
+                                   {"bos_token_id", nullptr},
+                                   {"eos_token_id", nullptr},
+                                   {"tie_word_embeddings", true}};
+  if (options.end_of_text) config["bos_token_id"] = config["eos_token_id"] = *options.end_of_text;
+  if (c.window > 0) config["gptlite_window"] = c.window;
+  NamedTensors tensors;
+  visit_parameters(model, [&](const std::string& name, const Tensor<T>& tensor) {
+    tensors.emplace("transformer." + detail::published_name(name, c.norm_order), tensor.detach());
+  });
+  std::error_code no_folder;  // reported when the first file in it cannot be written
+  std::filesystem::create_directories(folder, no_folder);
+  save_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}}, options.dtype);
+  save_text(folder + "/config.json", config.dump(2) + "\n");
+}
+
+}  // namespace io
+}  // namespace gptlite::inline GPTLITE_ABI

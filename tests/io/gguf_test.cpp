@@ -1,0 +1,163 @@
+// save_gguf: the header and the numbers of a file, read again by hand. That llama.cpp runs such files is what
+// tests/io/compare_huggingface.py shows.
+
+#include "gptlite/io/gguf.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <string>
+
+#include "gptlite/text/bpe_trainer.hpp"
+#include "support/temporary_folder.hpp"
+#include "support/throws.hpp"
+
+using namespace gptlite;
+
+namespace {
+
+// Reads what GgufHeader writes.
+class Reader {
+ public:
+  explicit Reader(std::string bytes) : bytes_(std::move(bytes)) {}
+  template <class Number>
+  Number number() {
+    Number value;
+    REQUIRE(at_ + sizeof value <= bytes_.size());
+    std::memcpy(&value, bytes_.data() + at_, sizeof value);
+    at_ += sizeof value;
+    return value;
+  }
+  std::string text() {
+    const auto size = static_cast<std::size_t>(number<std::uint64_t>());
+    at_ += size;
+    return bytes_.substr(at_ - size, size);
+  }
+  void align() { at_ = (at_ + 31) / 32 * 32; }
+  std::size_t at() const { return at_; }
+  std::size_t size() const { return bytes_.size(); }
+  template <class Number>
+  Number number_at(std::size_t at) const {
+    Number value;
+    std::memcpy(&value, bytes_.data() + at, sizeof value);
+    return value;
+  }
+
+ private:
+  std::string bytes_;
+  std::size_t at_ = 0;
+};
+
+struct Info {
+  std::vector<std::uint64_t> sizes;
+  std::uint32_t type;
+  std::uint64_t offset;
+};
+
+GPT<float> small_model() {
+  return GPT<float>(
+      {.vocab_size = 19, .block_size = 8, .n_layer = 1, .n_head = 2, .n_embd = 64, .norm_order = NormOrder::pre});
+}
+
+}  // namespace
+
+TEST_CASE("a file holds the settings and every tensor, matrices by output") {
+  const TemporaryFolder folder;
+  const GPT<float> model = small_model();
+  for (const WeightFormat format : {WeightFormat::fp32, WeightFormat::bf16, WeightFormat::int8}) {
+    io::save_gguf(folder.file("m.gguf"), model, format);
+    Reader in(bytes_of(folder.file("m.gguf")));
+    CHECK(in.number<std::uint32_t>() == 0x46554747u);  // "GGUF"
+    CHECK(in.number<std::uint32_t>() == 3u);
+    const auto tensor_count = in.number<std::uint64_t>(), setting_count = in.number<std::uint64_t>();
+    CHECK(tensor_count == 16u);
+    std::map<std::string, std::string> settings;
+    for (std::uint64_t i = 0; i < setting_count; ++i) {
+      const std::string key = in.text();
+      const auto type = in.number<std::uint32_t>();
+      settings[key] = type == 8   ? in.text()
+                      : type == 6 ? std::to_string(in.number<float>())
+                                  : std::to_string(in.number<std::uint32_t>());
+    }
+    CHECK(settings.at("general.architecture") == "gpt2");
+    CHECK(settings.at("gpt2.embedding_length") == "64");
+    CHECK(settings.at("gpt2.context_length") == "8");
+    CHECK(settings.at("tokenizer.ggml.model") == "none");
+    std::map<std::string, Info> infos;
+    for (std::uint64_t i = 0; i < tensor_count; ++i) {
+      const std::string name = in.text();
+      Info& info = infos[name];
+      info.sizes.resize(in.number<std::uint32_t>());
+      for (std::uint64_t& n : info.sizes) n = in.number<std::uint64_t>();
+      info.type = in.number<std::uint32_t>();
+      info.offset = in.number<std::uint64_t>();
+      CHECK(info.offset % 32 == 0);
+    }
+    in.align();
+    const Info& up = infos.at("blk.0.ffn_up.weight");
+    CHECK(up.sizes == std::vector<std::uint64_t>{64, 256});
+    // Weight (in 3, out 7) is number 3 of row 7.
+    const float expected = model.h[0].mlp.c_fc.weight.at({3, 7});
+    const std::size_t data = in.at() + up.offset;
+    if (format == WeightFormat::fp32) {
+      CHECK(up.type == 0u);
+      CHECK(in.number_at<float>(data + (7 * 64 + 3) * 4) == expected);
+    } else if (format == WeightFormat::bf16) {
+      CHECK(up.type == 30u);
+      CHECK(in.number_at<std::uint16_t>(data + (7 * 64 + 3) * 2) == bfloat16_bits(expected));
+    } else {
+      CHECK(up.type == 8u);
+      io::Float16 scale;
+      scale.bits = in.number_at<std::uint16_t>(data + 7 * 2 * 34);
+      const float got =
+          static_cast<float>(scale) * static_cast<float>(in.number_at<std::int8_t>(data + 7 * 2 * 34 + 2 + 3));
+      CHECK(std::abs(got - expected) <= static_cast<float>(scale) * 0.52f);
+      CHECK(static_cast<float>(scale) > 0);
+    }
+    CHECK(infos.at("position_embd.weight").type == 0u);
+    const Info& last = infos.at("output_norm.bias");
+    CHECK(in.number_at<float>(in.at() + infos.at("output_norm.weight").offset) == 1.0f);
+    CHECK(in.size() == in.at() + last.offset + 64 * 4);
+  }
+}
+
+TEST_CASE("a byte-level tokenizer goes into the file") {
+  const TemporaryFolder folder;
+  const text::ByteBpe bpe =
+      text::train_byte_bpe("aaab aaab aaab", {.vocab_size = 259, .special_tokens = {"<|endoftext|>"}});
+  const io::Tokenizer tokenizer = bpe;
+  GPT<float> model({.vocab_size = bpe.vocab_size(),
+                    .block_size = 8,
+                    .n_layer = 1,
+                    .n_head = 2,
+                    .n_embd = 32,
+                    .norm_order = NormOrder::pre});
+  io::save_gguf(folder.file("m.gguf"), model, WeightFormat::fp32, &tokenizer);
+  const std::string bytes = bytes_of(folder.file("m.gguf"));
+  for (const char* text :
+       {"tokenizer.ggml.tokens", "tokenizer.ggml.merges", "<|endoftext|>", "a a", "tokenizer.ggml.eos_token_id"})
+    CHECK(bytes.find(text) != bytes.npos);
+}
+
+TEST_CASE("models that llama.cpp cannot run are refused and nothing is written") {
+  const TemporaryFolder folder;
+  const auto refusal = [&](GPTConfig config, WeightFormat format, const io::Tokenizer* tokenizer = nullptr) {
+    const GPT<float> model(config);
+    const std::string message =
+        message_of<ConfigError>([&] { io::save_gguf(folder.file("m.gguf"), model, format, tokenizer); });
+    CHECK_FALSE(std::filesystem::exists(folder.file("m.gguf")));
+    return message;
+  };
+  GPTConfig config{.vocab_size = 19, .block_size = 8, .n_layer = 1, .n_head = 2, .n_embd = 12};
+  CHECK(refusal(config, WeightFormat::fp32) == "[save_gguf] llama.cpp has no models of GPT-1's norm order");
+  config.norm_order = NormOrder::pre;
+  CHECK(refusal(config, WeightFormat::int8) == "[save_gguf] Q8_0 needs channels in multiples of 32, the model has 12");
+  const io::Tokenizer characters = text::CharTokenizer("abc");
+  CHECK(refusal(config, WeightFormat::fp32, &characters) == "[save_gguf] llama.cpp's gpt2 has byte-level BPE only");
+  const io::Tokenizer bpe = text::train_byte_bpe("ab", {.vocab_size = 256});
+  CHECK(refusal(config, WeightFormat::fp32, &bpe) == "[save_gguf] the tokenizer has 256 tokens, the model 19");
+  config.window = 4;
+  CHECK(refusal(config, WeightFormat::fp32) == "[save_gguf] llama.cpp's gpt2 has no context window, the model's is 4");
+}

@@ -1,0 +1,184 @@
+// load_gpt and save_gpt: models of transformers compute here what they compute there
+// (tests/fixtures/make_huggingface.py), come back with the same bits, and folders that do not fit are refused with all
+// that is wrong.
+
+#include "gptlite/io/huggingface.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <fstream>
+#include <string>
+
+#include "gptlite/autograd/ops/softmax.hpp"
+#include "gptlite/generate/generate.hpp"
+#include "support/fixture.hpp"
+#include "support/temporary_folder.hpp"
+#include "support/throws.hpp"
+
+using namespace gptlite;
+
+namespace {
+
+const std::string fixtures = GPTLITE_FIXTURES;
+
+// A copy of a fixture's folder whose config.json or weights a test changes.
+struct Changed : TemporaryFolder {
+  explicit Changed(const std::string& name) {
+    std::filesystem::copy(fixtures + "/" + name, path, std::filesystem::copy_options::recursive);
+  }
+  std::string config() const { return path.string() + "/config.json"; }
+  std::string weights() const { return path.string() + "/model.safetensors"; }
+  Changed& set(const char* key, const nlohmann::json& value) {
+    nlohmann::json json = io::read_json(config());
+    json[key] = value;
+    std::ofstream(config()) << json;
+    return *this;
+  }
+  io::NamedTensors tensors() const {
+    io::SafetensorsFile file(weights());
+    io::NamedTensors all;
+    for (const auto& [name, entry] : file.tensors()) all.emplace(name, file.read<float>(name));
+    return all;
+  }
+  std::string refusal() const {
+    const std::string message = message_of<DataError>([&] { io::load_gpt(path.string()); });
+    const std::string head = "[load_gpt] " + path.string() + "/";
+    CHECK(message.substr(0, head.size()) == head);
+    return message.substr(head.size());
+  }
+};
+
+}  // namespace
+
+TEST_CASE("models of transformers give its log-probabilities and its greedy text") {
+  for (const std::string name : {"openai-gpt", "gpt2"}) {
+    CAPTURE(name);
+    const nlohmann::json expected = read_fixture(name + "/expected.json");
+    const GPT<float> model = io::load_gpt(fixtures + "/" + name);
+    CHECK_FALSE(model.mode->training);
+    const std::vector<TokenId> tokens = expected["tokens"], greedy = expected["greedy"];
+    const NoGrad no_grad;
+    const Index n = static_cast<Index>(tokens.size());
+    const Tensor<float> scores = log_softmax(model.logits(Tensor<TokenId>::from(tokens, {1, n})));
+    for (Index i = 0; i + 1 < n; ++i)
+      CHECK(std::abs(static_cast<double>(scores.at({0, i, tokens[static_cast<std::size_t>(i) + 1]})) -
+                     expected["logprobs"][static_cast<std::size_t>(i)].get<double>()) < 1e-5);
+    CHECK(generate(model, {greedy.begin(), greedy.begin() + 8}, {.max_new_tokens = 40, .temperature = 0}) == greedy);
+  }
+}
+
+TEST_CASE("a model that is saved again has the same weights under the same names, bit for bit") {
+  for (const std::string name : {"openai-gpt", "gpt2"}) {
+    const TemporaryFolder folder;
+    GPT<float> model = io::load_gpt(fixtures + "/" + name);
+    io::save_gpt(folder.path.string() + "/new", model, {.end_of_text = 7});
+    io::SafetensorsFile before(fixtures + "/" + name + "/model.safetensors");
+    io::SafetensorsFile after(folder.path.string() + "/new/model.safetensors");
+    CHECK(after.metadata().at("format") == "pt");
+    REQUIRE(after.tensors().size() == before.tensors().size());
+    for (const auto& [tensor, entry] : before.tensors()) {
+      CHECK(after.entry(tensor).shape == entry.shape);
+      CHECK(after.read_bytes(tensor) == before.read_bytes(tensor));
+    }
+    const nlohmann::json config = io::read_json(folder.path.string() + "/new/config.json");
+    const nlohmann::json original = io::read_json(fixtures + "/" + name + "/config.json");
+    for (const auto& [key, value] : original.items())
+      if (config.contains(key) && key != "bos_token_id" && key != "eos_token_id") CHECK(config.at(key) == value);
+    CHECK(config["eos_token_id"] == 7);
+  }
+}
+
+TEST_CASE("every setting of a model comes back, and half the bytes hold its weights") {
+  const TemporaryFolder folder;
+  GPT<float> model({.vocab_size = 23,
+                    .block_size = 11,
+                    .n_layer = 1,
+                    .n_head = 2,
+                    .n_embd = 6,
+                    .dropout = 0.3,
+                    .window = 5,
+                    .norm_order = NormOrder::pre,
+                    .layer_norm_epsilon = 1e-3,
+                    .initializer_range = 0.07});
+  io::save_gpt(folder.path.string(), model, {.dtype = io::DType::BF16});
+  GPT<double> loaded = io::load_gpt<double>(folder.path.string());
+  CHECK(loaded.config.vocab_size == 23);
+  CHECK(loaded.config.block_size == 11);
+  CHECK(loaded.config.dropout == 0.3);
+  CHECK(loaded.config.window == 5);
+  CHECK(loaded.config.norm_order == NormOrder::pre);
+  CHECK(loaded.config.layer_norm_epsilon == 1e-3);
+  CHECK(loaded.config.initializer_range == 0.07);
+  const auto expected = named_parameters<float>(model);
+  const auto got = named_parameters<double>(loaded);
+  for (std::size_t i = 0; i < got.size(); ++i)
+    for (Index j = 0; j < got[i].second.size(); ++j)
+      CHECK(got[i].second.data()[j] == static_cast<double>(round_to_bfloat16(expected[i].second.data()[j])));
+}
+
+TEST_CASE("names may lack the prefix; masks and a tied head are passed over") {
+  Changed folder("gpt2");
+  io::NamedTensors tensors;
+  for (const auto& [name, tensor] : folder.tensors())
+    tensors.emplace(name.substr(std::string("transformer.").size()), tensor);
+  tensors.emplace("h.0.attn.bias", Tensor<float>::ones({1, 1, 48, 48}));
+  tensors.emplace("lm_head.weight", tensors.at("wte.weight"));
+  io::save_safetensors(folder.weights(), tensors);
+  GPT<float> model = io::load_gpt(folder.path.string()), expected = io::load_gpt(fixtures + "/gpt2");
+  CHECK(model.wte.weight.to_vector() == expected.wte.weight.to_vector());
+  CHECK(model.h[1].mlp.c_proj.weight.to_vector() == expected.h[1].mlp.c_proj.weight.to_vector());
+}
+
+TEST_CASE("all that does not fit is listed at once") {
+  Changed folder("openai-gpt");
+  io::NamedTensors tensors = folder.tensors();
+  tensors.erase("transformer.h.1.ln_2.bias");
+  tensors.erase("transformer.tokens_embed.weight");
+  tensors.emplace("transformer.h.2.ln_1.bias", Tensor<float>::zeros({24}));
+  tensors.at("transformer.h.0.mlp.c_fc.weight") = Tensor<float>::zeros({24, 95});
+  io::save_safetensors(folder.weights(), tensors);
+  CHECK(folder.refusal() ==
+        "model.safetensors: 2 missing, 1 unexpected, 1 shape mismatches:\n"
+        "  missing tokens_embed.weight\n  missing h.1.ln_2.bias\n  unexpected transformer.h.2.ln_1.bias\n"
+        "  h.0.mlp.c_fc.weight: file has (24, 95), config.json asks for (24, 96)");
+}
+
+TEST_CASE("an output head of its own is refused") {
+  Changed folder("gpt2");
+  io::NamedTensors tensors = folder.tensors();
+  tensors.emplace("lm_head.weight", Tensor<float>::zeros({61, 24}));
+  io::save_safetensors(folder.weights(), tensors);
+  CHECK(folder.refusal() ==
+        "model.safetensors: lm_head.weight is not transformer.wte.weight; a GPT's output head is its token embedding");
+}
+
+TEST_CASE("configurations that compute something else are refused") {
+  const auto refusal = [](const char* key, const nlohmann::json& value) {
+    return Changed("gpt2").set(key, value).refusal();
+  };
+  CHECK(refusal("model_type", "llama") ==
+        "config.json: \"model_type\" is \"llama\", which is not supported, only openai-gpt and gpt2");
+  CHECK(refusal("activation_function", "relu") ==
+        "config.json: \"activation_function\" is \"relu\", which is not supported, only \"gelu_new\"");
+  CHECK(refusal("n_inner", 100) == "config.json: \"n_inner\" is 100, which is not supported, only 96");
+  CHECK(refusal("scale_attn_by_inverse_layer_idx", true) ==
+        "config.json: \"scale_attn_by_inverse_layer_idx\" is true, which is not supported, only false");
+  CHECK(refusal("tie_word_embeddings", false) ==
+        "config.json: \"tie_word_embeddings\" is false, which is not supported, only true");
+  CHECK(refusal("n_head", 5) == "config.json: [GPTConfig] n_embd 24 is not divisible by n_head 5");
+  CHECK(refusal("n_layer", -2) == "config.json: \"n_layer\" must be a whole number, not -2");
+  CHECK(refusal("n_layer", 1e300) == "config.json: \"n_layer\" must be a whole number, not 1e+300");
+  CHECK(refusal("vocab_size", nullptr) == "config.json: \"vocab_size\" must be a whole number");
+  CHECK(refusal("layer_norm_epsilon", "small") ==
+        "config.json: \"layer_norm_epsilon\" must be a number, not \"small\"");
+}
+
+TEST_CASE("a folder with another kind of weights says how to make them") {
+  Changed folder("gpt2");
+  std::filesystem::rename(folder.weights(), folder.path.string() + "/pytorch_model.bin");
+  CHECK(message_of<DataError>([&] { io::load_gpt(folder.path.string()); }) ==
+        "[load_gpt] " + folder.path.string() +
+            ": has pytorch_model.bin but no model.safetensors: open it in transformers and save it with "
+            "save_pretrained(folder, safe_serialization=True)");
+}
