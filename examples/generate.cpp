@@ -61,14 +61,19 @@ int run(Options o) {
   const GPT<float> model = io::load_gpt(o.model);
   io::check_vocabulary(o.model, tokenizer, model.config);
   const std::vector<TokenId> prompt = o.prompt.empty() ? start_of_text(tokenizer) : tokenizer.encode(o.prompt);
-  for (const std::string& text : o.stop) o.generate.stop.push_back(tokenizer.encode(text));
   Decoder<float> decoder(model, {.weights = formats.at(o.precision)});
 
+  // What is to stop it is looked for in the text: its tokens may be others than alone.
   text::StreamDecoder<io::Tokenizer> stream(tokenizer);
-  if (!o.json) {
-    std::cout << o.prompt << std::flush;
-    o.generate.on_token = [&](TokenId token, Index) { std::cout << stream.next(token) << std::flush; };
-  }
+  std::string text;
+  if (!o.json) std::cout << o.prompt << std::flush;
+  o.generate.on_token = [&](TokenId token, Index) {
+    const std::string part = stream.next(token);
+    if (!o.json) std::cout << part << std::flush;
+    text += part;
+    return std::none_of(o.stop.begin(), o.stop.end(),
+                        [&](const std::string& stop) { return text.find(stop) != text.npos; });
+  };
   const auto begin = std::chrono::steady_clock::now();
   const std::vector<TokenId> tokens = generate(decoder, {prompt}, o.generate).front();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -78,7 +83,7 @@ int run(Options o) {
   }
   const std::vector<TokenId> written(tokens.begin() + static_cast<std::ptrdiff_t>(prompt.size()), tokens.end());
   const nlohmann::ordered_json result = {{"prompt", o.prompt},
-                                         {"text", tokenizer.decode(written)},
+                                         {"text", text + stream.finish()},
                                          {"prompt_tokens", prompt},
                                          {"tokens", written},
                                          {"precision", o.precision},

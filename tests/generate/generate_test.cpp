@@ -106,15 +106,18 @@ TEST_CASE("a text ends with a stop sequence, of which the prompt may be a part, 
   CHECK(texts[1] == greedy(model, {6}, 12));
 }
 
-TEST_CASE("on_token is given each new token with the number of its text") {
+TEST_CASE("on_token is given each new token with the number of its text, and may end it") {
   const GPT<float> model = small_model();
   Decoder<float> decoder(model, {.batch = 2});
   std::vector<Tokens> heard(2);
   const auto texts = generate(decoder, {{5}, {6, 7}}, {.max_new_tokens = 4, .on_token = [&](TokenId token, Index text) {
                                                          heard[static_cast<std::size_t>(text)].push_back(token);
+                                                         return text == 0 || heard[1].size() < 3;
                                                        }});
   CHECK(heard[0] == Tokens(texts[0].begin() + 1, texts[0].end()));
   CHECK(heard[1] == Tokens(texts[1].begin() + 2, texts[1].end()));
+  CHECK(heard[0].size() == 4u);
+  CHECK(heard[1].size() == 3u);  // false ended it
 }
 
 TEST_CASE("top_k 1 and a tiny top_p are greedy") {

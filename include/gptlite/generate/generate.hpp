@@ -21,8 +21,8 @@ struct GenerateOptions {
   std::uint64_t seed = 1337;  ///< of the first text; text i of a batch draws with seed + i
   /// A text ends with the first of these sequences of tokens that it comes to; the sequence stays.
   std::vector<std::vector<TokenId>> stop = {};
-  /// Called with each new token and the number of its text, as soon as it is drawn.
-  std::function<void(TokenId token, Index text)> on_token = {};
+  /// Called with each new token and the number of its text, as soon as it is drawn. If it returns false, the text ends.
+  std::function<bool(TokenId token, Index text)> on_token = {};
   /// Tokens by which the context moves on when block_size are read; the rest is then read again. 1 gives each token the
   /// last block_size tokens before it and reads them all for each; 0: an eighth of block_size.
   Index slide = 0;
@@ -72,8 +72,8 @@ class Generation {
         const Index text = static_cast<Index>(i);
         const TokenId token = samplers_[i](scores.data() + text * V, V, texts_[i]);
         texts_[i].push_back(token);
-        if (o_.on_token) o_.on_token(token, text);
-        ended[i] = stops(texts_[i]);
+        const bool wanted = !o_.on_token || o_.on_token(token, text);
+        ended[i] = !wanted || stops(texts_[i]);
         unread[i] = {token};
         if (decoder_.position(text) == block_size()) {
           decoder_.forget(text);
