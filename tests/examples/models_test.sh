@@ -73,7 +73,7 @@ expect() {
   grep -qF -- "$message" "$work/err" || fail "expected '$message', got: $(cat "$work/err")"
 }
 expect "unknown option --temprature; did you mean --temperature?" generate --model "$work/char" --temprature 1
-expect "$work/nothing/tokenizer" generate --model "$work/nothing"
+expect "$work/nothing: holds no tokenizer: neither tokenizer.json nor" generate --model "$work/nothing"
 expect 'character "%" at position 1 is not in the vocabulary' generate --model "$work/char" --prompt 'a%'
 expect "[Sampler] top_p must be above 0" generate --model "$work/char" --prompt a --top-p 0
 expect "token 99 at position 1 is outside the vocabulary" score --model "$work/char" --tokens "1 99"

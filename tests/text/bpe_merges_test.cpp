@@ -27,6 +27,12 @@ TEST_CASE("equal pairs are merged from the left") {
   CHECK(merged(merges, {0, 0, 0, 0}) == Tokens{1, 1});
 }
 
+TEST_CASE("a token that was merged away takes no part any more") {
+  // The pair of 0 and 1, and that of the second and third 0, wait in the queue when one of them is merged away.
+  CHECK(merged(text::BpeMerges({{1, 2, 10}, {0, 1, 11}, {0, 10, 12}}), {0, 1, 2}) == Tokens{12});
+  CHECK(merged(text::BpeMerges({{0, 0, 2}, {1, 3, 4}, {0, 4, 5}}), {0, 0, 0, 1, 3}) == Tokens{2, 5});
+}
+
 TEST_CASE("merges build on merges, and what a merge makes can have a lower rank than the next in line") {
   CHECK(merged(text::BpeMerges({{0, 1, 5}, {5, 2, 6}, {6, 6, 7}}), {0, 1, 2, 0, 1, 2}) == Tokens{7});
   // (5, 5) is first as soon as there are two 5.

@@ -10,7 +10,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("program"), parser.add_argument("folder"), parser.add_argument("files", nargs="*")
 parser.add_argument("--texts", type=int, default=2000), parser.add_argument("--seed", type=int, default=1)
 parser.add_argument("--vocab-size", default="500"), parser.add_argument("--min-frequency", default="0")
-options = parser.parse_args()
+options = parser.parse_intermixed_args()
 rng = random.Random(options.seed)
 
 RARE = [*"'\n\r\t\v\f\x00\x1c\x1f\x85\xa0\xad", "\u1680", "\u180e", "\u2003", "\u200b", "\u200d", "\u2028", "\u2029", "\u3000",

@@ -32,6 +32,7 @@ TEST_CASE("what stands between a word's parts decides: control characters do not
   CHECK(bpe.encode("low\u2003"
                    "er") == bpe.encode("low er"));
   CHECK(bpe.encode("low.er") == bpe.encode("low . er"));
+  CHECK(bpe.encode("low\u037Eer") == bpe.encode("low ; er"));  // the Greek question mark
   CHECK(bpe.encode("\x01") == Tokens{});
 }
 

@@ -33,7 +33,7 @@ struct JsonFile {
   void expect(bool condition, const Parts&... parts) const {
     check<DataError>(condition, "load_tokenizer", path, ": ", parts...);
   }
-  /// A member of an object in the file, of a type: "object", "array", "string" or "boolean".
+  /// A member of an object in the file, of a type: "object", "array", "string" or "number".
   const Json& member(const Json& object, const char* key, std::string_view type) const {
     expect(object.is_object() && object.contains(key), '"', key, "\" is missing");
     expect(object.at(key).type_name() == type, '"', key, "\" must be of type ", type, ", not ",
@@ -175,7 +175,7 @@ inline Tokenizer read_vocabulary_and_merges(const std::string& folder) {
   return made<text::ByteBpe>(file, std::move(tokens), merges, special);
 }
 
-/// What a folder says of a tokenizer: the parts in which the three differ are added by save_tokenizer.
+/// What the tokenizer.json of all three has in common.
 inline Json tokenizer_json(const std::vector<std::string>& tokens) {
   Json json = {{"version", "1.0"},
                {"truncation", nullptr},
@@ -206,7 +206,10 @@ inline Json tokenizer_json(const std::vector<std::string>& tokens) {
 /// library does not have: it would give other tokens.
 inline Tokenizer load_tokenizer(const std::string& folder) {
   const std::string path = folder + "/tokenizer.json";
-  return std::filesystem::exists(path) ? detail::read_tokenizer_json(path) : detail::read_vocabulary_and_merges(folder);
+  if (std::filesystem::exists(path)) return detail::read_tokenizer_json(path);
+  check<DataError>(std::filesystem::exists(folder + "/vocab.json"), "load_tokenizer", folder,
+                   ": holds no tokenizer: neither tokenizer.json nor vocab.json and merges.txt");
+  return detail::read_vocabulary_and_merges(folder);
 }
 
 /// Writes tokenizer.json and tokenizer_config.json, which the Python packages `tokenizers` and `transformers` open to
@@ -242,7 +245,8 @@ inline void save_tokenizer(const std::string& folder, const Tokenizer& tokenizer
     const Json byte_level = {
         {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
     json["pre_tokenizer"] = json["post_processor"] = json["decoder"] = byte_level;
-    if (gpt2->vocabulary().find("<|endoftext|>")) {
+    for (const Json& added : json["added_tokens"]) {
+      if (added["content"] != "<|endoftext|>") continue;  // GPT2Tokenizer would add it
       config["tokenizer_class"] = "GPT2Tokenizer";
       for (const char* key : {"bos_token", "eos_token", "unk_token"}) config[key] = "<|endoftext|>";
     }

@@ -45,9 +45,9 @@ void for_each_gpt2_word(std::string_view text, std::size_t begin, std::size_t en
         kind = next_category();
         if (kind == Category::white_space) at = begin + 1;
       }
-      const std::size_t behind_first = at, last = skip(kind);
+      const std::size_t last = skip(kind);
       // The last white space before a word is left to it.
-      if (kind == Category::white_space && at < end && at > behind_first) at = last;
+      if (kind == Category::white_space && at < end) at = last;
     }
     word(text.substr(begin, at - begin));
   }
