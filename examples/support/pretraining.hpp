@@ -111,7 +111,7 @@ inline int pretrain(const std::string& program, const PretrainingOptions& o, con
     progress.note(line);
     if (val_loss < best_loss) {
       best_loss = val_loss;
-      io::save_model(o.out + "/best", model, tokenizer);
+      progress.pause([&] { io::save_model(o.out + "/best", model, tokenizer); });
     }
   };
   const auto sample = [&] {

@@ -34,6 +34,6 @@ expect() {
 printf '\xff' >"$work/latin1"
 expect '[tokenize] --model and --text are required' --text "$work/text"
 expect 'did you mean --model?' --modle "$work/model" --text "$work/text"
-expect '/nowhere/vocab.json: cannot read: No such file or directory' --model "$work/nowhere" --text "$work/text"
+expect '/nowhere: holds no tokenizer' --model "$work/nowhere" --text "$work/text"
 expect '/nothing: cannot read: No such file or directory' --model "$work/model" --text "$work/nothing"
 expect 'invalid UTF-8 at byte 0' --model "$work/model" --text "$work/latin1"

@@ -33,11 +33,12 @@ std::string refusal(const std::string& header, std::size_t data = 0) {
 
 std::string tensor(const std::string& name, const std::string& shape, const std::string& offsets,
                    const std::string& dtype = "F32") {
-  return '"' + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + '}';
+  return std::string(1, '"') + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" +
+         offsets + '}';
 }
 // A header of one tensor x.
 std::string one(const std::string& shape, const std::string& offsets, const std::string& dtype = "F32") {
-  return '{' + tensor("x", shape, offsets, dtype) + '}';
+  return std::string(1, '{') + tensor("x", shape, offsets, dtype) + '}';
 }
 
 const std::string accepted = "no exception";

@@ -120,7 +120,7 @@ TEST_CASE("malformed tokenizer.json files are refused with the path") {
   const std::string file = "[load_tokenizer] tokenizer.json: ";
   const Folder folder;
   folder.write("tokenizer.json", "{\"model\": ");
-  CHECK(folder.refusal() == file + "not JSON, at byte 11");
+  CHECK(folder.refusal() == "[json] tokenizer.json: invalid at byte 10");
   folder.write("tokenizer.json", "[]");
   CHECK(folder.refusal() == file + "\"model\" is missing");
   folder.write("tokenizer.json", "{\"model\": 1}");
@@ -142,7 +142,8 @@ TEST_CASE("malformed tokenizer.json files are refused with the path") {
 
 TEST_CASE("malformed vocab.json and merges.txt files are refused with the path") {
   const Folder folder;
-  CHECK(folder.refusal() == "[read_text] vocab.json: cannot read: No such file or directory");
+  CHECK(folder.refusal() ==
+        "[load_tokenizer]  holds no tokenizer: neither tokenizer.json nor vocab.json and merges.txt");
   folder.write("vocab.json", "[\"a\"]");
   CHECK(folder.refusal() == "[load_tokenizer] vocab.json: an object of ids by token is expected");
   folder.write("vocab.json", R"({"<unk>": 0, "a": 1, "b</w>": 2, "ab</w>": 3})");
@@ -161,8 +162,9 @@ TEST_CASE("malformed vocab.json and merges.txt files are refused with the path")
 }
 
 TEST_CASE("a folder that cannot be written is reported") {
-  CHECK(message_of<DataError>([] { io::save_tokenizer("/dev/null/model", gpt2()); }) ==
-        "[save_tokenizer] /dev/null/model/vocab.json: cannot write: Not a directory");
+  CHECK(message_of<IoError>([] { io::save_tokenizer("/dev/null/model", gpt2()); }) ==
+        "[AtomicFile] /dev/null/model/vocab.json: open failed: Not a directory; what stood there before is untouched: "
+        "check the disk and save again");
 }
 
 TEST_CASE("the vocabularies of GPT-2 and GPT-1 have the ids they are known for") {

@@ -160,7 +160,7 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
   rows("token_embd.weight", model.wte.weight, matrix_type);
   rows("position_embd.weight", model.wpe.weight, 0);
   for (std::size_t i = 0; i < model.h.size(); ++i) {
-    const std::string block = "blk." + std::to_string(i) + '.';
+    const std::string block = std::string("blk.").append(std::to_string(i)) + '.';
     norm(block + "attn_norm", model.h[i].ln_1);
     linear(block + "attn_qkv", model.h[i].attn.c_attn);
     linear(block + "attn_output", model.h[i].attn.c_proj);

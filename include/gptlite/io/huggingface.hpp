@@ -37,7 +37,7 @@ class ModelConfigFile {
   }
   Index size(const char* key) const {
     expect(has(key) && json_.at(key).is_number_unsigned() && json_.at(key).get<std::uint64_t>() <= 1u << 30, '"', key,
-           "\" must be a whole number", has(key) ? ", not " + json_.at(key).dump() : "");
+           "\" must be a whole number", has(key) ? ", not " : "", has(key) ? json_.at(key).dump() : "");
     return json_.at(key).get<Index>();
   }
   double number(const char* key, double otherwise) const {

@@ -75,7 +75,7 @@ class SafetensorsFile {
       if (name == "__metadata__") {
         read_metadata(value);
       } else {
-        entries_.emplace(name, checked_entry("tensor " + json_string(name), value));
+        entries_.emplace(name, checked_entry(name, value));
       }
     }
     require_tiled(size - data_begin_);
@@ -150,8 +150,9 @@ class SafetensorsFile {
     value.get_to(metadata_);
   }
 
-  // One tensor of the header; `what` names it.
-  Entry checked_entry(const std::string& what, const nlohmann::json& value) const {
+  // One tensor of the header.
+  Entry checked_entry(const std::string& name, const nlohmann::json& value) const {
+    const std::string what = std::string("tensor ").append(json_string(name));
     const auto unsigned_array = [&](const char* key) {
       return value[key].is_array() &&
              std::all_of(value[key].begin(), value[key].end(), [](auto& v) { return v.is_number_unsigned(); });
@@ -219,7 +220,8 @@ struct StoredTensor {
 // The header of a file that holds these tensors in this order, without its length.
 inline std::string safetensors_header(const std::vector<StoredTensor>& order,
                                       const std::map<std::string, std::string>& metadata) {
-  std::string header = metadata.empty() ? "" : "\"__metadata__\":" + nlohmann::json(metadata).dump();
+  std::string header;
+  if (!metadata.empty()) header.append("\"__metadata__\":").append(nlohmann::json(metadata).dump());
   std::uint64_t end = 0;
   for (const StoredTensor& stored : order) {
     const Shape& shape = std::visit([](const auto& t) -> const Shape& { return t.shape(); }, *stored.tensor);
@@ -227,7 +229,9 @@ inline std::string safetensors_header(const std::vector<StoredTensor>& order,
     end += static_cast<std::uint64_t>(shape.numel()) * (bits_of(stored.dtype) / 8);
     const nlohmann::ordered_json entry = {
         {"dtype", name_of(stored.dtype)}, {"shape", shape.sizes()}, {"data_offsets", {begin, end}}};
-    header += (header.empty() ? "" : ",") + nlohmann::json(stored.name).dump() + ':' + entry.dump();
+    // Appended: g++ 12 warns of a const char* + std::string, wrongly, where it is inlined.
+    header.append(header.empty() ? "" : ",").append(nlohmann::json(stored.name).dump());
+    header.append(":").append(entry.dump());
   }
   header = '{' + header + '}';
   header.resize((header.size() + 7) / 8 * 8, ' ');  // numbers begin at a multiple of 8
