@@ -56,8 +56,9 @@ double largest_error(Index M, Index K, Index N, WeightFormat format, bool transp
 template <class F>
 void for_shapes(F&& f) {
   for (const Index M : {1, 3, 4, 7, 8, 9, 70})
-    for (const auto& [K, N] : {std::pair<Index, Index>{1, 1}, {33, 17}, {64, 32}, {300, 45}, {520, 100}})
+    for (const auto& sizes : {std::pair<Index, Index>{1, 1}, {33, 17}, {64, 32}, {300, 45}, {520, 100}})
       for (const bool transposed : {false, true}) {
+        const Index K = sizes.first, N = sizes.second;
         INFO("M ", M, ", K ", K, ", N ", N, ", transposed ", transposed);
         f(M, K, N, transposed);
       }

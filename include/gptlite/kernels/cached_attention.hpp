@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "gptlite/kernels/packed_matrix.hpp"
+#include "gptlite/kernels/simd_math.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
