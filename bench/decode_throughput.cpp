@@ -11,6 +11,7 @@
 
 #include "support/command_line.hpp"
 #include "support/train_step.hpp"
+#include "support/weight_format.hpp"
 
 namespace {
 
@@ -24,19 +25,12 @@ struct Options {
 
 const std::map<std::string, bench::ModelSizes> models = {
     {"tiny", {4, 4, 128, 1024, 1, 65}}, {"small", {6, 6, 384, 1024, 1, 65}}, {"gpt2", {12, 12, 768, 1024, 1, 50257}}};
-const std::map<std::string, WeightFormat> formats = {
-    {"fp32", WeightFormat::fp32}, {"bf16", WeightFormat::bf16}, {"int8", WeightFormat::int8}};
 
 int run(const Options& o) {
   set_num_threads(o.threads);
   const bench::ModelSizes m = models.at(o.model);
-  const GPT<float> model({.vocab_size = m.vocab_size,
-                          .block_size = m.block_size,
-                          .n_layer = m.n_layer,
-                          .n_head = m.n_head,
-                          .n_embd = m.n_embd,
-                          .norm_order = NormOrder::pre});
-  Decoder<float> decoder(model, {.weights = formats.at(o.precision)});
+  const GPT<float> model(m.config());
+  Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision)});
   const auto seconds = [](auto&& work) {
     const auto begin = std::chrono::steady_clock::now();
     work();
@@ -72,9 +66,7 @@ int main(int argc, char** argv) {
     CLI::App app("Generation speed of a GPT with random weights.", "decode_throughput");
     app.option_defaults()->take_last();
     app.add_option("--model", o.model)->check(CLI::IsMember({"tiny", "small", "gpt2"}))->capture_default_str();
-    app.add_option("--precision", o.precision, "of the weights")
-        ->check(CLI::IsMember({"fp32", "bf16", "int8"}))
-        ->capture_default_str();
+    examples::add_weight_format(app, o.precision);
     app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
     app.add_option("--tokens", o.tokens, "to generate")->check(CLI::Range(1, 1000))->capture_default_str();
     app.add_option("--prompt", o.prompt, "tokens of the prompt")->check(CLI::Range(1, 1024))->capture_default_str();

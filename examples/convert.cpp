@@ -8,6 +8,7 @@
 #include <iostream>
 
 #include "support/command_line.hpp"
+#include "support/weight_format.hpp"
 
 namespace {
 
@@ -22,11 +23,7 @@ int run(const std::string& folder, const std::string& out, const std::string& ty
     // A file without a tokenizer: llama.cpp takes and gives ids.
     const bool byte_level = std::holds_alternative<text::ByteBpe>(tokenizer.variant());
     if (!byte_level) std::cerr << "convert: llama.cpp's gpt2 has byte-level BPE only: written without a tokenizer\n";
-    io::save_gguf(out, model,
-                  type == "int8"   ? WeightFormat::int8
-                  : type == "bf16" ? WeightFormat::bf16
-                                   : WeightFormat::fp32,
-                  byte_level ? &tokenizer : nullptr);
+    io::save_gguf(out, model, examples::weight_formats().at(type), byte_level ? &tokenizer : nullptr);
   } else {
     check<ConfigError>(type != "int8", "convert", "a folder is written as fp32, bf16 or fp16; int8 needs a .gguf file");
     io::save_model(out, model, tokenizer,

@@ -8,9 +8,9 @@
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
 #include <iostream>
-#include <map>
 
 #include "support/command_line.hpp"
+#include "support/weight_format.hpp"
 
 namespace {
 
@@ -23,9 +23,6 @@ struct Options {
   int threads = 0;
   bool json = false;
 };
-
-const std::map<std::string, WeightFormat> formats = {
-    {"fp32", WeightFormat::fp32}, {"bf16", WeightFormat::bf16}, {"int8", WeightFormat::int8}};
 
 void add_options(CLI::App& app, Options& o) {
   app.option_defaults()->take_last();
@@ -41,9 +38,7 @@ void add_options(CLI::App& app, Options& o) {
       ->capture_default_str();
   app.add_option("--stop", o.stop, "a text that ends the generation; may be given several times")->take_all();
   app.add_option("--seed", o.generate.seed, "of the choices")->capture_default_str();
-  app.add_option("--precision", o.precision, "of the weights: fp32, bf16 or int8")
-      ->check(CLI::IsMember({"fp32", "bf16", "int8"}))
-      ->capture_default_str();
+  examples::add_weight_format(app, o.precision);
   app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
   app.add_flag("--json", o.json, "print one JSON line when done");
 }
@@ -61,7 +56,7 @@ int run(Options o) {
   const GPT<float> model = io::load_gpt(o.model);
   io::check_vocabulary(o.model, tokenizer, model.config);
   const std::vector<TokenId> prompt = o.prompt.empty() ? start_of_text(tokenizer) : tokenizer.encode(o.prompt);
-  Decoder<float> decoder(model, {.weights = formats.at(o.precision)});
+  Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision)});
 
   // What is to stop it is looked for in the text: its tokens may be others than alone.
   text::StreamDecoder<io::Tokenizer> stream(tokenizer);

@@ -10,10 +10,10 @@
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
 #include <iostream>
-#include <map>
 #include <sstream>
 
 #include "support/command_line.hpp"
+#include "support/weight_format.hpp"
 
 namespace {
 
@@ -23,9 +23,6 @@ struct Options {
   std::string model, text, tokens, precision = "fp32";
   int threads = 0;
 };
-
-const std::map<std::string, WeightFormat> formats = {
-    {"fp32", WeightFormat::fp32}, {"bf16", WeightFormat::bf16}, {"int8", WeightFormat::int8}};
 
 std::vector<TokenId> read_ids(const std::string& list) {
   std::istringstream in(list);
@@ -72,10 +69,8 @@ int run(const Options& o) {
     tokens = tokenizer.encode(data::read_text(o.text));
   }
   check<DataError>(tokens.size() >= 2, "score", "a score needs two tokens at least, the text has ", tokens.size());
-  for (std::size_t i = 0; i < tokens.size(); ++i)
-    check<IndexError>(tokens[i] >= 0 && tokens[i] < model.config.vocab_size, "score", "token ", tokens[i],
-                      " at position ", i, " is outside the vocabulary of ", model.config.vocab_size);
-  Decoder<float> decoder(model, {.weights = formats.at(o.precision)});
+  check_tokens("score", tokens, model.config.vocab_size);
+  Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision)});
   const std::vector<double> logprobs = log_probabilities(decoder, tokens);
   double total = 0;
   for (const double logprob : logprobs) total -= logprob;
@@ -96,9 +91,7 @@ int main(int argc, char** argv) {
     app.add_option("--model", o.model, "folder with config.json, model.safetensors and a tokenizer")->required();
     app.add_option("--text", o.text, "UTF-8 text file");
     app.add_option("--tokens", o.tokens, "ids, separated by spaces, in place of a text");
-    app.add_option("--precision", o.precision, "of the weights: fp32, bf16 or int8")
-        ->check(CLI::IsMember({"fp32", "bf16", "int8"}))
-        ->capture_default_str();
+    examples::add_weight_format(app, o.precision);
     app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
     const int exit_code = examples::parse(app, argc, argv);
     return exit_code >= 0 ? exit_code : run(o);

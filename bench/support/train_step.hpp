@@ -1,5 +1,5 @@
 #pragma once
-// One training step of a GPT on random tokens: what train_throughput and shapes_throughput time.
+// What the programs that time whole models share: their sizes, one training step on random tokens, medians.
 
 #include <algorithm>
 #include <chrono>
@@ -12,21 +12,23 @@ using gptlite::Index;
 
 struct ModelSizes {
   Index n_layer, n_head, n_embd, block_size, batch_size, vocab_size;
+
+  gptlite::GPTConfig config(gptlite::Precision precision = gptlite::Precision::fp32, double dropout = 0) const {
+    return {.vocab_size = vocab_size,
+            .block_size = block_size,
+            .n_layer = n_layer,
+            .n_head = n_head,
+            .n_embd = n_embd,
+            .dropout = dropout,
+            .norm_order = gptlite::NormOrder::pre,
+            .precision = precision};
+  }
 };
 
 class TrainStep {
  public:
   TrainStep(const ModelSizes& sizes, gptlite::Precision precision, double dropout = 0)
-      : sizes_(sizes),
-        model_({.vocab_size = sizes.vocab_size,
-                .block_size = sizes.block_size,
-                .n_layer = sizes.n_layer,
-                .n_head = sizes.n_head,
-                .n_embd = sizes.n_embd,
-                .dropout = dropout,
-                .norm_order = gptlite::NormOrder::pre,
-                .precision = precision}),
-        optimizer_(model_, {.learning_rate = 3e-4}) {
+      : sizes_(sizes), model_(sizes.config(precision, dropout)), optimizer_(model_, {.learning_rate = 3e-4}) {
     gptlite::Generator random(1);
     std::vector<gptlite::TokenId> ids(static_cast<std::size_t>(sizes.batch_size * sizes.block_size + 1));
     for (gptlite::TokenId& id : ids) id = static_cast<gptlite::TokenId>(random.below(sizes.vocab_size));

@@ -88,8 +88,7 @@ inline int pretrain(const std::string& program, const PretrainingOptions& o, con
                          {.betas = {0.9, o.beta2}, .weight_decay = o.weight_decay, .max_grad_norm = o.grad_clip});
   const train::Schedule schedule{train::Decay::cosine, o.learning_rate, o.min_lr, o.warmup_steps, o.max_steps};
 
-  std::error_code no_folder;  // reported when the first file in it cannot be written
-  std::filesystem::create_directories(o.out, no_folder);
+  io::make_folder(o.out);
   train::MetricsFile metrics(o.out + "/metrics.jsonl");
   std::ofstream samples(o.out + "/samples.txt");
   check<DataError>(samples.good(), program, o.out, "/samples.txt: cannot write");

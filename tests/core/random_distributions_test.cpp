@@ -56,6 +56,12 @@ TEST_CASE("fill_normal has the mean and the deviation asked for") {
   CHECK(m.kurtosis == doctest::Approx(3).epsilon(0.03));
 }
 
+TEST_CASE("fill_normal with the deviation 0 gives the mean everywhere") {
+  std::vector<float> values(1001, -7);
+  fill_normal(values.data(), 1001, 0.25, 0, {3, 4});
+  CHECK(values == std::vector<float>(1001, 0.25f));
+}
+
 TEST_CASE("fill_uniform stays between its bounds and fills them evenly") {
   std::vector<double> values(200001);
   fill_uniform(values.data(), static_cast<Index>(values.size()), -1, 3, {.seed = 13, .stream = 0});

@@ -4,9 +4,8 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-
 #include "support/hash.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
 #include "support/tokenizers.hpp"
 
@@ -16,12 +15,10 @@ using nlohmann::json;
 
 namespace {
 
-// A folder that is removed at the end.
 struct Folder {
-  std::string path = (fs::temp_directory_path() / "gptlite_XXXXXX").string();
-  Folder() { REQUIRE(mkdtemp(path.data()) != nullptr); }
-  ~Folder() { fs::remove_all(path); }
-  void write(const std::string& name, const std::string& text) const { std::ofstream(path + "/" + name) << text; }
+  TemporaryFolder folder;
+  std::string path = folder.path.string();
+  void write(const std::string& name, const std::string& text) const { folder.file(name, text); }
   json read(const std::string& name) const { return json::parse(std::ifstream(path + "/" + name)); }
   // What loading it refuses, without the path.
   std::string refusal() const {

@@ -109,7 +109,7 @@ class Decoder {
 
   /// Last hidden states (all tokens, C).
   Tensor<T> hidden(const std::vector<std::vector<TokenId>>& tokens) {
-    check_tokens(tokens);
+    check_readable(tokens);
     const NoGrad no_grad;
     Tensor<T> x = embeddings(tokens);  // (rows, C)
     for (const Layer& layer : layers_) {
@@ -117,13 +117,7 @@ class Decoder {
         return layer.attn_proj(attention(layer, layer.c_attn(in), tokens));
       };
       const auto mlp = [&](const Tensor<T>& in) { return layer.mlp_proj(layer.c_fc(in, Activation::gelu)); };
-      if (config_.norm_order == NormOrder::post) {
-        x = layer.ln_1(x + attn(x));
-        x = layer.ln_2(x + mlp(x));
-      } else {
-        x = x + attn(layer.ln_1(x));
-        x = x + mlp(layer.ln_2(x));
-      }
+      x = detail::block_output(config_.norm_order, x, layer.ln_1, attn, layer.ln_2, mlp);
     }
     for (std::size_t i = 0; i < tokens.size(); ++i) positions_[i] += static_cast<Index>(tokens[i].size());
     return config_.norm_order == NormOrder::pre ? ln_f_(x) : x;
@@ -161,16 +155,14 @@ class Decoder {
     return y;
   }
 
-  void check_tokens(const std::vector<std::vector<TokenId>>& tokens) const {
+  void check_readable(const std::vector<std::vector<TokenId>>& tokens) const {
     check<ShapeError>(tokens.size() == positions_.size(), "Decoder", "tokens of ", tokens.size(),
                       " sequences given, the batch has ", positions_.size());
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       const Index count = static_cast<Index>(tokens[i].size());
       check<ShapeError>(positions_[i] + count <= config_.block_size, "Decoder", "sequence ", i, ": ", positions_[i],
                         " tokens and ", count, " more exceed block_size ", config_.block_size);
-      for (std::size_t t = 0; t < tokens[i].size(); ++t)
-        check<IndexError>(tokens[i][t] >= 0 && tokens[i][t] < config_.vocab_size, "Decoder", "token ", tokens[i][t],
-                          " at position ", t, " is outside the vocabulary of ", config_.vocab_size);
+      check_tokens("Decoder", tokens[i], config_.vocab_size);
     }
   }
 

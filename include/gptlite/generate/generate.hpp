@@ -45,9 +45,7 @@ class Generation {
     for (std::size_t i = 0; i < texts_.size(); ++i) {
       const std::vector<TokenId>& text = texts_[i];
       check<DataError>(!text.empty(), "generate", "the prompt is empty: give at least one token");
-      for (std::size_t t = 0; t < text.size(); ++t)
-        check<IndexError>(text[t] >= 0 && text[t] < V, "generate", "token ", text[t], " at position ", t,
-                          " is outside the vocabulary of ", V);
+      check_tokens("generate", text, V);
       samplers_.emplace_back(SamplerOptions{o_.temperature, o_.top_k, o_.top_p, o_.min_p, o_.repetition_penalty,
                                             o_.seed + static_cast<std::uint64_t>(i)});
     }

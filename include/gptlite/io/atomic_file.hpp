@@ -152,6 +152,13 @@ class BasicAtomicFile {
 
 using AtomicFile = BasicAtomicFile<FileCalls>;
 
+/// Makes a folder and those above it, where they are missing. What goes wrong is reported when the first file in it
+/// cannot be written.
+inline void make_folder(const std::string& folder) {
+  std::error_code unreported;
+  std::filesystem::create_directories(folder, unreported);
+}
+
 /// Makes `text` the whole content of a file. Throws IoError; then what stood there before is untouched.
 inline void save_text(const std::string& path, std::string_view text) {
   AtomicFile file(path);

@@ -7,7 +7,6 @@
 #include <optional>
 #include <sstream>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -202,8 +201,7 @@ void save_gpt(const std::string& folder, GPT<T>& model, const SaveOptions& optio
   visit_parameters(model, [&](const std::string& name, const Tensor<T>& tensor) {
     tensors.emplace("transformer." + detail::published_name(name, c.norm_order), tensor.detach());
   });
-  std::error_code no_folder;  // reported when the first file in it cannot be written
-  std::filesystem::create_directories(folder, no_folder);
+  make_folder(folder);
   save_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}}, options.dtype);
   save_text(folder + "/config.json", config.dump(2) + "\n");
 }

@@ -263,8 +263,7 @@ inline void save_tokenizer(const std::string& folder, const Tokenizer& tokenizer
     json["model"]["end_of_word_suffix"] = "</w>";
     config["tokenizer_class"] = "OpenAIGPTTokenizer";
   }
-  std::error_code no_folder;  // reported when the first file in it cannot be written
-  std::filesystem::create_directories(folder, no_folder);
+  make_folder(folder);
   if (!json["model"]["merges"].empty() || !json["pre_tokenizer"].is_null()) {
     save_text(folder + "/vocab.json", json["model"]["vocab"].dump());
     save_text(folder + "/merges.txt", merges_txt);

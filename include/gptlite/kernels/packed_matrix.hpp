@@ -100,10 +100,10 @@ class PackedMatrix {
   void multiply(Index M, const T* x, T* y, Epilogue&& epilogue) const {
     with_form<T>(format_, [&]<class Form>(Form) {
       // A job reads some 64 KB of weights at least, or multiplies as long.
-      const Index jobs = std::clamp<Index>(std::max<Index>(M / few_rows, 1) * bytes() >> 16, 1, 16);
-      parallel_for(std::min(jobs, panel_count()), [&](Index job) {
-        const Index all = std::min(jobs, panel_count());
-        const Index begin = panel_count() * job / all, end = panel_count() * (job + 1) / all;
+      const Index wanted = std::clamp<Index>(std::max<Index>(M / few_rows, 1) * bytes() >> 16, 1, 16);
+      const Index jobs = std::min(wanted, panel_count());
+      parallel_for(jobs, [&](Index job) {
+        const Index begin = panel_count() * job / jobs, end = panel_count() * (job + 1) / jobs;
         const Index column = begin * width, columns = std::min(end * width, N_) - column;
         if (M <= few_rows)
           few<Form>(M, x, y, begin, end);

@@ -18,6 +18,22 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
+namespace detail {
+/// What a block computes from x, of any layers of the parts' kinds: those of a model, or a Decoder's.
+template <class T, class Attention, class Mlp>
+Tensor<T> block_output(NormOrder norm_order, const Tensor<T>& x, const LayerNorm<T>& ln_1, Attention&& attn,
+                       const LayerNorm<T>& ln_2, Mlp&& mlp) {
+  if (norm_order == NormOrder::post) {
+    // GPT-1: normalise after each sum, no final norm.    a = ln_1(x + attn(x)),  y = ln_2(a + mlp(a))
+    const Tensor<T> a = ln_1.of_sum(x, attn(x)).norm;
+    return ln_2.of_sum(a, mlp(a)).norm;
+  }
+  // GPT-2: normalise before, one final norm after the last block.    a = x + attn(ln_1(x)),  y = a + mlp(ln_2(a))
+  const auto [a, ln_2_a] = ln_2.of_sum(x, attn(ln_1(x)));
+  return a + mlp(ln_2_a);
+}
+}  // namespace detail
+
 /// One layer of the decoder. Fields carry the names of the published checkpoints.
 template <class T>
 struct Block {
@@ -34,14 +50,7 @@ struct Block {
     f("mlp", mlp);
   }
   Tensor<T> operator()(const Tensor<T>& x) const {  // (B, T, C)
-    if (norm_order == NormOrder::post) {
-      // GPT-1: normalise after each sum, no final norm.    a = ln_1(x + attn(x)),  y = ln_2(a + mlp(a))
-      const Tensor<T> a = ln_1.of_sum(x, attn(x)).norm;
-      return ln_2.of_sum(a, mlp(a)).norm;
-    }
-    // GPT-2: normalise before, one final norm after the last block.    a = x + attn(ln_1(x)),  y = a + mlp(ln_2(a))
-    const auto [a, ln_2_a] = ln_2.of_sum(x, attn(ln_1(x)));
-    return a + mlp(ln_2_a);
+    return detail::block_output(norm_order, x, ln_1, attn, ln_2, mlp);
   }
 };
 

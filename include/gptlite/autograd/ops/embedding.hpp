@@ -1,6 +1,7 @@
 #pragma once
 // Rows of a table by index: embedding of tokens, and gather_rows.
 
+#include <span>
 #include <string_view>
 
 #include "gptlite/autograd/node.hpp"
@@ -20,16 +21,20 @@ Tensor<T> pick_rows(const char* name, const Tensor<T>& table, const Tensor<std::
 }
 }  // namespace detail
 
+/// Throws IndexError for the first token that is outside the vocabulary.
+inline void check_tokens(std::string_view where, std::span<const TokenId> tokens, Index vocabulary) {
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    check<IndexError>(tokens[i] >= 0 && tokens[i] < vocabulary, where, "token ", tokens[i], " at position ", i,
+                      " is outside the vocabulary of ", vocabulary);
+}
+
 /// weight[token] for every token.
 /// tokens: any shape, weight: (vocabulary, n). Returns tokens' shape with n appended. Throws IndexError for a token
 /// outside the vocabulary. Saves the tokens, which must not be changed before backward.
 template <class T>
 Tensor<T> embedding(const Tensor<TokenId>& tokens, const Tensor<T>& weight) {
   check<ShapeError>(weight.rank() == 2, "embedding", "weight must be (vocabulary, features), got ", weight.shape());
-  const Index vocabulary = weight.shape()[0];
-  for (Index i = 0; i < tokens.size(); ++i)
-    check<IndexError>(tokens.data()[i] >= 0 && tokens.data()[i] < vocabulary, "embedding", "token ", tokens.data()[i],
-                      " at position ", i, " is outside the vocabulary of ", vocabulary);
+  check_tokens("embedding", {tokens.data(), static_cast<std::size_t>(tokens.size())}, weight.shape()[0]);
   std::vector<Index> shape = tokens.shape().sizes();
   shape.push_back(weight.shape()[1]);
   return detail::pick_rows("embedding", weight, tokens, Shape(std::move(shape)));
