@@ -103,8 +103,27 @@ struct GPT {
   Tensor<T> logits(const Tensor<TokenId>& tokens) const { return head(hidden(tokens)); }
   /// L1, as a mean: -log P(target) over all positions whose target is not ignore_index. tokens and targets: (B, T).
   Tensor<T> loss(const Tensor<TokenId>& tokens, const Tensor<TokenId>& targets) const {
+    return head_loss(hidden(tokens), targets);
+  }
+  /// The loss of head(x) without its logits whole. x: hidden states (..., C), targets and row_weights: the leading
+  /// shape of x, as linear_cross_entropy takes them.
+  Tensor<T> head_loss(const Tensor<T>& x, const Tensor<TokenId>& targets, const Tensor<T>& row_weights = {}) const {
     const Autocast scope(precision());
-    return linear_cross_entropy(hidden(tokens), wte.weight, targets);
+    return linear_cross_entropy(x, wte.weight, targets, row_weights);
+  }
+
+  /// Appends tokens to the vocabulary, as fine-tuning does: rows ~ N(0, initializer_range^2), a function of the seed
+  /// and the size before. The token embedding becomes a new tensor: copies of this model and optimizers made before
+  /// keep the old one. Throws ConfigError for a negative count.
+  void add_tokens(Index count, std::uint64_t seed) {
+    check<ConfigError>(count >= 0, "GPT", "the number of tokens to add must be 0 or positive, got ", count);
+    Generator init(seed, RandomUse::weights);
+    init.set_position(static_cast<std::uint64_t>(config.vocab_size));
+    const NoGrad no_grad;
+    const Embedding<T> added(count, config.n_embd, config.initializer_range, init);
+    wte.weight = concat<T>({wte.weight, added.weight}, 0);
+    wte.weight.set_requires_grad();
+    config.vocab_size += count;
   }
 
  private:
