@@ -32,6 +32,8 @@
 #include "gptlite/core/shape.hpp"
 #include "gptlite/core/storage.hpp"
 #include "gptlite/core/tensor.hpp"
+#include "gptlite/data/task_batches.hpp"
+#include "gptlite/data/task_set.hpp"
 #include "gptlite/data/text_file.hpp"
 #include "gptlite/data/token_batches.hpp"
 #include "gptlite/generate/decoder.hpp"
