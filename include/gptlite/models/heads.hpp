@@ -36,9 +36,9 @@ struct TaskModel {
   GPT<T> transformer;
   std::shared_ptr<Mode> mode;  // the GPT's
   Dropout<T> drop;
-  Linear<T> score;  // (C, n_class); multiple choice: (C, 1), the same for every answer
+  Linear<T> score;  // Wy (C, n_class), without bias; multiple choice: (C, 1), the same for every answer
 
-  /// The GPT's weights are shared, not copied. The head's ~ N(0, initializer_range^2), its bias 0. Throws ConfigError
+  /// The GPT's weights are shared, not copied. The head's ~ N(0, initializer_range^2). Throws ConfigError
   /// for options that cannot work.
   TaskModel(GPT<T> gpt, const TaskModelOptions& options)
       : TaskModel(std::move(gpt), options, Generator(options.seed, RandomUse::weights)) {}
@@ -85,6 +85,7 @@ struct TaskModel {
                        "n_class must be 2 or more, got ", options.n_class);
     check<ConfigError>(options.dropout >= 0 && options.dropout < 1, "TaskModel",
                        "dropout must be in 0..1 and below 1, got ", options.dropout);
+    score.bias = {};  // as in the paper's formula and transformers' ForSequenceClassification
   }
 
   // The last hidden states of every token. Returns (B S, T, C).
