@@ -38,8 +38,8 @@ struct Saved : TemporaryFolder {
   }
   std::string refusal() const {
     std::string message = message_of<Error>([&] { io::load_task_model(folder); });
-    for (std::size_t at; (at = message.find(folder)) != message.npos;) message.replace(at, folder.size(), "F");
-    return message;
+    const std::size_t at = message.find(folder);
+    return at == message.npos ? message : message.substr(0, at) + 'F' + message.substr(at + folder.size());
   }
 };
 
