@@ -23,8 +23,8 @@ using namespace gptlite;
 
 struct Options {
   std::string task, tokenizer, train, dev, test, out;
-  Index epochs = 10, batch_size = 32;
-  double learning_rate = 3e-3, weight_decay = 0.01;
+  Index epochs = 20, batch_size = 32;
+  double learning_rate = 3e-3, weight_decay = 0;
   int threads = 0;
   std::uint64_t seed = 1;
 };
