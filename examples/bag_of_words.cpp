@@ -176,12 +176,15 @@ int run(const Options& o) {
   set_num_threads(o.threads);
   const Task task = task_from_name(o.task);
   const data::TaskSet train_set = data::read_task(o.train, task, {});
-  const data::TaskOptions same_labels{.labels = train_set.labels};
-  const data::TaskSet dev_set = data::read_task(o.dev, task, same_labels);
-  const data::TaskSet test_set = data::read_task(o.test, task, same_labels);
+  const data::TaskSet dev_set = data::read_task(o.dev, task, {.labels = train_set.labels});
+  const data::TaskSet test_set = data::read_task(o.test, task, {.labels = train_set.labels});
+  const std::size_t texts = train_set.examples.at(0).texts.size();
+  for (const data::TaskSet* set : {&dev_set, &test_set})
+    check<DataError>(set->examples.at(0).texts.size() == texts, "bag_of_words", "--dev and --test must have ", texts,
+                     " texts a row as --train has, got ", set->examples.at(0).texts.size());
 
   auto classes = static_cast<Index>(train_set.labels.size());
-  if (task == Task::multiple_choice) classes = static_cast<Index>(train_set.examples.at(0).texts.size()) - 1;
+  if (task == Task::multiple_choice) classes = static_cast<Index>(texts) - 1;
   if (task == Task::similarity) {
     const auto by_score = [](const auto& a, const auto& b) { return a.score < b.score; };
     const auto highest = std::max_element(train_set.examples.begin(), train_set.examples.end(), by_score);

@@ -265,10 +265,11 @@ def setup(r):
                      f"{statistics.median(seconds):.0f}" if seconds else "–"))
     head = ("task", "train", "dev", "test", "epochs", "learning rate", "dropout", "steps between evaluations",
             "seconds a run")
+    changes = [f"{TITLES.get(task, task)}: {change}." for task, change in about["changes"].items()]
     text += [table(head, rows),
              paragraph(f"Batches of {common['batch-size']}, {common['precision']}. All four variants have the same "
-                       "settings. The evaluation that is best on dev is tested. `scripts/reproduce_tasks --help` says "
-                       "what DATA holds:"),
+                       "settings. The evaluation that is best on dev is tested.", *changes,
+                       "`scripts/reproduce_tasks --help` says what DATA holds:"),
              f"```sh\nscripts/reproduce_tasks --data DATA --seeds {about['seeds']}\n```",
              paragraph(conditions(r) + ".")]
     return "\n\n".join(text)
