@@ -32,6 +32,17 @@ TEST_CASE("the longest part is shortened, and special tokens stay") {
         Tokens{100, 1, 2, 3, 101, 6, 7, 102});
 }
 
+TEST_CASE("each part is cut at max_part_length first") {
+  const text::TaskLayout exact{{100, 101, 102}, 12, 12 / 2 - 2};  // as GPT-1's code
+  CHECK(exact.entailment({1, 2, 3, 4, 5, 6}, {7}) == Tokens{100, 1, 2, 3, 4, 101, 7, 102});
+  CHECK(exact.classification({1, 2, 3}) == Tokens{100, 1, 2, 3, 102});
+  CHECK(exact.entailment({1, 2, 3, 4, 5}, {6, 7, 8, 9, 10, 11}) == Tokens{100, 1, 2, 3, 4, 101, 6, 7, 8, 9, 102});
+  CHECK(text::TaskLayout{{100, 101, 102}, 9, 4}.entailment({1, 2, 3, 4, 5}, {6, 7, 8, 9, 10}) ==
+        Tokens{100, 1, 2, 3, 101, 6, 7, 8, 102});
+  CHECK(message_of<ConfigError>([] { text::TaskLayout{{100, 101, 102}, 9, -1}.classification({1}); }) ==
+        "[TaskLayout] max_part_length must be 0 (no limit) or positive, got -1");
+}
+
 TEST_CASE("a length without room for a token of each part is refused") {
   const text::TaskLayout narrow{{100, 101, 102}, 4};
   CHECK(narrow.classification({1, 2, 3}) == Tokens{100, 1, 2, 102});

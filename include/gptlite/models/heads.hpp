@@ -51,13 +51,16 @@ struct TaskModel {
   void eval() { transformer.eval(); }
 
   /// Scores before the softmax. Returns (B, n_class), for multiple choice (B, S).
-  Tensor<T> logits(const TaskBatch<T>& batch) const { return head(at_extract(hidden(batch), batch)); }
+  Tensor<T> logits(const TaskBatch<T>& batch) const {
+    return head(at_extract(hidden(batch, transformer.tables()), batch));
+  }
 
   /// L3 = L2 + lambda L1 in one pass through the backbone. L1 is the mean over sequences of the mean over the
   /// sequence's tokens, delimiter and extract tokens among them. Throws ConfigError for a negative lambda.
   TaskLosses<T> losses(const TaskBatch<T>& batch, double lambda) const {
     check<ConfigError>(lambda >= 0, "TaskModel", "lambda must be 0 or positive, got ", lambda);
-    const Tensor<T> h = hidden(batch);
+    const typename GPT<T>::Tables w = transformer.tables();
+    const Tensor<T> h = hidden(batch, w);
     const Tensor<T> scores = head(at_extract(h, batch));
     TaskLosses<T> losses;
     losses.l2 =
@@ -66,7 +69,7 @@ struct TaskModel {
       losses.l3 = losses.l2;
       return losses;
     }
-    losses.l1 = language_model_loss(h, batch);
+    losses.l1 = language_model_loss(h, batch, w);
     losses.l3 = losses.l2 + losses.l1 * static_cast<T>(lambda);
     return losses;
   }
@@ -89,7 +92,7 @@ struct TaskModel {
   }
 
   // The last hidden states of every token. Returns (B S, T, C).
-  Tensor<T> hidden(const TaskBatch<T>& batch) const {
+  Tensor<T> hidden(const TaskBatch<T>& batch, const typename GPT<T>::Tables& w) const {
     const Shape &tokens = batch.tokens.shape(), &lengths = batch.lengths.shape();
     check<ShapeError>(tokens.rank() == 2 && lengths == Shape{tokens[0]}, "TaskModel", "tokens ", tokens,
                       " must be (sequences, T), with a length for each, got lengths ", lengths);
@@ -100,7 +103,7 @@ struct TaskModel {
       check<IndexError>(length >= 1 && length <= tokens[1], "TaskModel", "length ", length, " of sequence ", s,
                         " is outside 1..", tokens[1]);
     }
-    return transformer.hidden(batch.tokens);
+    return transformer.hidden(batch.tokens, w);
   }
   // Those of the extract tokens. Returns (B, S, C).
   Tensor<T> at_extract(const Tensor<T>& h, const TaskBatch<T>& batch) const {
@@ -112,11 +115,16 @@ struct TaskModel {
   }
   // Wy on the sum of an example's states (similarity has two), or on each, where one shared Wy scores the answers.
   Tensor<T> head(const Tensor<T>& states) const {  // (B, S, C)
-    if (task == Task::multiple_choice) return reshape(score(drop(states)), {states.shape()[0], states.shape()[1]});
+    const Index B = states.shape()[0], S = states.shape()[1], C = states.shape()[2];
+    if (task == Task::multiple_choice && transformer.config.openai_exact && drop.active() > 0) {
+      const Tensor<T> mask = drop(Tensor<T>::full({B, 1, C}, 1));  // the same for all answers
+      return reshape(score(states * mask), {B, S});
+    }
+    if (task == Task::multiple_choice) return reshape(score(drop(states)), {B, S});
     return score(drop(sum(states, 1)));
   }
   // The padding is left out before the product with the vocabulary, which is most of the work.
-  Tensor<T> language_model_loss(const Tensor<T>& h, const TaskBatch<T>& batch) const {
+  Tensor<T> language_model_loss(const Tensor<T>& h, const TaskBatch<T>& batch, const typename GPT<T>::Tables& w) const {
     const Index N = h.shape()[0], positions = h.shape()[1];
     std::vector<std::int32_t> rows, targets;
     std::vector<T> weights;
@@ -130,7 +138,7 @@ struct TaskModel {
     }
     check<DataError>(!rows.empty(), "TaskModel", "no sequence has a second token, which L1 needs");
     const Tensor<T> states = gather_rows(reshape(h, {N * positions, h.shape()[2]}), Tensor<std::int32_t>::from(rows));
-    return transformer.head_loss(states, Tensor<TokenId>::from(targets), Tensor<T>::from(weights));
+    return transformer.head_loss(states, Tensor<TokenId>::from(targets), Tensor<T>::from(weights), w);
   }
 };
 

@@ -23,7 +23,8 @@ struct TaskTokens {
 /// How texts are laid out: `const TaskLayout layout{{start, delimiter, extract}, model.config.block_size};`
 struct TaskLayout {
   TaskTokens tokens;
-  Index max_length;  ///< tokens a sequence may have
+  Index max_length;           ///< tokens a sequence may have
+  Index max_part_length = 0;  ///< tokens a text may have, 0: as many as fit. GPT-1's code: max_length / 2 - 2
 
   /// start text extract
   Tokens classification(const Tokens& text) const { return sequence({text}); }
@@ -40,14 +41,18 @@ struct TaskLayout {
     return sequences;
   }
 
-  /// start part delimiter part ... extract. Where that is longer than max_length the longest part loses tokens at its
-  /// end, of several the last; the special tokens stay. Throws ConfigError if there is no room for a token of each
-  /// part.
+  /// start part delimiter part ... extract. Parts lose what is beyond max_part_length; then, while the sequence is
+  /// longer than max_length, the longest part, of several the last, loses its last token. The special tokens stay.
+  /// Throws ConfigError if there is no room for a token of each part.
   Tokens sequence(std::vector<Tokens> parts) const {
     const auto special = static_cast<Index>(parts.size()) + 1;
     check<ConfigError>(!parts.empty() && max_length >= special + static_cast<Index>(parts.size()), "TaskLayout",
                        "max_length ", max_length, " has no room for ", parts.size(), " parts and ", special,
                        " special tokens");
+    check<ConfigError>(max_part_length >= 0, "TaskLayout", "max_part_length must be 0 (no limit) or positive, got ",
+                       max_part_length);
+    if (max_part_length > 0)
+      for (Tokens& part : parts) part.resize(std::min(part.size(), static_cast<std::size_t>(max_part_length)));
     Index total = special;
     for (const Tokens& part : parts) total += static_cast<Index>(part.size());
     for (; total > max_length; --total)
