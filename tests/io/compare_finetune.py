@@ -199,6 +199,7 @@ def main():
     options = parser.parse_args()
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    torch.set_num_threads(1)  # the model is too small for more
     results = []
     with tempfile.TemporaryDirectory() as temporary:
         for task in [options.task] if options.task else TASKS:
