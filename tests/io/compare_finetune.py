@@ -124,7 +124,7 @@ def train(model, run):
 
 def weights_of(model):
     """All weights, less the biases of the keys: they add the same to all scores of a query, so their gradient is rounding
-    alone, which Adam turns into steps of full length. They change no output."""
+    alone, which Adam scales up to visible steps. They change no output."""
     weights = {name: p.detach().clone() for name, p in model.named_parameters()}
     for name, weight in weights.items():
         if name.endswith("attn.c_attn.bias"):

@@ -201,7 +201,7 @@ int main(int argc, char** argv) {
                        "the arguments are a task, post or pre, and a folder to write to");
     run(task_from_name(argv[1]), order == "post" ? NormOrder::post : NormOrder::pre, argv[3]);
   } catch (const Error& error) {
-    std::cerr << "finetune_reference: " << error.what() << '\n';
+    std::cerr << error.what() << '\n';
     return 1;
   }
 }
