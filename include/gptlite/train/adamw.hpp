@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,9 @@ struct AdamWOptions {
   double eps = 1e-8;
   double weight_decay = 0.01;  ///< on parameters with two or more axes: matrices, not biases and norms
   double max_grad_norm = 1.0;  ///< global norm that gradients are clipped to; 0: no clipping
+  /// A factor of the learning rate, and with it of the decay, for each parameter by its name; empty: 1 for all. With 0
+  /// a parameter stays as it is, and its gradient still counts in the norm. AdamW asks once, when it is made.
+  std::function<double(const std::string& name)> learning_rate_scale = {};
 };
 
 /// What a step did.
@@ -35,26 +39,32 @@ struct StepResult {
 template <class T>
 class AdamW {
  public:
-  /// Takes all parameters of a model, or of any struct with visit(). Throws ConfigError for options that cannot work.
+  /// Takes the parameters of a model, or of any struct with visit(), that require a gradient. Throws ConfigError for
+  /// options that cannot work.
   template <class Module>
   explicit AdamW(Module& module, AdamWOptions options = {}) : options_(options) {
     const auto in_0_1 = [](double x) { return x >= 0 && x < 1; };
-    check<ConfigError>(options.learning_rate >= 0, "AdamW", "learning_rate must be 0 or positive, got ",
-                       options.learning_rate);
+    check_learning_rate(options.learning_rate);
     check<ConfigError>(in_0_1(options.betas[0]) && in_0_1(options.betas[1]), "AdamW",
                        "betas must be in 0..1 and below 1, got ", options.betas[0], " and ", options.betas[1]);
-    check<ConfigError>(options.eps > 0, "AdamW", "eps must be positive, got ", options.eps);
-    check<ConfigError>(options.weight_decay >= 0, "AdamW", "weight_decay must be 0 or positive, got ",
-                       options.weight_decay);
+    check<ConfigError>(is_finite(options.eps) && options.eps > 0, "AdamW", "eps must be positive and finite, got ",
+                       options.eps);
+    check<ConfigError>(not_negative(options.weight_decay), "AdamW",
+                       "weight_decay must be 0 or positive and finite, got ", options.weight_decay);
     check<ConfigError>(options.max_grad_norm >= 0, "AdamW", "max_grad_norm must be 0 (off) or positive, got ",
                        options.max_grad_norm);
     visit_parameters(module, [&](const std::string& name, Tensor<T>& tensor) {
-      if (tensor.requires_grad()) parameters_.push_back({name, tensor, {}, {}});
+      if (!tensor.requires_grad()) return;
+      const double scale = options.learning_rate_scale ? options.learning_rate_scale(name) : 1;
+      check<ConfigError>(not_negative(scale), "AdamW", "learning_rate_scale of ", name,
+                         " must be 0 or positive and finite, got ", scale);
+      parameters_.push_back({name, tensor, scale, {}, {}});
     });
   }
 
+  /// That of the next steps, before learning_rate_scale. Throws ConfigError.
   void set_learning_rate(double learning_rate) {
-    check<ConfigError>(learning_rate >= 0, "AdamW", "learning_rate must be 0 or positive, got ", learning_rate);
+    check_learning_rate(learning_rate);
     options_.learning_rate = learning_rate;
   }
   const AdamWOptions& options() const { return options_; }
@@ -81,9 +91,16 @@ class AdamW {
   }
 
  private:
+  static bool not_negative(double x) { return is_finite(x) && x >= 0; }
+  static void check_learning_rate(double learning_rate) {
+    check<ConfigError>(not_negative(learning_rate), "AdamW", "learning_rate must be 0 or positive and finite, got ",
+                       learning_rate);
+  }
+
   struct Parameter {
     std::string name;
     Tensor<T> tensor;
+    double scale;     // of the learning rate
     Storage<T> m, v;  // running means of the gradient and of its square; empty before the first update
   };
 
@@ -106,6 +123,7 @@ class AdamW {
         parameter.m = Storage<T>::zeros(tensor.size());
         parameter.v = Storage<T>::zeros(tensor.size());
       }
+      constants.learning_rate = options_.learning_rate * parameter.scale;
       constants.weight_decay = tensor.rank() >= 2 ? options_.weight_decay : 0;
       kernels::adamw(tensor.data(), parameter.m.data(), parameter.v.data(), tensor.grad().data(), tensor.size(),
                      constants);
