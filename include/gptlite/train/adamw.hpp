@@ -26,6 +26,7 @@ struct AdamWOptions {
   /// A factor of the learning rate, and with it of the decay, for each parameter by its name; empty: 1 for all. With 0
   /// a parameter stays as it is, and its gradient still counts in the norm. AdamW asks once, when it is made.
   std::function<double(const std::string& name)> learning_rate_scale = {};
+  bool openai_exact = false;  ///< the numbers of OpenAI's code of 2018 in place of PyTorch's: see AdamW
 };
 
 /// What a step did.
@@ -36,6 +37,11 @@ struct StepResult {
 
 /// Loshchilov and Hutter 2019, with PyTorch's bias correction: the same numbers as torch.optim.AdamW after
 /// torch.nn.utils.clip_grad_norm_. `AdamW optimizer(model, {.learning_rate = 1e-3});`
+///
+/// With openai_exact, as the code of Radford et al. 2018 does (openai/finetune-transformer-lm): eps is added to the
+/// root before v is corrected, decay has the corrected learning rate, and clipping adds nothing to the norm:
+///   g *= min(1, max_grad_norm / norm);    lr_t = lr sqrt(1 - b2^t) / (1 - b1^t);    m and v as in AdamW;
+///   p -= lr_t (m / (sqrt(v) + eps) + wd p).
 template <class T>
 class AdamW {
  public:
@@ -107,15 +113,19 @@ class AdamW {
   void update(double norm) {
     ++step_count_;
     const double t = static_cast<double>(step_count_);
-    const bool clip = options_.max_grad_norm > 0 && norm > options_.max_grad_norm;
-    kernels::AdamWStep constants{.learning_rate = options_.learning_rate,
+    const double correction1 = 1 - std::pow(options_.betas[0], t), correction2 = 1 - std::pow(options_.betas[1], t);
+    const bool exact = options_.openai_exact, clip = options_.max_grad_norm > 0 && norm > options_.max_grad_norm;
+    // OpenAI's corrections are part of its learning rate, so that the kernel has none left to make.
+    const double rate = exact ? options_.learning_rate * std::sqrt(correction2) / correction1 : options_.learning_rate;
+    const double norm_eps = exact ? 0 : 1e-6;  // TensorFlow's clip_by_global_norm, PyTorch's clip_grad_norm_
+    kernels::AdamWStep constants{.learning_rate = rate,
                                  .beta1 = options_.betas[0],
                                  .beta2 = options_.betas[1],
                                  .eps = options_.eps,
                                  .weight_decay = 0,
-                                 .grad_scale = clip ? options_.max_grad_norm / (norm + 1e-6) : 1,  // as PyTorch
-                                 .correction1 = 1 - std::pow(options_.betas[0], t),
-                                 .correction2 = 1 - std::pow(options_.betas[1], t)};
+                                 .grad_scale = clip ? options_.max_grad_norm / (norm + norm_eps) : 1,
+                                 .correction1 = exact ? 1 : correction1,
+                                 .correction2 = exact ? 1 : correction2};
     for (Parameter& parameter : parameters_) {
       Tensor<T>& tensor = parameter.tensor;
       if (!tensor.has_grad()) continue;
@@ -123,7 +133,7 @@ class AdamW {
         parameter.m = Storage<T>::zeros(tensor.size());
         parameter.v = Storage<T>::zeros(tensor.size());
       }
-      constants.learning_rate = options_.learning_rate * parameter.scale;
+      constants.learning_rate = rate * parameter.scale;
       constants.weight_decay = tensor.rank() >= 2 ? options_.weight_decay : 0;
       kernels::adamw(tensor.data(), parameter.m.data(), parameter.v.data(), tensor.grad().data(), tensor.size(),
                      constants);
