@@ -92,6 +92,7 @@
 #include "gptlite/text/word_cache.hpp"
 #include "gptlite/train/adamw.hpp"
 #include "gptlite/train/evaluate.hpp"
+#include "gptlite/train/layer_decay.hpp"
 #include "gptlite/train/metrics.hpp"
 #include "gptlite/train/progress.hpp"
 #include "gptlite/train/schedule.hpp"
