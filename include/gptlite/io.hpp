@@ -8,6 +8,7 @@
 #include "gptlite/io/gguf.hpp"
 #include "gptlite/io/huggingface.hpp"
 #include "gptlite/io/json.hpp"
+#include "gptlite/io/lora_files.hpp"
 #include "gptlite/io/model_folder.hpp"
 #include "gptlite/io/safetensors.hpp"
 #include "gptlite/io/task_folder.hpp"

@@ -17,8 +17,9 @@ struct DecoderOptions {
   WeightFormat weights = WeightFormat::fp32;  ///< fp32: the model's own numbers; bf16 and int8 need half and a quarter
 };
 
-/// Reads sequences of tokens and gives the scores of what comes next: those of GPT::logits, one token at a time. Later
-/// changes of the model's weights do not reach it. Not for use by two threads at once.
+/// Reads sequences of tokens and gives the scores of what comes next: those of GPT::logits, one token at a time.
+/// Adapters (LoRA) are merged into the packed weights. Later changes of the model do not reach it. Not for use by two
+/// threads at once.
 template <class T>
 class Decoder {
  public:
@@ -75,9 +76,11 @@ class Decoder {
     Tensor<T> bias;
 
     PackedLinear(const Linear<T>& linear, WeightFormat format)
-        : weight(linear.weight.shape()[0], linear.weight.shape()[1],
-                 kernels::MatrixView<T>{linear.weight.data(), linear.weight.shape()[1]}, format),
-          bias(linear.bias) {}
+        : PackedLinear(linear.merged_weight(), linear.bias, format) {}
+    PackedLinear(const Tensor<T>& matrix, const Tensor<T>& shift, WeightFormat format)
+        : weight(matrix.shape()[0], matrix.shape()[1], kernels::MatrixView<T>{matrix.data(), matrix.shape()[1]},
+                 format),
+          bias(shift) {}
     /// x (rows, in). Returns activation(x weight + bias) (rows, out).
     Tensor<T> operator()(const Tensor<T>& x, Activation activation = Activation::none) const {
       using V = kernels::simd::Vec<T>;

@@ -94,7 +94,7 @@ inline void append_gguf_row(std::string& out, std::uint32_t type, const std::vec
 /// Writes a model of GPT-2's form as GGUF: matrices in F32, BF16, or for int8 in Q8_0; vectors and positions in F32.
 /// `tokenizer`: the model's own, a ByteBpe; null: the file has none and llama.cpp takes ids. The file is replaced whole
 /// or not at all. Throws ConfigError for what llama.cpp cannot run (NormOrder::post, a window, Q8_0 with channels that
-/// are not a multiple of 32, another tokenizer), IoError if it cannot be written.
+/// are not a multiple of 32, another tokenizer) and for a model with adapters, IoError if it cannot be written.
 inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFormat format = WeightFormat::fp32,
                       const Tokenizer* tokenizer = nullptr) {
   constexpr auto where = "save_gguf";
@@ -148,6 +148,8 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
     tensors.push_back({name, type, sizes({t.shape()[1], t.shape()[0]}), {t.data(), t.shape()[1]}});
   };
   const auto linear = [&](const std::string& name, const Linear<float>& l) {
+    check<ConfigError>(!l.has_lora(), where,
+                       "the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
     const Index in = l.weight.shape()[0], out = l.weight.shape()[1];
     const kernels::MatrixView<float> weight{std::as_const(l.weight).data(), out};
     tensors.push_back({name + ".weight", matrix_type, sizes({in, out}), weight.transposed()});

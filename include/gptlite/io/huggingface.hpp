@@ -7,33 +7,43 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "gptlite/io/safetensors.hpp"
 #include "gptlite/models/gpt.hpp"
+#include "gptlite/nn/lora.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
 namespace detail {
 
-/// config.json, its values checked as they are read.
+/// config.json or adapter_config.json, its values checked as they are read. `where` must live as long.
 class ModelConfigFile {
  public:
-  explicit ModelConfigFile(std::string path) : path_(std::move(path)), json_(read_json(path_)) {
+  explicit ModelConfigFile(std::string path, std::string_view where = "load_gpt")
+      : where_(where), path_(std::move(path)), json_(read_json(path_)) {
     expect(json_.is_object(), "an object is expected");
   }
 
   template <class... Parts>
   void expect(bool condition, const Parts&... parts) const {
-    check<DataError>(condition, "load_gpt", path_, ": ", parts...);
+    check<DataError>(condition, where_, path_, ": ", parts...);
   }
   const nlohmann::json& json() const { return json_; }
   bool has(const char* key) const { return json_.contains(key) && !json_.at(key).is_null(); }
   std::string text(const char* key) const {
     expect(has(key) && json_.at(key).is_string(), '"', key, "\" must be a text");
     return json_.at(key).get<std::string>();
+  }
+  bool is_list(const char* key) const { return has(key) && json_.at(key).is_array(); }
+  std::vector<std::string> texts(const char* key) const {
+    const bool all = is_list(key) && std::all_of(json_.at(key).begin(), json_.at(key).end(),
+                                                 [](const nlohmann::json& each) { return each.is_string(); });
+    expect(all, '"', key, "\" must be a list of texts");
+    return json_.at(key).get<std::vector<std::string>>();
   }
   Index size(const char* key) const {
     expect(has(key) && json_.at(key).is_number_unsigned() && json_.at(key).get<std::uint64_t>() <= 1u << 30, '"', key,
@@ -52,6 +62,7 @@ class ModelConfigFile {
   }
 
  private:
+  std::string_view where_;
   std::string path_;
   nlohmann::json json_;
 };
@@ -102,6 +113,28 @@ inline bool is_no_parameter(const std::string& name) {
          name == "lm_head.weight" || name == "score.weight";
 }
 
+/// How a file of weights differs from the model it is for; all is told in one message.
+struct ModelDifferences {
+  std::string asks;  // who wants other shapes: "config.json asks for "
+  std::vector<std::string> missing = {}, unexpected = {}, shapes = {};
+
+  explicit ModelDifferences(std::string who) : asks(std::move(who)) {}
+  void compare(const std::string& name, const Shape& in_file, const Shape& wanted) {
+    if (in_file == wanted) return;
+    std::ostringstream line;
+    line << name << ": file has " << in_file << ", " << asks << wanted;
+    shapes.push_back(line.str());
+  }
+  /// Throws DataError if there is a difference.
+  void check_none(std::string_view where, const std::string& path) const {
+    std::string list;
+    for (const auto& [what, names] : {std::pair{"missing ", &missing}, {"unexpected ", &unexpected}, {"", &shapes}})
+      for (const std::string& name : *names) list += std::string("\n  ") + what + name;
+    check<DataError>(list.empty(), where, path, ": ", missing.size(), " missing, ", unexpected.size(), " unexpected, ",
+                     shapes.size(), " shape mismatches:", list);
+  }
+};
+
 /// Where each parameter of a model is in a file: the file's name for it.
 template <class T>
 std::map<std::string, std::string> matched_names(GPT<T>& model, const SafetensorsFile& file, const std::string& path) {
@@ -110,29 +143,21 @@ std::map<std::string, std::string> matched_names(GPT<T>& model, const Safetensor
   for (const auto& [name, entry] : file.tensors())
     in_file.emplace(name.starts_with(prefix) ? name.substr(prefix.size()) : name, name);
   std::map<std::string, std::string> matched;
-  std::vector<std::string> missing, unexpected, shapes;
+  ModelDifferences differences("config.json asks for ");
   visit_parameters(model, [&](const std::string& parameter, const Tensor<T>& tensor) {
     const std::string name = published_name(parameter, model.config.norm_order);
     const auto found = in_file.find(name);
     if (found == in_file.end()) {
-      missing.push_back(name);
+      differences.missing.push_back(name);
       return;
     }
-    if (const Shape& shape = file.entry(found->second).shape; shape != tensor.shape()) {
-      std::ostringstream line;
-      line << name << ": file has " << shape << ", config.json asks for " << tensor.shape();
-      shapes.push_back(line.str());
-    }
+    differences.compare(name, file.entry(found->second).shape, tensor.shape());
     matched.emplace(parameter, found->second);
     in_file.erase(found);
   });
   for (const auto& [name, full] : in_file)
-    if (!is_no_parameter(name)) unexpected.push_back(full);
-  std::string list;
-  for (const auto& [what, names] : {std::pair{"missing ", &missing}, {"unexpected ", &unexpected}, {"", &shapes}})
-    for (const std::string& name : *names) list += std::string("\n  ") + what + name;
-  check<DataError>(list.empty(), "load_gpt", path, ": ", missing.size(), " missing, ", unexpected.size(),
-                   " unexpected, ", shapes.size(), " shape mismatches:", list);
+    if (!is_no_parameter(name)) differences.unexpected.push_back(full);
+  differences.check_none("load_gpt", path);
   return matched;
 }
 
@@ -210,6 +235,13 @@ NamedTensors published_tensors(GPT<T>& model) {
   return tensors;
 }
 
+/// Throws ConfigError for a model with adapters, which a file of weights has no place for.
+template <class Module>
+void check_no_lora(std::string_view where, Module& model) {
+  check<ConfigError>(!has_lora(model), where,
+                     "the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
+}
+
 /// Writes both files of a model, each replaced whole or not at all.
 inline void save_model_files(const std::string& folder, const nlohmann::ordered_json& config,
                              const NamedTensors& tensors, std::optional<DType> dtype) {
@@ -222,9 +254,11 @@ inline void save_model_files(const std::string& folder, const nlohmann::ordered_
 
 /// Writes config.json and model.safetensors, each replaced whole or not at all, so that transformers opens the folder
 /// as OpenAIGPTLMHeadModel or GPT2LMHeadModel. The folder is made if it is not there. A context window is noted as
-/// "gptlite_window", which transformers does not know: it attends to everything. Throws IoError.
+/// "gptlite_window", which transformers does not know: it attends to everything. Throws ConfigError for a
+/// model with adapters, IoError.
 template <class T>
 void save_gpt(const std::string& folder, GPT<T>& model, const SaveOptions& options = {}) {
+  detail::check_no_lora("save_gpt", model);
   detail::save_model_files(folder, detail::config_json(model.config, "LMHeadModel", options),
                            detail::published_tensors(model), options.dtype);
 }

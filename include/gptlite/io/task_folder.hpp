@@ -74,10 +74,12 @@ struct TaskFolder {
 };
 
 /// Writes what load_task_model opens, and transformers as ...ForSequenceClassification: its labels are those of `model`
-/// on texts laid out by text::TaskLayout, padded on the right. The folder is made if it is not there. Throws IoError.
+/// on texts laid out by text::TaskLayout, padded on the right. The folder is made if it is not there. Throws
+/// ConfigError for a model with adapters, IoError.
 template <class T>
 void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   TaskModel<T> model = from.model;  // handles
+  detail::check_no_lora("save_task_model", model);
   check_vocabulary(folder, from.tokenizer.tokenizer, model.transformer.config);
   const Index n = model.score.weight.shape()[1];
   nlohmann::ordered_json config = detail::config_json(model.transformer.config, "ForSequenceClassification", {});

@@ -54,7 +54,7 @@ struct GPTConfig {
             .norm_order = NormOrder::pre};
   }
 
-  /// Trainable numbers of a GPT of this configuration.
+  /// Numbers in the parameters of a GPT of this configuration.
   Index parameter_count() const {
     const Index norm = 2 * n_embd;
     const Index block = 12 * n_embd * n_embd + 9 * n_embd + 2 * norm;  // four matrices, their biases, two norms

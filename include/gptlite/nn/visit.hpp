@@ -20,27 +20,55 @@ template <class M>
 inline constexpr bool is_vector = false;
 template <class M>
 inline constexpr bool is_vector<std::vector<M>> = true;
+
+template <class Member, class F>
+void visit_member(Member& member, F&& f, const std::string& path);
+
+/// Calls f(name, member) for every tensor and every layer inside a module, at any depth, a layer before what is inside.
+template <class Module, class F>
+void visit_members(Module& module, F&& f, const std::string& prefix) {
+  module.visit([&](const char* name, auto& member) { visit_member(member, f, prefix + name); });
+}
+
+/// The same for one member and what is inside. The elements of a vector are members, not the vector.
+template <class Member, class F>
+void visit_member(Member& member, F&& f, const std::string& path) {
+  if constexpr (is_vector<Member>) {
+    for (std::size_t i = 0; i < member.size(); ++i) visit_member(member[i], f, path + '.' + std::to_string(i));
+  } else {
+    f(path, member);
+    if constexpr (!is_tensor<Member>) visit_members(member, f, path + '.');
+  }
+}
 }  // namespace detail
 
 /// Calls f(name, tensor) for every parameter of a layer, in the order of its visit functions. Names are joined with
-/// dots, elements of a vector are numbered: "h.0.attn.c_attn.weight". Undefined tensors are passed over.
+/// dots, elements of a vector are numbered: "h.0.attn.c_attn.weight". Undefined tensors are passed over. `prefix` is
+/// put before every name as it is.
 template <class Module, class F>
 void visit_parameters(Module& module, F&& f, const std::string& prefix = "") {
-  module.visit([&](const char* name, auto& member) {
-    using Member = std::remove_cvref_t<decltype(member)>;
-    const std::string path = prefix + name;
-    if constexpr (detail::is_tensor<Member>) {
-      if (member.defined()) f(path, member);
-    } else if constexpr (detail::is_vector<Member>) {
-      for (std::size_t i = 0; i < member.size(); ++i)
-        visit_parameters(member[i], f, path + '.' + std::to_string(i) + '.');
-    } else {
-      visit_parameters(member, f, path + '.');
-    }
-  });
+  detail::visit_members(
+      module,
+      [&](const std::string& name, auto& member) {
+        if constexpr (detail::is_tensor<std::remove_cvref_t<decltype(member)>>)
+          if (member.defined()) f(name, member);
+      },
+      prefix);
 }
 
-/// Number of trainable numbers of a layer.
+/// Calls f(name, layer) for every layer of type Layer inside a module, not for the module itself, in the order and with
+/// the names of visit_parameters: "h.0.attn.c_attn". `visit_layers<Linear<float>>(model, f)`
+template <class Layer, class Module, class F>
+void visit_layers(Module& module, F&& f, const std::string& prefix = "") {
+  detail::visit_members(
+      module,
+      [&](const std::string& name, auto& member) {
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(member)>, Layer>) f(name, member);
+      },
+      prefix);
+}
+
+/// Number of numbers in the parameters of a layer, frozen or not.
 template <class Module>
 Index parameter_count(Module& module) {
   Index count = 0;

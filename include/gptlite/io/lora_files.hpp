@@ -1,0 +1,261 @@
+#pragma once
+// LoRA adapters from and to the folders of Hugging Face's PEFT: adapter_config.json and adapter_model.safetensors.
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "gptlite/autograd/ops/layout.hpp"
+#include "gptlite/io/huggingface.hpp"
+#include "gptlite/nn/lora.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace io {
+
+namespace detail {
+
+/// A parameter of a model as PEFT names and stores it.
+template <class T>
+struct PeftTensor {
+  std::string name;    // "base_model.model.transformer.h.0.attn.c_attn.lora_A.weight"
+  std::string module;  // "transformer.h.0.attn.c_attn"
+  Tensor<T>* tensor;
+  bool adapter;
+  bool transposed;  // in the file, against the model
+};
+
+/// How PEFT names a layer or a parameter: a GPT is the member "transformer" of transformers' models, and any other
+/// module has the names it has.
+template <class Module>
+std::string peft_name(const Module& module, const std::string& name) {
+  using T = typename Module::value_type;
+  const std::string transformer = "transformer.";
+  if constexpr (std::is_same_v<Module, GPT<T>>) return transformer + published_name(name, module.config.norm_order);
+  if constexpr (requires { published_name(name, module.transformer.config.norm_order); })
+    if (name.starts_with(transformer))
+      return transformer + published_name(name.substr(transformer.size()), module.transformer.config.norm_order);
+  return name;
+}
+
+/// All parameters of a model. Inside "transformer." matrices are stored as here, (in, out); a Linear elsewhere is
+/// torch's, (out, in), as adapters are everywhere.
+template <class Module>
+auto peft_tensors(Module& module) {
+  using T = typename Module::value_type;
+  std::set<std::string> adapters, weights;
+  for (const auto& [name, layer] : gptlite::detail::linear_layers(module)) {
+    adapters.insert({name + ".lora_A", name + ".lora_B"});
+    weights.insert(name + ".weight");
+  }
+  std::vector<PeftTensor<T>> tensors;
+  visit_parameters(module, [&](const std::string& parameter, Tensor<T>& tensor) {
+    const std::string name = peft_name(module, parameter);
+    const bool adapter = adapters.contains(parameter);
+    const bool outside = weights.contains(parameter) && !name.starts_with("transformer.");
+    tensors.push_back({.name = std::string("base_model.model.").append(name).append(adapter ? ".weight" : ""),
+                       .module = name.substr(0, name.rfind('.')),
+                       .tensor = &tensor,
+                       .adapter = adapter,
+                       .transposed = adapter || outside});
+  });
+  return tensors;
+}
+
+/// True if PEFT means this module by that name: its own, or the end of it from a dot on.
+inline bool is_called(const std::string& module, const std::string& name) {
+  return module == name || module.ends_with('.' + name);
+}
+
+/// The shortest names that mean the Linear layers with adapters, and none without.
+template <class Module>
+std::vector<std::string> target_modules(Module& module) {
+  std::vector<std::string> with, without;
+  for (const auto& [name, layer] : gptlite::detail::linear_layers(module))
+    (layer->has_lora() ? with : without).push_back(peft_name(module, name));
+  std::set<std::string> targets;
+  for (const std::string& name : with) {
+    std::size_t dot = name.size();
+    std::string target;
+    do {
+      dot = dot == 0 ? std::string::npos : name.rfind('.', dot - 1);
+      target = dot == std::string::npos ? name : name.substr(dot + 1);
+    } while (dot != std::string::npos && std::any_of(without.begin(), without.end(), [&](const std::string& other) {
+               return is_called(other, target);
+             }));
+    targets.insert(target);
+  }
+  return {targets.begin(), targets.end()};
+}
+
+/// What adapter_config.json says, as far as it matters here.
+struct PeftConfig {
+  Index rank;
+  double scale;
+  std::vector<std::string> targets;          // names of modules that have adapters; empty if they are given otherwise
+  std::vector<std::string> modules_to_save;  // names of modules that are in the file whole
+
+  explicit PeftConfig(const std::string& path) {
+    const ModelConfigFile file(path, "load_lora");
+    file.only("peft_type", {"LORA"});
+    file.text("peft_type");
+    rank = file.size("r");
+    file.expect(rank > 0, "\"r\" must be positive");
+    file.expect(file.has("lora_alpha"), "\"lora_alpha\" must be a number");
+    scale = file.number("lora_alpha", 0) / static_cast<double>(rank);
+    // What would compute something else.
+    for (const char* key : {"use_dora", "use_rslora", "lora_bias", "use_qalora", "use_bdlora"}) file.only(key, {false});
+    file.only("bias", {"none"});
+    file.only("rank_pattern", {nlohmann::json::object()});
+    file.only("alpha_pattern", {nlohmann::json::object()});
+    const bool by_name =
+        !file.has("layers_to_transform") && !file.has("exclude_modules") && file.is_list("target_modules");
+    if (by_name) targets = file.texts("target_modules");
+    if (file.has("modules_to_save")) modules_to_save = file.texts("modules_to_save");
+  }
+};
+
+}  // namespace detail
+
+/// Writes the adapters of a model as PEFT does: adapter_config.json and adapter_model.safetensors, each replaced whole
+/// or not at all. The folder is made if it is not there. Parameters that train and are no adapters are stored whole, as
+/// PEFT's modules_to_save: a new head, say. PEFT opens the folder on top of the same model in transformers, if these
+/// are all parameters of their modules and no module has adapters besides.
+/// model: a GPT; or a struct with visit() and value_type that has a GPT as its member "transformer", and what is beside
+/// it under the names that transformers has, as "score". Throws ConfigError for a model without adapters, or with
+/// adapters of several ranks or scales; IoError.
+template <class Module>
+void save_lora(const std::string& folder, Module& model) {
+  using T = typename Module::value_type;
+  constexpr auto where = "save_lora";
+  const Linear<T>* first = nullptr;
+  for (const auto& [name, layer] : gptlite::detail::linear_layers(model)) {
+    if (!layer->has_lora()) continue;
+    if (first == nullptr) first = layer;
+    check<ConfigError>(layer->lora_A.shape()[1] == first->lora_A.shape()[1] && layer->lora_scale == first->lora_scale,
+                       where, name, ": the adapters have several ranks or scales; one file has one of each");
+  }
+  check<ConfigError>(first != nullptr, where, "the model has no adapters: call add_lora(model) first");
+
+  NamedTensors tensors;
+  std::set<std::string> saved;
+  const NoGrad no_grad;
+  for (const detail::PeftTensor<T>& each : detail::peft_tensors(model)) {
+    if (!each.adapter && !each.tensor->requires_grad()) continue;
+    if (!each.adapter) saved.insert(each.module);
+    tensors.emplace(each.name, each.transposed ? transpose(*each.tensor, 0, 1) : each.tensor->detach());
+  }
+  const Index rank = first->lora_A.shape()[1];
+  double alpha = first->lora_scale * static_cast<double>(rank);
+  if (std::round(alpha) / static_cast<double>(rank) == first->lora_scale) alpha = std::round(alpha);
+  const bool whole = std::abs(alpha) < 1e9 && alpha == std::round(alpha);
+  const nlohmann::ordered_json task = std::is_same_v<Module, GPT<T>> ? nlohmann::ordered_json("CAUSAL_LM")
+                                      : saved.contains("score")      ? nlohmann::ordered_json("SEQ_CLS")
+                                                                     : nlohmann::ordered_json();
+  const nlohmann::ordered_json config = {
+      {"peft_type", "LORA"},
+      {"task_type", task},
+      {"base_model_name_or_path", nullptr},
+      {"r", rank},
+      {"lora_alpha", whole ? nlohmann::ordered_json(static_cast<Index>(alpha)) : nlohmann::ordered_json(alpha)},
+      {"lora_dropout", 0.0},
+      {"target_modules", detail::target_modules(model)},
+      {"modules_to_save", saved.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(saved)},
+      {"fan_in_fan_out", true},
+      {"bias", "none"},
+      {"use_dora", false},
+      {"use_rslora", false},
+      {"init_lora_weights", true},
+      {"inference_mode", true}};
+  make_folder(folder);
+  save_safetensors(folder + "/adapter_model.safetensors", tensors, {{"format", "pt"}});
+  save_text(folder + "/adapter_config.json", config.dump(2) + "\n");
+}
+
+/// Gives a model the adapters in a folder of PEFT, and the parameters stored whole beside them. Numbers of any float
+/// format are converted. What was loaded trains and everything else is frozen, as add_lora and unfreeze leave it;
+/// merge_lora makes a model as fast as before.
+/// model: as for save_lora, without adapters. Throws ConfigError if it has some; DataError, with the path: a file that
+/// is missing or malformed, a kind of adapter that Linear does not have, as DoRA; and, all in one message, every tensor
+/// that is missing, not known or of another shape. Then the model is unchanged.
+template <class Module>
+void load_lora(const std::string& folder, Module& model) {
+  using T = typename Module::value_type;
+  constexpr auto where = "load_lora";
+  check<ConfigError>(!has_lora(model), where, "the model has adapters already: call merge_lora(model) first");
+  const detail::PeftConfig config(folder + "/adapter_config.json");
+  const std::string path = folder + "/adapter_model.safetensors";
+  SafetensorsFile file(path);
+
+  detail::ModelDifferences differences("adapter_config.json and the model ask for ");
+  std::set<std::string> unknown;
+  for (const auto& [name, entry] : file.tensors()) unknown.insert(name);
+  // True if the file has the tensor.
+  const auto expected = [&](const std::string& name, const Shape& shape) {
+    if (unknown.erase(name) == 0) return false;
+    differences.compare(name, file.entry(name).shape, shape);
+    return true;
+  };
+  const auto named = [](const std::vector<std::string>& names, const std::string& module) {
+    return std::any_of(names.begin(), names.end(), [&](const auto& name) { return detail::is_called(module, name); });
+  };
+
+  struct Adapters {
+    Linear<T>* layer;
+    std::string a, b;
+  };
+  std::vector<Adapters> adapters;
+  for (const auto& [name, layer] : gptlite::detail::linear_layers(model)) {
+    const std::string module = detail::peft_name(model, name), begin = "base_model.model." + module;
+    const Adapters names{layer, begin + ".lora_A.weight", begin + ".lora_B.weight"};
+    const bool a = expected(names.a, {config.rank, layer->weight.shape()[0]});
+    const bool b = expected(names.b, {layer->weight.shape()[1], config.rank});
+    const bool wanted = a || b || (named(config.targets, module) && !named(config.modules_to_save, module));
+    if (wanted && !a) differences.missing.push_back(names.a);
+    if (wanted && !b) differences.missing.push_back(names.b);
+    if (wanted) adapters.push_back(names);
+  }
+  std::vector<detail::PeftTensor<T>> whole;
+  std::map<std::string, bool> modules;  // those to save: whether the file has something of it
+  for (const detail::PeftTensor<T>& each : detail::peft_tensors(model)) {
+    const Shape& shape = each.tensor->shape();
+    const bool found = expected(each.name, each.transposed ? Shape{shape[1], shape[0]} : shape);
+    if (found) whole.push_back(each);
+    if (named(config.modules_to_save, each.module)) modules[each.module] |= found;
+  }
+  for (const auto& [module, found] : modules)
+    if (!found) differences.missing.push_back("base_model.model." + module + ".*");
+  differences.unexpected.assign(unknown.begin(), unknown.end());
+  differences.check_none(where, path);
+  check<DataError>(!adapters.empty(), where, path, ": holds no adapters");
+
+  const auto read = [&](const std::string& name, bool transposed) {
+    const Tensor<T> numbers = file.read<T>(name);
+    return transposed ? transpose(numbers, 0, 1) : numbers;
+  };
+  std::vector<Tensor<T>> numbers;  // all are read before the model changes
+  for (const Adapters& names : adapters) {
+    numbers.push_back(read(names.a, true));
+    numbers.push_back(read(names.b, true));
+  }
+  for (const detail::PeftTensor<T>& each : whole) numbers.push_back(read(each.name, each.transposed));
+  auto next = numbers.begin();
+  for (const Adapters& names : adapters) {
+    names.layer->lora_A = *next++;
+    names.layer->lora_B = *next++;
+    names.layer->lora_scale = config.scale;
+  }
+  gptlite::detail::train_adapters_only(model);
+  for (const detail::PeftTensor<T>& each : whole) {
+    std::copy_n(next->data(), next->size(), each.tensor->data());
+    ++next;
+    each.tensor->set_requires_grad();
+  }
+}
+
+}  // namespace io
+}  // namespace gptlite::inline GPTLITE_ABI

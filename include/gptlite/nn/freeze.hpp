@@ -1,0 +1,70 @@
+#pragma once
+// Freezing: parameters that keep their numbers while the rest of a model trains, chosen by name.
+
+#include <concepts>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gptlite/nn/glob.hpp"
+#include "gptlite/nn/visit.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+namespace detail {
+
+/// set_requires_grad(wanted) for the parameters that match one of the patterns. Returns how many match.
+template <class Module>
+Index set_trainable(std::string_view where, Module& module, const std::vector<std::string>& patterns, bool wanted) {
+  std::vector<std::string> names;
+  visit_parameters(module, [&](const std::string& name, auto&) { names.push_back(name); });
+  check_patterns(where, "parameter", names, patterns);
+  Index count = 0;
+  visit_parameters(module, [&](const std::string& name, auto& tensor) {
+    if (!matches_any(name, patterns)) return;
+    // An optimizer's handle shares the gradient: without it, it passes the parameter over.
+    if (!wanted) tensor.zero_grad();
+    tensor.set_requires_grad(wanted);
+    ++count;
+  });
+  return count;
+}
+
+}  // namespace detail
+
+/// Makes parameters stop training: no gradient is computed for them, and no optimizer moves them, also one that was
+/// made before. `patterns`: matched against the names of visit_parameters, as `matches` does. Returns how many tensors
+/// match. Freezes this model, not copies of it made before; call it between steps, not between a loss and its
+/// backward(). Throws ConfigError, and changes nothing, if a pattern matches no parameter.
+template <class Module>
+Index freeze(Module& module, const std::vector<std::string>& patterns) {
+  return detail::set_trainable("freeze", module, patterns, false);
+}
+/// `freeze(model, "h.0.*")`
+template <class Module, std::convertible_to<std::string_view> Pattern>
+Index freeze(Module& module, const Pattern& pattern) {
+  return freeze(module, std::vector<std::string>{std::string(std::string_view(pattern))});
+}
+
+/// Makes parameters train again. Make the optimizer afterwards: one made before a parameter was frozen does not see
+/// its gradient. `patterns`, result and errors as those of freeze.
+template <class Module>
+Index unfreeze(Module& module, const std::vector<std::string>& patterns) {
+  return detail::set_trainable("unfreeze", module, patterns, true);
+}
+/// `unfreeze(model, "*ln_?.*")`
+template <class Module, std::convertible_to<std::string_view> Pattern>
+Index unfreeze(Module& module, const Pattern& pattern) {
+  return unfreeze(module, std::vector<std::string>{std::string(std::string_view(pattern))});
+}
+
+/// Numbers in the parameters that train: those that require a gradient.
+template <class Module>
+Index trainable_count(Module& module) {
+  Index count = 0;
+  visit_parameters(module,
+                   [&](const std::string&, auto& tensor) { count += tensor.requires_grad() ? tensor.size() : 0; });
+  return count;
+}
+
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,107 @@
+#pragma once
+// LoRA (Hu et al. 2021, "LoRA: Low-rank adaptation of large language models"): y = x W + b + (alpha / r) (x A) B, where
+// W and b are frozen and the two thin matrices A and B train.
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gptlite/nn/freeze.hpp"
+#include "gptlite/nn/linear.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+struct LoraOptions {
+  Index rank = 8;                                    ///< r: columns of A, rows of B
+  double alpha = 16;                                 ///< the adapters' part is multiplied by alpha / r
+  std::vector<std::string> targets{"*attn.c_attn"};  ///< patterns of the names of Linear layers: those of `matches`
+  std::uint64_t seed = 1337;                         ///< of A
+};
+
+namespace detail {
+
+/// The Linear layers of a module with their names.
+template <class Module>
+auto linear_layers(Module& module) {
+  using Layer = Linear<typename Module::value_type>;
+  std::vector<std::pair<std::string, Layer*>> layers;
+  visit_layers<Layer>(module, [&](const std::string& name, Layer& layer) { layers.emplace_back(name, &layer); });
+  return layers;
+}
+
+/// Makes the adapters of a module its only parameters that train.
+template <class Module>
+void train_adapters_only(Module& module) {
+  freeze(module, "*");
+  for (const auto& [name, layer] : linear_layers(module)) {
+    if (!layer->has_lora()) continue;
+    layer->lora_A.set_requires_grad();
+    layer->lora_B.set_requires_grad();
+  }
+}
+
+}  // namespace detail
+
+/// True if a Linear layer of the module has adapters.
+template <class Module>
+bool has_lora(Module& module) {
+  for (const auto& [name, layer] : detail::linear_layers(module))
+    if (layer->has_lora()) return true;
+  return false;
+}
+
+/// Gives every Linear layer whose name matches a target its adapters, and freezes every other parameter of the module;
+/// unfreeze(module, "score.*") makes a head train as well. A ~ U(-1/sqrt(in), 1/sqrt(in)), as PEFT draws it, is a
+/// function of the seed and of the layer's place among the targets; B = 0, so that the module computes what it did.
+/// Returns the number of trainable numbers. Make the optimizer afterwards.
+/// module: a struct with visit() and value_type. Throws ConfigError, and changes nothing, for a rank or alpha that is
+/// not positive, a target that matches no Linear layer, or a module that has adapters already.
+template <class Module>
+Index add_lora(Module& module, const LoraOptions& options = {}) {
+  using T = typename Module::value_type;
+  check<ConfigError>(options.rank > 0, "add_lora", "rank must be positive, got ", options.rank);
+  check<ConfigError>(options.alpha > 0 && std::isfinite(options.alpha), "add_lora",
+                     "alpha must be positive and finite, got ", options.alpha);
+  const auto layers = detail::linear_layers(module);
+  std::vector<std::string> names;
+  for (const auto& [name, layer] : layers) {
+    check<ConfigError>(!layer->has_lora(), "add_lora", name,
+                       " has adapters already: call merge_lora(model) first, or train those");
+    names.push_back(name);
+  }
+  detail::check_patterns("add_lora", "Linear layer", names, options.targets);
+
+  Generator init(options.seed);
+  for (const auto& [name, layer] : layers) {
+    if (!matches_any(name, options.targets)) continue;
+    const Index in = layer->weight.shape()[0], out = layer->weight.shape()[1];
+    const double bound = 1 / std::sqrt(static_cast<double>(in));
+    layer->lora_A = Tensor<T>::uniform({in, options.rank}, -bound, bound, init.fork());
+    layer->lora_B = Tensor<T>::zeros({options.rank, out});
+    layer->lora_scale = options.alpha / static_cast<double>(options.rank);
+  }
+  detail::train_adapters_only(module);
+  return trainable_count(module);
+}
+
+/// Replaces the weight of every layer with adapters by weight + (alpha / r) A B, which trains again, and removes the
+/// adapters: the module computes what it did, to rounding, and as fast as before add_lora. What else add_lora froze
+/// stays frozen until unfreeze(module, "*"). Copies of the module keep their weights and adapters. Returns how many
+/// layers had adapters.
+template <class Module>
+Index merge_lora(Module& module) {
+  Index count = 0;
+  for (const auto& [name, layer] : detail::linear_layers(module)) {
+    if (!layer->has_lora()) continue;
+    layer->weight = layer->merged_weight();
+    layer->weight.set_requires_grad();
+    layer->lora_A = layer->lora_B = {};
+    layer->lora_scale = 0;
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace gptlite::inline GPTLITE_ABI
