@@ -8,7 +8,8 @@
 //   classification   label text                    similarity        score sentence1 sentence2
 //   entailment       label premise hypothesis      multiple-choice   label context choice0 choice1 ...
 // The weights that are best on --dev are tested and saved. Progress goes to stderr; the last line on stdout is one JSON
-// object with the results. The folder is one that classify and transformers open.
+// object with the results. The folder is one that classify and transformers open; with --lora-rank the adapters are
+// merged into its weights, and alone in its folder adapters, for Hugging Face's PEFT.
 
 #include <chrono>
 #include <functional>
@@ -26,11 +27,11 @@ using namespace gptlite;
 
 struct Options {
   std::string task, model, train, dev, test, out = "runs/finetune", precision = "fp32";
-  std::vector<std::string> columns;
-  Index epochs = 3, batch_size = 32, max_score = 5, patience = 0;
+  std::vector<std::string> columns, freeze, lora_targets{"*attn.c_attn"};
+  Index lora_rank = 0, epochs = 3, batch_size = 32, max_score = 5, patience = 0;
   std::int64_t eval_interval = 0;
   double lambda = 0.5, learning_rate = 6.25e-5, warmup = 0.002, layer_decay = 1, weight_decay = 0.01, dropout = 0.1,
-         grad_clip = 1;
+         grad_clip = 1, lora_alpha = 16;
   int threads = 0;
   std::uint64_t seed = 1337;
   bool random_weights = false, openai_exact = false, no_save = false;
@@ -120,6 +121,11 @@ int run(const Options& o) {
   const Index n_class = task == Task::similarity ? o.max_score + 1 : static_cast<Index>(labels.size());
   TaskModel<float> model(gpt, {.task = task, .n_class = n_class, .dropout = o.dropout, .seed = o.seed});
   model.train();
+  if (o.lora_rank != 0) {
+    add_lora(model, {.rank = o.lora_rank, .alpha = o.lora_alpha, .targets = o.lora_targets, .seed = o.seed});
+    unfreeze(model, "score.*");
+  }
+  if (!o.freeze.empty()) freeze(model, o.freeze);
   data::TaskBatches<float> batches(train.inputs, task, {o.batch_size, n_class, o.seed});
   const std::int64_t steps = o.epochs * batches.batches_per_epoch();
   const std::int64_t eval_interval = o.eval_interval > 0 ? o.eval_interval : batches.batches_per_epoch();
@@ -138,7 +144,8 @@ int run(const Options& o) {
   io::make_folder(o.out);
   train::MetricsFile metrics(o.out + "/metrics.jsonl");
   std::cerr << train.inputs.size() << " examples to learn, " << dev.inputs.size() << " to choose the weights by; "
-            << parameter_count(model) << " parameters; " << num_threads() << " threads; results in " << o.out << '\n';
+            << trainable_count(model) << " of " << parameter_count(model) << " parameters train; " << num_threads()
+            << " threads; results in " << o.out << '\n';
 
   const auto start = std::chrono::steady_clock::now();
   train::Progress progress({.total_steps = steps});
@@ -180,6 +187,10 @@ int run(const Options& o) {
   }
 
   best.restore(model);
+  if (has_lora(model)) {
+    if (!o.no_save) io::save_lora(o.out + "/adapters", model);
+    merge_lora(model);
+  }
   train::JsonObject result;
   result.add("task", o.task).add("lambda", o.lambda).add("seed", o.seed).add("metric", metric);
   const auto finish = [&](const std::string& name, const Examples& examples) {
@@ -227,6 +238,16 @@ int main(int argc, char** argv) {
     app.add_option("--weight-decay", o.weight_decay, "on matrices")->capture_default_str();
     app.add_option("--dropout", o.dropout, "probability, in the model and before the head")->capture_default_str();
     app.add_option("--grad-clip", o.grad_clip, "global gradient norm, 0 for none")->capture_default_str();
+    app.add_option("--lora-rank", o.lora_rank, "train adapters of this rank and the head alone, 0 for all weights");
+    app.add_option("--lora-alpha", o.lora_alpha, "adapters are multiplied by this over the rank")
+        ->capture_default_str();
+    app.add_option("--lora-targets", o.lora_targets, "patterns of the layers that get adapters, * for any characters")
+        ->delimiter(',')
+        ->take_all()
+        ->capture_default_str();
+    app.add_option("--freeze", o.freeze, "patterns of parameters that keep their weights: transformer.w*,*.h.0.*")
+        ->delimiter(',')
+        ->take_all();
     app.add_option("--eval-interval", o.eval_interval, "steps between evaluations on --dev, 0 for once an epoch");
     app.add_option("--patience", o.patience, "evaluations without a new best after which to stop, 0 for never");
     app.add_option("--precision", o.precision, "of matrix products: fp32, or bf16 with fp32 sums and weights")

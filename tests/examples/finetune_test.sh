@@ -85,12 +85,16 @@ at_least 399 "$(value steps "$work/out")" || fail "--patience 1: $(cat "$work/ou
 grep -q '"l1"' "$work/random/metrics.jsonl" && fail "an L1 with lambda 0"
 grep -q '"test"' "$work/out" && fail "a test without --test"
 [ ! -e "$work/random/model.safetensors" ] || fail "--no-save saved"
-for option in "--precision bf16" "--openai-exact" "--layer-decay 0.9"; do
+for option in "--precision bf16" "--lora-rank 4 --lora-targets *c_attn,*c_fc --learning-rate 2e-2" "--freeze transformer.w*" "--openai-exact" "--layer-decay 0.9"; do
   # shellcheck disable=SC2086
-  "$programs/finetune" --task classification --model "$work/gpt" "${data[@]}" "${recipe[@]}" $option --no-save --out "$work/other" \
-    >"$work/out" 2>/dev/null || fail "$option"
+  "$programs/finetune" --task classification --model "$work/gpt" "${data[@]}" "${recipe[@]}" $option --out "$work/other" \
+    >"$work/out" 2>"$work/err" || fail "$option: $(cat "$work/err")"
   at_least "$(value accuracy "$work/out")" 0.95 || fail "$option: $(cat "$work/out")"
+  tail -n +2 "$work/classification_dev.tsv" | cut -f 2 >"$work/lines"
+  "$programs/classify" --model "$work/other" <"$work/lines" | cut -f 1 >"$work/answers"
+  cmp -s "$work/answers" <(tail -n +2 "$work/other/predictions_dev.tsv" | cut -f 3) || fail "$option: the folder answers otherwise"
 done
+[ -s "$work/other/adapters/adapter_model.safetensors" ] && [ -s "$work/other/adapters/adapter_config.json" ] || fail "no adapters"
 printf 'the red box\nthe blue box\r\n' | "$programs/classify" --model "$work/classification1" --json >"$work/out"
 grep -q '^{"label":"red","probabilities":{"blue":0.*,"red":0.*}}$' "$work/out" || fail "--json: $(cat "$work/out")"
 [ "$(cut -c 1-15 "$work/out" | tail -n 1)" = '{"label":"blue"' ] || fail "the second line: $(cat "$work/out")"
@@ -125,6 +129,9 @@ expect "--lambda must be 0 or positive, got -1" finetune --task classification "
 expect "learning_rate must be" finetune --task classification "${bad[@]}" --learning-rate -1
 expect "dropout must be in 0..1 and below 1, got 1" finetune --task classification "${bad[@]}" --dropout 1
 expect "decay must be" finetune --task classification "${bad[@]}" --layer-decay 0
+expect 'no parameter matches "h.0.*"; there are transformer.wte.weight' finetune --task classification "${bad[@]}" --freeze 'h.0.*'
+expect 'no Linear layer matches "q_proj"' finetune --task classification "${bad[@]}" --lora-rank 2 --lora-targets q_proj
+expect "rank must be positive, got -1" finetune --task classification "${bad[@]}" --lora-rank -1
 expect "patience must be 0 (never) or positive, got -1" finetune --task classification "${bad[@]}" --patience -1
 expect "unknown option --lamda; did you mean --lambda?" finetune --task classification "${bad[@]}" --lamda 1
 expect "$work/nothing/config.json" finetune --task classification "${bad[@]}" --model "$work/nothing"
