@@ -46,7 +46,7 @@ int run(const Options& o) {
   set_num_threads(o.threads);
   const io::TaskFolder<float> folder = io::load_task_model(o.model);
   const io::Tokenizer& tokenizer = folder.tokenizer.tokenizer;
-  const text::TaskLayout layout{folder.tokenizer.tokens, folder.model.transformer.config.block_size};
+  const text::TaskLayout layout = folder.layout();
   const Task task = folder.model.task;
   const auto name = [&](std::size_t label) {
     return folder.labels.empty() ? std::to_string(label) : folder.labels[label];

@@ -8,8 +8,9 @@
 //   classification   label text                    similarity        score sentence1 sentence2
 //   entailment       label premise hypothesis      multiple-choice   label context choice0 choice1 ...
 // The weights that are best on --dev are tested and saved. Progress goes to stderr; the last line on stdout is one JSON
-// object with the results. The folder is one that classify and transformers open; with --lora-rank the adapters are
-// merged into its weights, and alone in its folder adapters, for Hugging Face's PEFT.
+// object with the results. The folder is one that classify and transformers open. With --lora-rank the adapters are
+// merged into its weights; alone, for Hugging Face's PEFT, they are in its folder adapters, and the model that they are
+// for, the pre-trained one with the task's tokens, in base, unless it is that of --model.
 
 #include <chrono>
 #include <functional>
@@ -89,10 +90,13 @@ void write_predictions(const std::string& path, const Examples& examples,
 }
 
 int run(const Options& o) {
-  check<ConfigError>(o.epochs > 0, "finetune", "--epochs must be positive, got ", o.epochs);
+  const auto in = [](Index value, Index most) { return value > 0 && value <= most; };
+  check<ConfigError>(in(o.epochs, 1000000), "finetune", "--epochs must be in 1..1000000, got ", o.epochs);
   check<ConfigError>(o.batch_size > 0, "finetune", "--batch-size must be positive, got ", o.batch_size);
-  check<ConfigError>(o.max_score > 0, "finetune", "--max-score must be positive, got ", o.max_score);
-  check<ConfigError>(o.lambda >= 0, "finetune", "--lambda must be 0 or positive, got ", o.lambda);
+  check<ConfigError>(in(o.max_score, 1000), "finetune", "--max-score must be in 1..1000, got ", o.max_score);
+  check<ConfigError>(o.lambda >= 0 && is_finite(o.lambda), "finetune", "--lambda must be 0 or positive, got ",
+                     o.lambda);
+  check<ConfigError>(o.eval_interval >= 0, "finetune", "--eval-interval must be 0 or positive, got ", o.eval_interval);
   check<ConfigError>(o.warmup >= 0 && o.warmup < 1, "finetune", "--warmup must be in 0..1 and below 1, got ", o.warmup);
   set_num_threads(o.threads);
 
@@ -102,7 +106,8 @@ int run(const Options& o) {
   const io::Tokenizer pretrained = io::load_tokenizer(o.model);
   io::check_vocabulary(o.model, pretrained, gpt.config);
   const io::TaskTokenizer tokenizer = io::with_task_tokens(pretrained, gpt.config.vocab_size);
-  gpt.add_tokens(std::max<Index>(0, tokenizer.tokenizer.vocab_size() - gpt.config.vocab_size), o.seed);
+  const Index new_tokens = std::max<Index>(0, tokenizer.tokenizer.vocab_size() - gpt.config.vocab_size);
+  gpt.add_tokens(new_tokens, o.seed);
   const text::TaskLayout layout{tokenizer.tokens, gpt.config.block_size,
                                 o.openai_exact ? std::max<Index>(1, gpt.config.block_size / 2 - 2) : 0};
   std::vector<std::string> labels;
@@ -123,9 +128,11 @@ int run(const Options& o) {
   model.train();
   if (o.lora_rank != 0) {
     add_lora(model, {.rank = o.lora_rank, .alpha = o.lora_alpha, .targets = o.lora_targets, .seed = o.seed});
+    check<ConfigError>(!model.score.has_lora(), "finetune", "--lora-targets must leave out score, which trains whole");
     unfreeze(model, "score.*");
   }
   if (!o.freeze.empty()) freeze(model, o.freeze);
+  check<ConfigError>(trainable_count(model) > 0, "finetune", "--freeze leaves nothing to train");
   data::TaskBatches<float> batches(train.inputs, task, {o.batch_size, n_class, o.seed});
   const std::int64_t steps = o.epochs * batches.batches_per_epoch();
   const std::int64_t eval_interval = o.eval_interval > 0 ? o.eval_interval : batches.batches_per_epoch();
@@ -186,9 +193,14 @@ int run(const Options& o) {
     if (step % eval_interval == 0 || step == steps) evaluate();
   }
 
+  check<Error>(stopping.best_step() >= 0, "finetune",
+               "the model's answers on --dev were never finite: try a smaller --learning-rate");
   best.restore(model);
   if (has_lora(model)) {
-    if (!o.no_save) io::save_lora(o.out + "/adapters", model);
+    if (!o.no_save) {
+      io::save_lora(o.out + "/adapters", model);
+      if (new_tokens > 0) io::save_model(o.out + "/base", gpt, tokenizer.tokenizer);
+    }
     merge_lora(model);
   }
   train::JsonObject result;
@@ -201,7 +213,7 @@ int run(const Options& o) {
   finish("dev", dev);
   if (test) finish("test", *test);
   model.eval();
-  if (!o.no_save) io::save_task_model(o.out, io::TaskFolder<float>{model, tokenizer, labels});
+  if (!o.no_save) io::save_task_model(o.out, io::TaskFolder<float>{model, tokenizer, labels, layout.max_part_length});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   result.add("best_step", stopping.best_step()).add("steps", step).add("seconds", seconds.count());
   std::cout << result.text() << '\n';
@@ -240,8 +252,10 @@ int main(int argc, char** argv) {
     app.add_option("--grad-clip", o.grad_clip, "global gradient norm, 0 for none")->capture_default_str();
     app.add_option("--lora-rank", o.lora_rank, "train adapters of this rank and the head alone, 0 for all weights");
     app.add_option("--lora-alpha", o.lora_alpha, "adapters are multiplied by this over the rank")
+        ->needs("--lora-rank")
         ->capture_default_str();
     app.add_option("--lora-targets", o.lora_targets, "patterns of the layers that get adapters, * for any characters")
+        ->needs("--lora-rank")
         ->delimiter(',')
         ->take_all()
         ->capture_default_str();
@@ -256,7 +270,8 @@ int main(int argc, char** argv) {
     app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
     app.add_option("--seed", o.seed, "of the head, new tokens, batches and dropout")->capture_default_str();
     app.add_option("--out", o.out, "folder for the model, metrics.jsonl and the predictions")->capture_default_str();
-    app.add_flag("--openai-exact", o.openai_exact, "train as the code released with GPT-1, to the last detail");
+    app.add_flag("--openai-exact", o.openai_exact,
+                 "the Adam, schedule, dropout masks, softmax and truncation of the code released with GPT-1");
     app.add_flag("--no-save", o.no_save, "leave the model out of the folder");
     const int exit_code = examples::parse(app, argc, argv);
     return exit_code >= 0 ? exit_code : run(o);

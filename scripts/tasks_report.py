@@ -89,7 +89,7 @@ class Results:
             for entry in sorted(os.listdir(os.path.join(folder, task))):
                 run = os.path.join(folder, task, entry)
                 name = re.fullmatch(r"(\w+?)(?:_lambda_([0-9.]+))?_seed_(\d+)", entry)
-                if name and os.path.exists(os.path.join(run, "result.json")):
+                if name and int(name[3]) <= self.about["seeds"] and os.path.exists(os.path.join(run, "result.json")):
                     kind = (name[1], float(name[2])) if name[2] else name[1]
                     result = read_json(os.path.join(run, "result.json"))
                     result["curve"] = curve(os.path.join(run, "metrics.jsonl"), result["metric"])
@@ -268,7 +268,8 @@ def setup(r):
     changes = [f"{TITLES.get(task, task)}: {change}." for task, change in about["changes"].items()]
     text += [table(head, rows),
              paragraph(f"Batches of {common['batch-size']}, {common['precision']}. All four variants have the same "
-                       "settings. The evaluation that is best on dev is tested.", *changes,
+                       "settings, chosen on dev with pre-trained weights: random weights might do better with others. "
+                       "The evaluation that is best on dev is tested.", *changes,
                        "`scripts/reproduce_tasks --help` says what DATA holds:"),
              f"```sh\nscripts/reproduce_tasks --data DATA --seeds {about['seeds']}\n```",
              paragraph(conditions(r) + ".")]

@@ -35,6 +35,13 @@ std::vector<TokenId> ids(const Tensor<TokenId>& tensor) { return {tensor.data(),
 
 }  // namespace
 
+TEST_CASE("a batch of more examples than there are is all of them") {
+  const auto inputs = data::encode_task(set_of(Task::classification, {{"ab"}, {"c"}, {"d"}}), Letters(), layout);
+  data::TaskBatches<float> batches(inputs, Task::classification, {.batch_size = Index{1} << 60});
+  CHECK(batches.batches_per_epoch() == 1);
+  CHECK(batches.next().tokens.shape() == Shape{3, 4});
+}
+
 TEST_CASE("batches are padded on the right, with the lengths") {
   const auto one = data::encode_task(set_of(Task::classification, {{"ab"}, {"cdef"}}), Letters(), layout);
   TaskBatch<float> batch = data::collate<float>(one, {1, 0}, Task::classification, 0);

@@ -12,7 +12,12 @@ fail() {
   exit 1
 }
 # value KEY FILE: the number after the last "KEY" of a file of JSON.
-value() { sed -E "s/.*\"$1\": ?([-0-9.e]+).*/\1/" "$2"; }
+value() {
+  local number
+  number=$(sed -nE "s/.*\"$1\": ?([-0-9.e]+).*/\1/p" "$2" | tail -n 1)
+  [ -n "$number" ] || fail "no $1 in $(cat "$2")"
+  printf '%s' "$number"
+}
 at_least() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'; }
 
 # A model of texts about colours, and tasks that one word decides.
@@ -77,6 +82,16 @@ for task in classification entailment similarity multiple-choice; do
   [ "$(wc -l <"$work/bag_$task/predictions_test.tsv")" = 22 ] || fail "bag_of_words: predictions"
 done
 
+# What --openai-exact cuts off, classify cuts off as well: a part has 32 / 2 - 2 tokens.
+long="here is no box and here is no cat and no dog and it is here and here and here again ; the cat"
+{ header classification && for i in $(seq 16); do printf 'red\t%s red\nblue\tthe blue %s\n' "$long" "$long"; done; } >"$work/long.tsv"
+"$programs/finetune" --task classification --model "$work/gpt" --train "$work/long.tsv" --dev "$work/long.tsv" "${recipe[@]}" --openai-exact \
+  --out "$work/exact" >/dev/null 2>&1 || fail "--openai-exact on long texts"
+grep -q '"max_part_length": 14' "$work/exact/config.json" || fail "max_part_length: $(grep max_part "$work/exact/config.json")"
+tail -n +2 "$work/long.tsv" | cut -f 2 | "$programs/classify" --model "$work/exact" | cut -f 2 >"$work/answers"
+cut -f 4,5 "$work/exact/predictions_dev.tsv" | tail -n +2 | awk '{ print $1 > $2 ? $1 : $2 }' >"$work/predicted"
+paste "$work/answers" "$work/predicted" | awk '($1 - $2) ^ 2 > 1e-8 { exit 1 }' || fail "classify after --openai-exact: $(paste "$work/answers" "$work/predicted" | head -n 4)"
+
 # Random weights, early stopping, other columns, no model in the folder.
 data=(--train "$work/classification_train.tsv" --dev "$work/classification_dev.tsv")
 "$programs/finetune" --task classification --model "$work/gpt" "${data[@]}" "${recipe[@]}" --random-weights --lambda 0 --patience 1 \
@@ -85,15 +100,19 @@ at_least 399 "$(value steps "$work/out")" || fail "--patience 1: $(cat "$work/ou
 grep -q '"l1"' "$work/random/metrics.jsonl" && fail "an L1 with lambda 0"
 grep -q '"test"' "$work/out" && fail "a test without --test"
 [ ! -e "$work/random/model.safetensors" ] || fail "--no-save saved"
+"$programs/finetune" --task classification --model "$work/gpt" "${data[@]}" "${recipe[@]}" --out "$work/plain" >/dev/null 2>&1 || fail "plain"
 for option in "--precision bf16" "--lora-rank 4 --lora-targets *c_attn,*c_fc --learning-rate 2e-2" "--freeze transformer.w*" "--openai-exact" "--layer-decay 0.9"; do
   # shellcheck disable=SC2086
   "$programs/finetune" --task classification --model "$work/gpt" "${data[@]}" "${recipe[@]}" $option --out "$work/other" \
     >"$work/out" 2>"$work/err" || fail "$option: $(cat "$work/err")"
   at_least "$(value accuracy "$work/out")" 0.95 || fail "$option: $(cat "$work/out")"
+  cmp -s "$work/plain/model.safetensors" "$work/other/model.safetensors" && fail "$option changes nothing"
+  [[ $option != --openai-exact ]] || grep -q '^{"step": 1, .*"learning_rate": 0,' "$work/other/metrics.jsonl" || fail "$option: the schedule"
   tail -n +2 "$work/classification_dev.tsv" | cut -f 2 >"$work/lines"
   "$programs/classify" --model "$work/other" <"$work/lines" | cut -f 1 >"$work/answers"
   cmp -s "$work/answers" <(tail -n +2 "$work/other/predictions_dev.tsv" | cut -f 3) || fail "$option: the folder answers otherwise"
 done
+[ -s "$work/other/base/model.safetensors" ] || fail "no model that the adapters are for"
 [ -s "$work/other/adapters/adapter_model.safetensors" ] && [ -s "$work/other/adapters/adapter_config.json" ] || fail "no adapters"
 printf 'the red box\nthe blue box\r\n' | "$programs/classify" --model "$work/classification1" --json >"$work/out"
 grep -q '^{"label":"red","probabilities":{"blue":0.*,"red":0.*}}$' "$work/out" || fail "--json: $(cat "$work/out")"
@@ -116,6 +135,7 @@ expect_rows 'bad.tsv: all rows have the label "red"' classification 'red\ta\nred
 expect_rows "bad.tsv, row 3: has 1 columns, the header has 2" classification 'red\ta\nblue\n'
 expect_rows "bad.tsv, row 2, column text: the text is empty" classification 'red\t \nblue\tb\n'
 expect_rows "bad.tsv, row 3, column text: invalid UTF-8 at byte 1" classification 'red\ta\nblue\tb\377\n'
+expect_rows 'bad.tsv, row 2, column label: invalid UTF-8 at byte 2' classification 'gr\374n\ta\nblue\tb\n'
 expect_rows 'bad.tsv, row 2: the text "<|endoftext|>" has no tokens but special ones' classification 'red\t<|endoftext|>\nblue\tb\n'
 expect_rows 'row 2: the text "a <|extract|>" has a start, delimiter or extract token in it' classification 'red\ta <|extract|>\nblue\tb\n'
 expect_rows 'classification_dev.tsv, row 2, column label: the label "red" is not one of green, white' classification 'green\ta\nwhite\tb\n'
@@ -124,10 +144,14 @@ expect_rows 'bad.tsv, row 2, column label: "2" is no answer from 0 to 1' multipl
 bad=(--model "$work/gpt" "${data[@]}" --out "$work/no")
 expect '"sentiment" is no task, only classification, entailment, similarity and multiple-choice' finetune --task sentiment "${bad[@]}"
 expect 'has no column "colour", only label, text' finetune --task classification "${bad[@]}" --columns colour,text
-expect "--epochs must be positive, got 0" finetune --task classification "${bad[@]}" --epochs 0
+expect "--epochs must be in 1..1000000, got 0" finetune --task classification "${bad[@]}" --epochs 0
 expect "--lambda must be 0 or positive, got -1" finetune --task classification "${bad[@]}" --lambda -1
 expect "learning_rate must be" finetune --task classification "${bad[@]}" --learning-rate -1
 expect "dropout must be in 0..1 and below 1, got 1" finetune --task classification "${bad[@]}" --dropout 1
+expect "--freeze leaves nothing to train" finetune --task classification "${bad[@]}" --freeze '*'
+expect "--lora-targets must leave out score" finetune --task classification "${bad[@]}" --lora-rank 2 --lora-targets '*'
+expect "--lora-targets requires --lora-rank" finetune --task classification "${bad[@]}" --lora-targets '*c_attn'
+expect "--lambda must be 0 or positive, got inf" finetune --task classification "${bad[@]}" --lambda inf
 expect "decay must be" finetune --task classification "${bad[@]}" --layer-decay 0
 expect 'no parameter matches "h.0.*"; there are transformer.wte.weight' finetune --task classification "${bad[@]}" --freeze 'h.0.*'
 expect 'no Linear layer matches "q_proj"' finetune --task classification "${bad[@]}" --lora-rank 2 --lora-targets q_proj
@@ -143,4 +167,11 @@ printf 'good\n\n' >"$work/lines"
 "$programs/classify" --model "$work/classification1" <"$work/lines" >"$work/out" 2>"$work/err" && fail "accepted an empty line"
 [ "$(wc -l <"$work/out")" = 1 ] || fail "the line before the empty one is answered"
 grep -qF 'stdin, row 2: the text "" has no tokens but special ones' "$work/err" || fail "classify: $(cat "$work/err")"
+printf 'good\nb\377\n' >"$work/lines"
+"$programs/classify" --model "$work/classification1" <"$work/lines" >"$work/out" 2>"$work/err" && fail "accepted invalid UTF-8"
+grep -qF 'stdin, row 2: invalid UTF-8 at byte 1' "$work/err" || fail "classify: $(cat "$work/err")"
+if "$programs/finetune" --task classification --model "$work/gpt" "${data[@]}" --epochs 1 --batch-size 32 --learning-rate 1e38 --out "$work/diverged" \
+  >"$work/out" 2>"$work/err"; then fail "accepted answers that are not numbers"; fi
+grep -qE "never finite|diverged" "$work/err" || fail "a run that diverges: $(cat "$work/err")"
+[ ! -e "$work/diverged/model.safetensors" ] || fail "a model that is not finite was saved"
 echo "passed"

@@ -2,9 +2,8 @@
 
   python compare_lora.py FOLDER_OF_THE_PROGRAMS
 
-In both norm orders a small model is pre-trained, fine-tuned, and fine-tuned again with adapters on attention and MLP.
-PEFT, which gets the model before and the adapters, must compute the scores of the folder that has them merged, within
-1e-5, and its labels. Needs torch, transformers and peft. Not part of scripts/test.
+In both norm orders a small model is pre-trained, and fine-tuned with adapters on attention and MLP. PEFT, which gets the
+folders base and adapters, must compute the scores of the folder that has them merged, within 1e-5, and its labels. Needs torch, transformers and peft. Not part of scripts/test.
 """
 import os
 import subprocess
@@ -44,18 +43,16 @@ def compare(programs, norm_order, work):
         "--eval-batches", "2", "--sample-every", "0", "--norm-order", norm_order, "--out", join("gpt"))
     task = ["--task", "classification", "--train", join("train.tsv"), "--dev", join("dev.tsv"), "--dropout", "0",
             "--batch-size", "8"]
-    # The first run adds the task's tokens, so that the second's adapters are for a model that is in a folder.
-    run(programs, "finetune", *task, "--model", join("gpt"), "--epochs", "1", "--out", join("before"))
-    run(programs, "finetune", *task, "--model", join("before"), "--epochs", "20", "--learning-rate", "2e-2",
+    run(programs, "finetune", *task, "--model", join("gpt"), "--epochs", "20", "--learning-rate", "2e-2",
         "--lora-rank", "4", "--lora-alpha", "6", "--lora-targets", "*attn.c_attn,*mlp.c_proj", "--out", join("after"))
 
-    before = AutoModelForSequenceClassification.from_pretrained(join("before")).eval()
+    base = AutoModelForSequenceClassification.from_pretrained(join("after", "base"), num_labels=3).eval()
     after = AutoModelForSequenceClassification.from_pretrained(join("after")).eval()
     tokenizer = AutoTokenizer.from_pretrained(join("after"))
     with open(join("dev.tsv"), encoding="utf-8") as file:
         texts = [line.rstrip("\n").split("\t")[1] for line in file][1:]
     scores = []
-    with_adapters = PeftModel.from_pretrained(before, join("after", "adapters")).eval()
+    with_adapters = PeftModel.from_pretrained(base, join("after", "adapters")).eval()
     with torch.no_grad():
         for text in texts:
             ids = torch.tensor([tokenizer.encode(f"<|start|>{text}<|extract|>")])

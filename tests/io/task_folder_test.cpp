@@ -99,6 +99,25 @@ TEST_CASE("task tokens stand behind a vocabulary, and are not added twice") {
         "pre-train with byte-pair encoding");
 }
 
+TEST_CASE("max_part_length comes back, and is in the layout") {
+  const Saved saved;
+  io::TaskFolder<float> folder = saved.make(Task::entailment, 0, {"a", "b", "c"});
+  folder.max_part_length = 2;
+  io::save_task_model(saved.folder, folder);
+  const text::TaskLayout layout = io::load_task_model(saved.folder).layout();
+  CHECK(layout.max_part_length == 2);
+  CHECK(layout.max_length == folder.model.transformer.config.block_size);
+  CHECK(layout.tokens.extract == folder.tokenizer.tokens.extract);
+}
+
+TEST_CASE("labels that are not UTF-8, and a tokenizer of more tokens than the model") {
+  const Saved saved;
+  const io::TaskFolder<float> folder = saved.make(Task::entailment, 0, {"a", "b\xff", "c"});
+  CHECK_FALSE(message_of<DataError>([&] { io::save_task_model(saved.folder, folder); }).empty());
+  CHECK_FALSE(std::filesystem::exists(saved.folder + "/config.json"));
+  CHECK_FALSE(std::filesystem::exists(saved.folder + "/model.safetensors"));
+}
+
 TEST_CASE("folders that hold no fine-tuned model") {
   const Saved saved;
   io::save_task_model(saved.folder, saved.make(Task::entailment, 0, {"a", "b", "c"}));
@@ -113,17 +132,24 @@ TEST_CASE("folders that hold no fine-tuned model") {
         "was fine-tuned here");
   CHECK(refusal({{"labels", {"a"}}}) == "[load_task_model] F/config.json: \"task\" must be the name of a task");
   CHECK(refusal({{"task", "x"}}) ==
-        "[task_from_name] \"x\" is no task, only classification, entailment, similarity and multiple-choice");
+        "[load_task_model] F/config.json: \"x\" is no task");
   CHECK(refusal({{"task", "entailment"}, {"labels", {1, 2, 3}}}) ==
         "[load_task_model] F/config.json: \"labels\" must be a list of names");
   CHECK(refusal({{"task", "entailment"}, {"labels", {"a", "b"}}}) ==
         "[load_task_model] F/config.json: 2 labels for 3 classes");
+  CHECK(refusal({{"task", "similarity"}, {"labels", {"a", "b", "c"}}}) ==
+        "[load_task_model] F/config.json: 3 labels for 0 classes");
+  CHECK(refusal({{"task", "entailment"}, {"max_part_length", -1}}) ==
+        "[load_task_model] F/config.json: \"max_part_length\" must be a whole number");
   CHECK(
       refusal({{"task", "multiple-choice"}}) ==
       "[load_task_model] F/model.safetensors: score.weight has shape (3, 8), which does not fit multiple-choice with 8 "
       "channels");
   saved.set("gptlite_task", about);
   CHECK(saved.refusal() == "no exception");
+  saved.set("n_layer", 1 << 30);
+  CHECK(saved.refusal().starts_with("[load_gpt] F: config.json asks for "));
+  saved.set("n_layer", 1);
   GPT<float> gpt = io::load_gpt(saved.folder);
   io::save_gpt(saved.folder, gpt);
   saved.set("gptlite_task", about);

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "support/throws.hpp"
 
 using namespace gptlite;
@@ -78,6 +80,10 @@ TEST_CASE("the metrics of a task, the one that chooses a model first") {
   CHECK(classes[1].second == doctest::Approx((0.8 + 2.0 / 3) / 2));
   CHECK(classes[2].first == "matthews");
   CHECK(classes[2].second == doctest::Approx(1 / std::sqrt(3.0)));
+  predictions[2].probabilities[1] = std::nan("");
+  for (const auto& [name, value] : train::task_metrics(Task::classification, predictions, inputs)) CHECK(is_nan(value));
+  for (const auto& [name, value] : train::task_metrics(Task::similarity, predictions, inputs)) CHECK(is_nan(value));
+  predictions[2].probabilities[1] = 0.5;
   const train::TaskMetrics scores = train::task_metrics(Task::similarity, predictions, inputs);
   REQUIRE(scores.size() == 2);
   CHECK(scores[0].first == "pearson");

@@ -4,6 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <limits>
+
 #include "support/throws.hpp"
 
 using namespace gptlite;
@@ -65,6 +68,11 @@ TEST_CASE("Pearson's correlation") {
   CHECK(train::pearson({1e9 + 1, 1e9 + 2, 1e9 + 4}, {1, 2, 4}) == Approx(1));
   CHECK(train::pearson({2, 2, 2}, {1, 2, 3}) == 0);
   CHECK(train::pearson({1}, {1}) == 0);
+  CHECK(train::pearson({0.1, 0.1, 0.1}, {0.1, 0.1, 0.1}) == 0);  // whose mean is rounded
+  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+    CHECK(is_nan(train::pearson({1, bad, 3}, {1, 2, 3})));
+    CHECK(is_nan(train::spearman({1, 2, 3}, {1, bad, 3})));
+  }
 }
 
 TEST_CASE("Spearman's correlation sees the order alone; equal numbers share their rank") {

@@ -71,7 +71,7 @@ inline void random_bits(RandomStream id, Index first, Index count, std::uint32_t
 }
 
 /// What random numbers are for: each use has streams of its own, so that no two share numbers though they share a seed.
-enum class RandomUse : std::uint64_t { weights, dropout, batches, sampling, other };
+enum class RandomUse : std::uint64_t { weights, dropout, batches, sampling, other, head, adapters };
 
 /// Draws numbers one after the other; the state is three integers, so a saved generator resumes exactly.
 class Generator {

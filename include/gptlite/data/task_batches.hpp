@@ -9,6 +9,7 @@
 
 #include "gptlite/data/task_set.hpp"
 #include "gptlite/text/task_inputs.hpp"
+#include "gptlite/text/utf8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace data {
@@ -28,7 +29,7 @@ struct TaskInput {
 };
 
 /// The inputs of a task's examples. `special`: the tokenizer's special tokens, which are no text. Throws DataError,
-/// with file and row, for a text that has none but special tokens, or one of the layout's.
+/// with file and row, for a text that is not UTF-8, has none but special tokens, or one of the layout's.
 template <class Tokenizer>
 std::vector<TaskInput> encode_task(const TaskSet& set, const Tokenizer& tokenizer, const text::TaskLayout& layout,
                                    const std::vector<TokenId>& special = {}) {
@@ -40,6 +41,12 @@ std::vector<TaskInput> encode_task(const TaskSet& set, const Tokenizer& tokenize
   for (const TaskExample& example : set.examples) {
     std::vector<text::Tokens> texts;
     for (const std::string& text : example.texts) {
+      for (std::size_t at = 0; at < text.size();) {
+        const text::Utf8Sequence sequence = text::utf8_sequence(text, at);
+        check<DataError>(sequence.well_formed, "encode_task", set.path, ", row ", example.row,
+                         ": invalid UTF-8 at byte ", at);
+        at += sequence.length;
+      }
       const text::Tokens& tokens = texts.emplace_back(tokenizer.encode(text));
       bool plain = false;
       for (const TokenId token : tokens) {
@@ -129,6 +136,7 @@ class TaskBatches {
       : inputs_(std::move(inputs)), task_(task), options_(options) {
     check<ConfigError>(options.batch_size > 0, "TaskBatches", "batch_size must be positive, got ", options.batch_size);
     check<DataError>(!inputs_.empty(), "TaskBatches", "there are no examples");
+    options_.batch_size = std::min(options_.batch_size, size());
   }
 
   TaskBatch<T> next() {

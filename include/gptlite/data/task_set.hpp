@@ -70,17 +70,23 @@ class TsvFile {
     std::string known;
     for (const std::string_view other : header()) known.append(known.empty() ? "" : ", ").append(other);
     check<DataError>(found != header().end(), "read_task", path_, ": has no column \"", name, "\", only ", known);
+    check<DataError>(std::count(found, header().end(), name) == 1, "read_task", path_, ": has several columns \"", name,
+                     '"');
     return static_cast<std::size_t>(found - header().begin());
   }
-  std::string_view field(std::size_t row, std::size_t column) const { return rows_[row][column]; }
-  /// A field that is a text: UTF-8, and more than white space.
-  std::string text(std::size_t row, std::size_t column) const {
+  /// A field that is UTF-8.
+  std::string_view field(std::size_t row, std::size_t column) const {
     const std::string_view field = rows_[row][column];
     for (std::size_t at = 0; at < field.size();) {
       const text::Utf8Sequence sequence = text::utf8_sequence(field, at);
       expect_field(sequence.well_formed, row, column, "invalid UTF-8 at byte ", at);
       at += sequence.length;
     }
+    return field;
+  }
+  /// One that is a text: more than white space.
+  std::string text(std::size_t row, std::size_t column) const {
+    const std::string_view field = this->field(row, column);
     expect_field(field.find_first_not_of(" \t\r\n") != field.npos, row, column, "the text is empty");
     return std::string(field);
   }

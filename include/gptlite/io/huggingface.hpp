@@ -163,6 +163,18 @@ std::map<std::string, std::string> matched_names(GPT<T>& model, const Safetensor
 
 }  // namespace detail
 
+namespace detail {
+/// Throws DataError, before a model of absurd size is made, if config.json asks for far more than the file holds.
+inline void check_size(const GPTConfig& c, const SafetensorsFile& weights, const std::string& folder) {
+  double held = 0, wide = static_cast<double>(c.n_embd);
+  for (const auto& [name, entry] : weights.tensors()) held += static_cast<double>(entry.shape.numel());
+  const double asked = (static_cast<double>(c.vocab_size) + static_cast<double>(c.block_size)) * wide +
+                       static_cast<double>(c.n_layer) * (12 * wide * wide + 13 * wide);
+  check<DataError>(asked <= 16 * held + 1e6, "load_gpt", folder, ": config.json asks for ", asked,
+                   " numbers, model.safetensors has ", held);
+}
+}  // namespace detail
+
 /// The GPT in a folder of transformers, of model_type openai-gpt or gpt2, in evaluation mode: weights of any float
 /// format are converted to T. Throws DataError, with the path: a file that is missing or malformed, a setting that GPT
 /// does not have, an output head of its own; and, all in one message, every parameter that is missing, not known or of
@@ -177,6 +189,7 @@ GPT<T> load_gpt(const std::string& folder) {
                    ": has pytorch_model.bin but no model.safetensors: open it in transformers and save it with ",
                    "save_pretrained(folder, safe_serialization=True)");
   SafetensorsFile weights(path);
+  detail::check_size(config, weights, folder);
   const double initializer_range = std::exchange(config.initializer_range, 0);  // nothing need be drawn
   GPT<T> model(config);
   model.config.initializer_range = initializer_range;
@@ -245,9 +258,10 @@ void check_no_lora(std::string_view where, Module& model) {
 /// Writes both files of a model, each replaced whole or not at all.
 inline void save_model_files(const std::string& folder, const nlohmann::ordered_json& config,
                              const NamedTensors& tensors, std::optional<DType> dtype) {
+  const std::string text = config.dump(2) + '\n';  // throws for what is not UTF-8: before a file is there
   make_folder(folder);
   save_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}}, dtype);
-  save_text(folder + "/config.json", config.dump(2) + "\n");
+  save_text(folder + "/config.json", text);
 }
 
 }  // namespace detail

@@ -107,8 +107,10 @@ struct PeftConfig {
     file.expect(rank > 0, "\"r\" must be positive");
     file.expect(file.has("lora_alpha"), "\"lora_alpha\" must be a number");
     scale = file.number("lora_alpha", 0) / static_cast<double>(rank);
+    file.expect(scale > 0 && scale < 1e30, "\"lora_alpha\" must be positive, and no more than a float holds");
     // What would compute something else.
     for (const char* key : {"use_dora", "use_rslora", "lora_bias", "use_qalora", "use_bdlora"}) file.only(key, {false});
+    file.expect(!file.has("alora_invocation_tokens"), "\"alora_invocation_tokens\" is not supported");
     file.only("bias", {"none"});
     file.only("rank_pattern", {nlohmann::json::object()});
     file.only("alpha_pattern", {nlohmann::json::object()});

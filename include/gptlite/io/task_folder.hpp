@@ -2,6 +2,8 @@
 // A fine-tuned TaskModel, its tokenizer and what its answers mean, as one folder that transformers opens as
 // OpenAIGPTForSequenceClassification or GPT2ForSequenceClassification.
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -27,6 +29,8 @@ namespace detail {
 template <class Bpe>
 TaskTokenizer with_task_tokens(const Bpe& bpe, Index vocab_size) {
   const text::BpeVocabulary& vocabulary = bpe.vocabulary();
+  check<DataError>(vocabulary.size() <= vocab_size, "with_task_tokens", "the tokenizer has ", vocabulary.size(),
+                   " tokens, the model ", vocab_size);
   std::vector<std::string> tokens = vocabulary.tokens(), special;
   for (const TokenId id : vocabulary.special_tokens()) special.push_back(vocabulary.token(id));
   text::BpeVocabulary::Merges merges;
@@ -46,7 +50,8 @@ TaskTokenizer with_task_tokens(const Bpe& bpe, Index vocab_size) {
 }  // namespace detail
 
 /// The tokenizer of a model of vocab_size tokens with start, delimiter and extract token behind them; one that has them
-/// already as it is. Throws DataError for a CharTokenizer, whose tokens are single characters.
+/// already as it is. Throws DataError for a CharTokenizer, whose tokens are single characters, and for one of more tokens
+/// than the model has.
 inline TaskTokenizer with_task_tokens(const Tokenizer& tokenizer, Index vocab_size) {
   return std::visit(
       [&](const auto& own) -> TaskTokenizer {
@@ -71,16 +76,24 @@ struct TaskFolder {
   TaskModel<T> model;
   TaskTokenizer tokenizer;
   std::vector<std::string> labels;  ///< names of the classes; empty for similarity and multiple choice
+  Index max_part_length = 0;        ///< of the TaskLayout that it learned with
+
+  /// How texts are laid out for the model.
+  text::TaskLayout layout() const {
+    return {tokenizer.tokens, model.transformer.config.block_size, max_part_length};
+  }
 };
 
-/// Writes what load_task_model opens, and transformers as ...ForSequenceClassification: its labels are those of `model`
-/// on texts laid out by text::TaskLayout, padded on the right. The folder is made if it is not there. Throws
-/// ConfigError for a model with adapters, IoError.
+/// Writes what load_task_model opens, and transformers as ...ForSequenceClassification. For classification and
+/// entailment its labels are those of `model` on texts laid out by layout(), padded on the right; of similarity and
+/// multiple choice it computes the scores of a sequence. The folder is made if it is not there. Throws ConfigError for a
+/// model with adapters, DataError for labels that are not UTF-8, IoError.
 template <class T>
 void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   TaskModel<T> model = from.model;  // handles
   detail::check_no_lora("save_task_model", model);
   check_vocabulary(folder, from.tokenizer.tokenizer, model.transformer.config);
+  for (const std::string& label : from.labels) text::decode_utf8(label);
   const Index n = model.score.weight.shape()[1];
   nlohmann::ordered_json config = detail::config_json(model.transformer.config, "ForSequenceClassification", {});
   nlohmann::ordered_json names = nlohmann::ordered_json::object(), ids = nlohmann::ordered_json::object();
@@ -96,7 +109,7 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   config["problem_type"] = "single_label_classification";
   const text::TaskTokens& tokens = from.tokenizer.tokens;
   config["pad_token_id"] = tokens.start;  // transformers reads the last token that is none of these: the extract token
-  config["gptlite_task"] = {{"task", std::string(name_of(model.task))}, {"labels", from.labels}};
+  config["gptlite_task"] = {{"task", std::string(name_of(model.task))}, {"labels", from.labels}, {"max_part_length", from.max_part_length}};
   NamedTensors tensors = detail::published_tensors(model.transformer);
   tensors.emplace("score.weight", transpose(model.score.weight.detach(), 0, 1));  // (n, C), as torch.nn.Linear has it
   detail::save_model_files(folder, config, tensors, std::nullopt);
@@ -116,7 +129,11 @@ TaskFolder<T> load_task_model(const std::string& folder) {
          ": has no \"gptlite_task\": the folder holds no model that was fine-tuned here");
   const nlohmann::json& about = config.at("gptlite_task");
   expect(about.contains("task") && about.at("task").is_string(), path, ": \"task\" must be the name of a task");
-  const Task task = task_from_name(about.at("task").get<std::string>());
+  const std::string name = about.at("task").get<std::string>();
+  expect(std::any_of(task_names.begin(), task_names.end(), [&](const auto& known) { return known.first == name; }), path,
+         ": \"", name, "\" is no task");
+  const Task task = task_from_name(name);
+  const bool classes = task == Task::classification || task == Task::entailment;
   std::vector<std::string> labels;
   if (about.contains("labels")) {
     expect(about.at("labels").is_array(), path, ": \"labels\" must be a list of names");
@@ -130,20 +147,27 @@ TaskFolder<T> load_task_model(const std::string& folder) {
   expect(weights.contains("score.weight"), folder, "/model.safetensors: has no score.weight, the head of the task");
   const Tensor<T> read = weights.read<T>("score.weight");
   const Index C = gpt.config.n_embd;
-  expect(read.rank() == 2 && read.shape()[1] == C && read.shape()[0] >= 1 &&
-             (task != Task::multiple_choice || read.shape()[0] == 1),
+  expect(read.rank() == 2 && read.shape()[1] == C && 
+             (task == Task::multiple_choice ? read.shape()[0] == 1 : read.shape()[0] >= 2),
          folder, "/model.safetensors: score.weight has shape ", read.shape(), ", which does not fit ", name_of(task),
          " with ", C, " channels");
   const Index n = read.shape()[0];
-  expect(labels.empty() || static_cast<Index>(labels.size()) == n, path, ": ", labels.size(), " labels for ", n,
-         " classes");
+  expect(labels.empty() || (classes && static_cast<Index>(labels.size()) == n), path, ": ", labels.size(),
+         " labels for ", classes ? n : 0, " classes");
+  Index max_part_length = 0;
+  if (about.contains("max_part_length")) {
+    const nlohmann::json& length = about.at("max_part_length");
+    expect(length.is_number_unsigned() && length.get<std::uint64_t>() <= 1u << 30, path,
+           ": \"max_part_length\" must be a whole number");
+    max_part_length = length.get<Index>();
+  }
   TaskTokenizer tokenizer = with_task_tokens(load_tokenizer(folder), gpt.config.vocab_size);
   check_vocabulary(folder, tokenizer.tokenizer, gpt.config);
   TaskModel<T> model(gpt, {.task = task, .n_class = n, .seed = 0});
   const Tensor<T> weight = transpose(read, 0, 1);
   std::copy_n(weight.data(), weight.size(), model.score.weight.data());
   model.eval();
-  return {std::move(model), std::move(tokenizer), std::move(labels)};
+  return {std::move(model), std::move(tokenizer), std::move(labels), max_part_length};
 }
 
 }  // namespace io

@@ -2,13 +2,18 @@
 // TaskModel: a GPT with the head of a task, and the losses that fine-tuning minimises (Radford et al. 2018, 3.2):
 //   L2(C) = sum log P(y | x^1 ... x^m),  P = softmax(h_l^m Wy);    L3(C) = L2(C) + lambda L1(C).
 
+#include <cstdint>
+#include <memory>
 #include <utility>
 #include <vector>
 
 #include "gptlite/autograd/ops/embedding.hpp"
 #include "gptlite/autograd/ops/reduce.hpp"
+#include "gptlite/core/finite.hpp"
 #include "gptlite/models/gpt.hpp"
 #include "gptlite/models/task.hpp"
+#include "gptlite/nn/dropout.hpp"
+#include "gptlite/nn/linear.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
@@ -41,7 +46,7 @@ struct TaskModel {
   /// The GPT's weights are shared, not copied. The head's ~ N(0, initializer_range^2). Throws ConfigError
   /// for options that cannot work.
   TaskModel(GPT<T> gpt, const TaskModelOptions& options)
-      : TaskModel(std::move(gpt), options, Generator(options.seed, RandomUse::weights)) {}
+      : TaskModel(std::move(gpt), options, Generator(options.seed, RandomUse::head)) {}
 
   void visit(auto&& f) {
     f("transformer", transformer);
@@ -58,7 +63,8 @@ struct TaskModel {
   /// L3 = L2 + lambda L1 in one pass through the backbone. L1 is the mean over sequences of the mean over the
   /// sequence's tokens, delimiter and extract tokens among them. Throws ConfigError for a negative lambda.
   TaskLosses<T> losses(const TaskBatch<T>& batch, double lambda) const {
-    check<ConfigError>(lambda >= 0, "TaskModel", "lambda must be 0 or positive, got ", lambda);
+    check<ConfigError>(lambda >= 0 && is_finite(lambda), "TaskModel", "lambda must be 0 or positive and finite, got ",
+                       lambda);
     const typename GPT<T>::Tables w = transformer.tables();
     const Tensor<T> h = hidden(batch, w);
     const Tensor<T> scores = head(at_extract(h, batch));

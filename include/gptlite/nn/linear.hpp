@@ -1,6 +1,7 @@
 #pragma once
 // Linear: x weight + bias, and where it has adapters their part (nn/lora.hpp).
 
+#include "gptlite/autograd/grad_mode.hpp"
 #include "gptlite/autograd/ops/activations.hpp"
 #include "gptlite/autograd/ops/arithmetic.hpp"
 #include "gptlite/autograd/ops/linear.hpp"

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "gptlite/core/finite.hpp"
 #include "gptlite/nn/freeze.hpp"
 #include "gptlite/nn/linear.hpp"
 
@@ -62,7 +63,7 @@ template <class Module>
 Index add_lora(Module& module, const LoraOptions& options = {}) {
   using T = typename Module::value_type;
   check<ConfigError>(options.rank > 0, "add_lora", "rank must be positive, got ", options.rank);
-  check<ConfigError>(options.alpha > 0 && std::isfinite(options.alpha), "add_lora",
+  check<ConfigError>(options.alpha > 0 && is_finite(options.alpha), "add_lora",
                      "alpha must be positive and finite, got ", options.alpha);
   const auto layers = detail::linear_layers(module);
   std::vector<std::string> names;
@@ -73,7 +74,7 @@ Index add_lora(Module& module, const LoraOptions& options = {}) {
   }
   detail::check_patterns("add_lora", "Linear layer", names, options.targets);
 
-  Generator init(options.seed);
+  Generator init(options.seed, RandomUse::adapters);
   for (const auto& [name, layer] : layers) {
     if (!matches_any(name, options.targets)) continue;
     const Index in = layer->weight.shape()[0], out = layer->weight.shape()[1];

@@ -2,6 +2,7 @@
 // predict_task: what a TaskModel answers; task_metrics: how good the answers are.
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -58,7 +59,8 @@ std::vector<TaskPrediction> predict_task(const TaskModel<T>& model, const std::v
 /// Names and values; the first is the one to choose a model by: accuracy, for similarity pearson.
 using TaskMetrics = std::vector<std::pair<std::string, double>>;
 
-/// accuracy, macro_f1 and matthews of the answers; for similarity pearson and spearman of the scores.
+/// accuracy, macro_f1 and matthews of the answers; for similarity pearson and spearman of the scores. All are NaN if a
+/// probability is not finite: such a model has no answers.
 inline TaskMetrics task_metrics(Task task, const std::vector<TaskPrediction>& predictions,
                                 const std::vector<data::TaskInput>& inputs) {
   check<ShapeError>(predictions.size() == inputs.size(), "task_metrics", "there are ", predictions.size(),
@@ -67,13 +69,18 @@ inline TaskMetrics task_metrics(Task task, const std::vector<TaskPrediction>& pr
   std::vector<Index> labels, wanted_labels;
   std::vector<double> scores, wanted_scores;
   Index n = 0;
+  bool finite = true;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     labels.push_back(predictions[i].label);
     wanted_labels.push_back(inputs[i].label);
     scores.push_back(predictions[i].score);
     wanted_scores.push_back(inputs[i].score);
     n = std::max(n, static_cast<Index>(predictions[i].probabilities.size()));
+    finite = finite && detail::all_finite(predictions[i].probabilities);
   }
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  if (task == Task::similarity && !finite) return {{"pearson", none}, {"spearman", none}};
+  if (!finite) return {{"accuracy", none}, {"macro_f1", none}, {"matthews", none}};
   if (task == Task::similarity)
     return {{"pearson", pearson(scores, wanted_scores)}, {"spearman", spearman(scores, wanted_scores)}};
   const ConfusionMatrix confusion(labels, wanted_labels, n);

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
 #include "gptlite/core/error.hpp"
+#include "gptlite/core/finite.hpp"
 #include "gptlite/core/storage.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -18,6 +20,12 @@ void check_pairs(const char* where, const std::vector<V>& predicted, const std::
   check<ShapeError>(predicted.size() == wanted.size(), where, "there are ", predicted.size(), " predictions for ",
                     wanted.size(), " examples");
   check<DataError>(!predicted.empty(), where, "there are no examples");
+}
+inline bool all_finite(const std::vector<double>& values) {
+  return std::all_of(values.begin(), values.end(), [](double value) { return is_finite(value); });
+}
+inline bool constant(const std::vector<double>& values) {
+  return std::all_of(values.begin(), values.end(), [&](double value) { return value == values.front(); });
 }
 }  // namespace detail
 
@@ -97,10 +105,12 @@ inline double matthews(const ConfusionMatrix& confusion) {
   return scale > 0 ? (right * all - both) / scale : 0;
 }
 
-/// Correlation of two lists of numbers: -1 to 1; 0 if one of them is constant. Throws ShapeError if the sizes differ,
-/// DataError if they are 0.
+/// Correlation of two lists of numbers: -1 to 1; 0 if one of them is constant, NaN if a number is not finite. Throws
+/// ShapeError if the sizes differ, DataError if they are 0.
 inline double pearson(const std::vector<double>& a, const std::vector<double>& b) {
   detail::check_pairs("pearson", a, b);
+  if (!detail::all_finite(a) || !detail::all_finite(b)) return std::numeric_limits<double>::quiet_NaN();
+  if (detail::constant(a) || detail::constant(b)) return 0;
   const auto n = static_cast<double>(a.size());
   const double mean_a = std::accumulate(a.begin(), a.end(), 0.0) / n;
   const double mean_b = std::accumulate(b.begin(), b.end(), 0.0) / n;
@@ -133,6 +143,7 @@ inline std::vector<double> ranks(const std::vector<double>& values) {
 /// Pearson's correlation of the ranks: what is left if only the order counts. Throws as pearson does.
 inline double spearman(const std::vector<double>& a, const std::vector<double>& b) {
   detail::check_pairs("spearman", a, b);
+  if (!detail::all_finite(a) || !detail::all_finite(b)) return std::numeric_limits<double>::quiet_NaN();
   return pearson(detail::ranks(a), detail::ranks(b));
 }
 
