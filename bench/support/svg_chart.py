@@ -1,6 +1,7 @@
-"""Charts as SVG, with the standard library alone: panels of bars, and lines over logarithmic axes.
+"""Charts as SVG, with the standard library alone: panels of bars, lines over logarithmic axes, panels of curves.
 
-Used by scripts/bench_report.py. Every chart has a white background, so that it reads on light and dark pages alike.
+Used by scripts/bench_report.py and scripts/tasks_report.py. Every chart has a white background, so that it reads on
+light and dark pages alike.
 """
 import math
 from html import escape
@@ -126,4 +127,51 @@ def log_lines(title, subtitle, comment, x_label, y_label, series):
     body.append(text((left + right) / 2, bottom + 42, x_label, 12, "middle"))
     body.append(text(20, (top + bottom) / 2, y_label, 12, "middle",
                      more=f'transform="rotate(-90 20 {(top + bottom) / 2})"'))
+    return document(width, height, title, subtitle, comment, body)
+
+
+def curve_panels(title, subtitle, comment, x_label, limit_label, panels, columns=2):
+    """Curves with bands around them, each panel with its own axes. A panel is (name, y label, series, limit), a series
+    (name, colour, dash, points), a point (x, low, middle, high); the limit, or None, is a dashed line across."""
+    panel_width, panel_height, left, right, top, bottom = 470, 300, 66, 452, 40, 232
+    seen = {name: (name, colour, dash, False) for _, _, series, _ in panels for name, colour, dash, _ in series}
+    entries = list(seen.values())
+    if any(limit is not None for *_, limit in panels):
+        entries.append((limit_label, GREY, "2 3", False))
+    width = max(panel_width * min(columns, len(panels)) + 10, int(32 + sum(48 + 6.6 * len(e[0]) for e in entries)),
+                int(32 + 6 * len(subtitle)))
+    height = 84 + panel_height * math.ceil(len(panels) / columns)
+    body = legend(entries, 68)
+    for index, (name, y_label, series, limit) in enumerate(panels):
+        at_x, at_y = index % columns * panel_width, 76 + index // columns * panel_height
+        x0, x1, y0, y1 = at_x + left, at_x + right, at_y + top, at_y + bottom
+        points = [point for *_, found in series for point in found]
+        values = [value for _, *band in points for value in band] + ([] if limit is None else [limit])
+        x_low, x_high = min(p[0] for p in points), max(p[0] for p in points)
+        low, high = min(values), max(values)
+        space = 0.06 * (high - low) or 0.01
+        low, high = low - space, high + space
+        x_of = lambda x: x0 + 8 + (x - x_low) / max(1, x_high - x_low) * (x1 - x0 - 16)
+        y_of = lambda y: y1 - (y - low) / (high - low) * (y1 - y0)
+        body.append(text((x0 + x1) / 2, y0 - 10, name, 13, "middle", more='font-weight="bold"'))
+        step = linear_ticks(high - low)[1]
+        for i in range(math.ceil(low / step), math.floor(high / step) + 1):
+            body += [line(x0, y_of(i * step), x1, y_of(i * step), GRID),
+                     text(x0 - 6, y_of(i * step) + 4, f"{i * step:.3g}", 11, "end", GREY)]
+        for tick in linear_ticks(x_high, 6):
+            if tick >= x_low:
+                body.append(text(x_of(tick), y1 + 16, f"{tick:,.0f}", 11, "middle", GREY))
+        if limit is not None:
+            body.append(line(x0, y_of(limit), x1, y_of(limit), GREY, 1.5, "2 3"))
+        place = lambda pairs: " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in pairs)
+        for _, colour, _, found in series:
+            band = [(x, b) for x, _, _, b in found] + [(x, a) for x, a, _, _ in reversed(found)]
+            body.append(f'<polygon points="{place(band)}" fill="{colour}" fill-opacity="0.15"/>')
+        for _, colour, dash, found in series:
+            more = f' stroke-dasharray="{dash}"' if dash else ""
+            curve = place((x, middle) for x, _, middle, _ in found)
+            body.append(f'<polyline points="{curve}" fill="none" stroke="{colour}" stroke-width="2"{more}/>')
+        body += [line(x0, y1, x1, y1), line(x0, y0, x0, y1), text((x0 + x1) / 2, y1 + 34, x_label, 12, "middle"),
+                 text(at_x + 18, (y0 + y1) / 2, y_label, 12, "middle",
+                      more=f'transform="rotate(-90 {at_x + 18} {(y0 + y1) / 2})"')]
     return document(width, height, title, subtitle, comment, body)

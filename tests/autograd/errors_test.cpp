@@ -58,6 +58,12 @@ TEST_CASE("shapes that do not fit") {
   CHECK(shape_error([] {
           linear_cross_entropy(zeros({2, 5}), zeros({7, 5}), ids({1, 2, 3}));
         }) == "[linear_cross_entropy] h (2, 5) needs targets of its leading shape, got (3)");
+  CHECK(message_of<ShapeError>([] {
+          linear_cross_entropy(zeros({2, 5}), zeros({7, 5}), ids({1, 2}), zeros({3}));
+        }) == "[linear_cross_entropy] targets (2) need row_weights of their shape, got (3)");
+  CHECK(message_of<ShapeError>([] {
+          cross_entropy(zeros({2, 5}), zeros({2, 4}));
+        }) == "[cross_entropy] logits (2, 5) need probabilities of the same shape, got (2, 4)");
   CHECK(shape_error([] {
           causal_attention(zeros({2, 3, 10}), {.n_head = 2});
         }) == "[causal_attention] qkv (2, 3, 10) does not divide into q, k, v of 2 heads");
@@ -115,4 +121,7 @@ TEST_CASE("options and data that cannot work") {
   CHECK(message_of<DataError>([] {
           cross_entropy(zeros({0, 5}), ids({}));
         }) == "[cross_entropy] no target counts: there are none, targets (0)");
+  CHECK(message_of<DataError>([] {
+          cross_entropy(zeros({0, 5}), zeros({0, 5}));
+        }) == "[cross_entropy] there are no rows: logits (0, 5)");
 }

@@ -159,6 +159,10 @@ std::vector<Case<T>> cases() {
   loss("one", {1, 1}, {0}, 2);
   loss("large", {3, 7}, {6, 0, 3}, 60);
 
+  for (const auto& [variant, shape] : {std::pair{"soft", Shape{3, 7}}, {"soft_batch", Shape{2, 3, 19}}})
+    add("cross_entropy", variant, {w(shape, 0, -2, 2), w(shape, 1, 0.1, 0.9)},
+        [](Inputs in) { return cross_entropy(in[0], in[1]); });
+
   const auto head_loss = [&](const char* variant, Shape h, Index V, std::vector<TokenId> targets) {
     const Tensor<TokenId> t = ids(targets, h.without(-1));
     add("linear_cross_entropy", variant, {w(h), w({V, h[-1]}, 1)},
@@ -168,6 +172,10 @@ std::vector<Case<T>> cases() {
   head_loss("batch", {2, 3, 4}, 19, {18, 2, 7, 7, 0, 1});
   head_loss("ignored", {4, 5}, 6, {1, ignore_index, 4, ignore_index});
   head_loss("one", {1, 1}, 1, {0});
+  add("linear_cross_entropy", "weighted", {w({4, 5}), w({6, 5}, 1)},
+      [t = ids({1, 5, 4, ignore_index}, {4}), weights = w({4}, 2, 0.1, 2)](Inputs in) {
+        return linear_cross_entropy(in[0], in[1], t, weights);
+      });
   add("linear_cross_entropy", "reused", {w({4, 3})},
       [t = ids({3, 0, 1, 1}, {4})](Inputs in) { return linear_cross_entropy(in[0], in[0], t); });
 

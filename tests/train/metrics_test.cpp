@@ -36,6 +36,8 @@ std::string contents(const std::string& path) {
 TEST_CASE("an object lists its members in the order they were added") {
   CHECK(JsonObject().text() == "{}");
   CHECK(JsonObject().add("step", 3).text() == R"({"step": 3})");
+  CHECK(JsonObject().add("dev", JsonObject().add("accuracy", 0.5)).add("step", 3).text() ==
+        R"({"dev": {"accuracy": 0.5}, "step": 3})");
   CHECK(JsonObject().add("step", 3).add("loss", 1.5).add("name", "nano").text() ==
         R"({"step": 3, "loss": 1.5, "name": "nano"})");
 }

@@ -18,7 +18,8 @@ struct DecoderOptions {
 };
 
 /// Reads sequences of tokens and gives the scores of what comes next: those of GPT::logits, one token at a time.
-/// Adapters (LoRA) are merged into the packed weights. Later changes of the model do not reach it. Not for use by two threads at once.
+/// Adapters (LoRA) are merged into the packed weights. Later changes of the model do not reach it. Not for use by two
+/// threads at once.
 template <class T>
 class Decoder {
  public:

@@ -32,6 +32,7 @@ class ModelConfigFile {
   void expect(bool condition, const Parts&... parts) const {
     check<DataError>(condition, where_, path_, ": ", parts...);
   }
+  const nlohmann::json& json() const { return json_; }
   bool has(const char* key) const { return json_.contains(key) && !json_.at(key).is_null(); }
   std::string text(const char* key) const {
     expect(has(key) && json_.at(key).is_string(), '"', key, "\" must be a text");
@@ -105,10 +106,11 @@ inline std::string published_name(const std::string& name, NormOrder norm_order)
   return name;
 }
 
-/// True for what checkpoints hold beside parameters: the causal mask, positions, and the output head, which is tied.
+/// True for what checkpoints hold beside a GPT's parameters: the causal mask, positions, the output head, which is
+/// tied, and the head of a task, which load_task_model reads.
 inline bool is_no_parameter(const std::string& name) {
   return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name == "position_ids" ||
-         name == "lm_head.weight";
+         name == "lm_head.weight" || name == "score.weight";
 }
 
 /// How a file of weights differs from the model it is for; all is told in one message.
@@ -197,18 +199,13 @@ struct SaveOptions {
   std::optional<TokenId> end_of_text = std::nullopt;  ///< the token that ends a text, for transformers' generate()
 };
 
-/// Writes config.json and model.safetensors, each replaced whole or not at all, so that transformers opens the folder
-/// as OpenAIGPTLMHeadModel or GPT2LMHeadModel. The folder is made if it is not there. A context window is noted as
-/// "gptlite_window", which transformers does not know: it attends to everything. Throws ConfigError for a model
-/// with adapters, IoError.
-template <class T>
-void save_gpt(const std::string& folder, GPT<T>& model, const SaveOptions& options = {}) {
-  check<ConfigError>(!has_lora(model), "save_gpt",
-                     "the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
-  const GPTConfig& c = model.config;
+namespace detail {
+
+/// config.json of a GPT, of transformers' class OpenAIGPT... or GPT2... of which `head` is the rest of the name.
+inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string& head, const SaveOptions& options) {
   const bool gpt2 = c.norm_order == NormOrder::pre;
   nlohmann::ordered_json config = {{"model_type", gpt2 ? "gpt2" : "openai-gpt"},
-                                   {"architectures", {gpt2 ? "GPT2LMHeadModel" : "OpenAIGPTLMHeadModel"}},
+                                   {"architectures", {(gpt2 ? "GPT2" : "OpenAIGPT") + head}},
                                    {"vocab_size", c.vocab_size},
                                    {"n_positions", c.block_size},
                                    {"n_embd", c.n_embd},
@@ -225,13 +222,38 @@ void save_gpt(const std::string& folder, GPT<T>& model, const SaveOptions& optio
                                    {"tie_word_embeddings", true}};
   if (options.end_of_text) config["bos_token_id"] = config["eos_token_id"] = *options.end_of_text;
   if (c.window > 0) config["gptlite_window"] = c.window;
+  return config;
+}
+
+/// A GPT's parameters under their published names.
+template <class T>
+NamedTensors published_tensors(GPT<T>& model) {
   NamedTensors tensors;
   visit_parameters(model, [&](const std::string& name, const Tensor<T>& tensor) {
-    tensors.emplace("transformer." + detail::published_name(name, c.norm_order), tensor.detach());
+    tensors.emplace("transformer." + published_name(name, model.config.norm_order), tensor.detach());
   });
+  return tensors;
+}
+
+/// Writes both files of a model, each replaced whole or not at all.
+inline void save_model_files(const std::string& folder, const nlohmann::ordered_json& config,
+                             const NamedTensors& tensors, std::optional<DType> dtype) {
   make_folder(folder);
-  save_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}}, options.dtype);
+  save_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}}, dtype);
   save_text(folder + "/config.json", config.dump(2) + "\n");
+}
+
+}  // namespace detail
+
+/// Writes config.json and model.safetensors, each replaced whole or not at all, so that transformers opens the folder
+/// as OpenAIGPTLMHeadModel or GPT2LMHeadModel. The folder is made if it is not there. A context window is noted as
+/// "gptlite_window", which transformers does not know: it attends to everything. Throws ConfigError for a model with
+/// adapters, IoError.
+template <class T>
+void save_gpt(const std::string& folder, GPT<T>& model, const SaveOptions& options = {}) {
+  gptlite::detail::check_no_lora("save_gpt", model);
+  detail::save_model_files(folder, detail::config_json(model.config, "LMHeadModel", options),
+                           detail::published_tensors(model), options.dtype);
 }
 
 }  // namespace io

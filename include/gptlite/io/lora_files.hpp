@@ -112,7 +112,8 @@ struct PeftConfig {
     file.only("bias", {"none"});
     file.only("rank_pattern", {nlohmann::json::object()});
     file.only("alpha_pattern", {nlohmann::json::object()});
-    const bool by_name = !file.has("layers_to_transform") && !file.has("exclude_modules") && file.is_list("target_modules");
+    const bool by_name =
+        !file.has("layers_to_transform") && !file.has("exclude_modules") && file.is_list("target_modules");
     if (by_name) targets = file.texts("target_modules");
     if (file.has("modules_to_save")) modules_to_save = file.texts("modules_to_save");
   }
@@ -120,13 +121,12 @@ struct PeftConfig {
 
 }  // namespace detail
 
-/// Writes the adapters of a model as PEFT does: adapter_config.json and adapter_model.safetensors, each replaced whole or
-/// not at all. The folder is made if it is not there. Parameters that train and are no adapters are stored whole, as
-/// PEFT's modules_to_save: a new head, say. PEFT opens the folder on top of the same model in transformers, if these
-/// are all parameters of their modules and no module has adapters besides.
-/// model: a GPT; or a struct with visit() and value_type that has a GPT as its member "transformer", and what is beside
-/// it under the names that transformers has, as "score". Throws ConfigError for a model without adapters, or with
-/// adapters of several ranks or scales; IoError.
+/// Writes the adapters of a model as PEFT does: adapter_config.json and adapter_model.safetensors, each replaced whole
+/// or not at all. The folder is made if it is not there. Modules with another parameter that trains are stored whole,
+/// as PEFT's modules_to_save: a head, say. PEFT opens the folder on top of the same model in transformers. model: a GPT
+/// or a TaskModel; or a struct with visit() and value_type that has a GPT as its member "transformer", and what is
+/// beside it under transformers' names. Throws ConfigError for a model without adapters, with adapters of several ranks
+/// or scales, or with a module that has adapters and trains besides; IoError.
 template <class Module>
 void save_lora(const std::string& folder, Module& model) {
   using T = typename Module::value_type;
@@ -140,14 +140,19 @@ void save_lora(const std::string& folder, Module& model) {
   }
   check<ConfigError>(first != nullptr, where, "the model has no adapters: call add_lora(model) first");
 
+  const std::vector<detail::PeftTensor<T>> all = detail::peft_tensors(model);
+  std::set<std::string> adapted, saved;  // modules
+  for (const detail::PeftTensor<T>& each : all)
+    if (each.adapter || each.tensor->requires_grad()) (each.adapter ? adapted : saved).insert(each.module);
+  for (const std::string& module : saved)
+    check<ConfigError>(!adapted.contains(module), where, module,
+                       " has adapters and trains itself; a folder of PEFT has one or the other: freeze its weight and "
+                       "bias, or call merge_lora(model) and save the model");
   NamedTensors tensors;
-  std::set<std::string> saved;
   const NoGrad no_grad;
-  for (const detail::PeftTensor<T>& each : detail::peft_tensors(model)) {
-    if (!each.adapter && !each.tensor->requires_grad()) continue;
-    if (!each.adapter) saved.insert(each.module);
-    tensors.emplace(each.name, each.transposed ? transpose(*each.tensor, 0, 1) : each.tensor->detach());
-  }
+  for (const detail::PeftTensor<T>& each : all)
+    if (each.adapter || saved.contains(each.module))
+      tensors.emplace(each.name, each.transposed ? transpose(*each.tensor, 0, 1) : each.tensor->detach());
   const Index rank = first->lora_A.shape()[1];
   double alpha = first->lora_scale * static_cast<double>(rank);
   if (std::round(alpha) / static_cast<double>(rank) == first->lora_scale) alpha = std::round(alpha);
@@ -178,8 +183,8 @@ void save_lora(const std::string& folder, Module& model) {
 /// Gives a model the adapters in a folder of PEFT, and the parameters stored whole beside them. Numbers of any float
 /// format are converted. What was loaded trains and everything else is frozen, as add_lora and unfreeze leave it;
 /// merge_lora makes a model as fast as before.
-/// model: as for save_lora, without adapters. Throws ConfigError if it has some; DataError, with the path: a file that is
-/// missing or malformed, a kind of adapter that Linear does not have, as DoRA; and, all in one message, every tensor
+/// model: as for save_lora, without adapters. Throws ConfigError if it has some; DataError, with the path: a file that
+/// is missing or malformed, a kind of adapter that Linear does not have, as DoRA; and, all in one message, every tensor
 /// that is missing, not known or of another shape. Then the model is unchanged.
 template <class Module>
 void load_lora(const std::string& folder, Module& model) {
@@ -213,8 +218,7 @@ void load_lora(const std::string& folder, Module& model) {
     const Adapters names{layer, begin + ".lora_A.weight", begin + ".lora_B.weight"};
     const bool a = expected(names.a, {config.rank, layer->weight.shape()[0]});
     const bool b = expected(names.b, {layer->weight.shape()[1], config.rank});
-    const bool wanted =
-        a || b || (named(config.targets, module) && !named(config.modules_to_save, module));
+    const bool wanted = a || b || (named(config.targets, module) && !named(config.modules_to_save, module));
     if (wanted && !a) differences.missing.push_back(names.a);
     if (wanted && !b) differences.missing.push_back(names.b);
     if (wanted) adapters.push_back(names);

@@ -38,6 +38,17 @@ class Tokenizer {
   std::string bytes(TokenId token) const {
     return std::visit([&](const auto& tokenizer) { return std::string(tokenizer.bytes(token)); }, tokenizer_);
   }
+  /// Tokens that are no text, as <|endoftext|>.
+  std::vector<TokenId> special_tokens() const {
+    return std::visit(
+        [](const auto& tokenizer) -> std::vector<TokenId> {
+          if constexpr (requires { tokenizer.vocabulary(); })
+            return tokenizer.vocabulary().special_tokens();
+          else
+            return {};
+        },
+        tokenizer_);
+  }
   /// The one that it is: std::get_if<text::ByteBpe>(&tokenizer.variant()).
   const Variant& variant() const { return tokenizer_; }
 

@@ -25,10 +25,11 @@ struct LinearCrossEntropyShape {
 
 /// losses[row] = -log softmax(logits)[target], 0 for an ignored target. With dh also the gradient of
 /// scale * sum(losses): dh = dlogits weight, dweight = dlogits^T h with dlogits = scale (softmax(logits) - onehot).
-/// Both are overwritten; a null dweight is skipped.
+/// Both are overwritten; a null dweight is skipped. With row_weights it is that of scale * sum(row_weights * losses).
 template <class T>
 void linear_cross_entropy(T* losses, T* dh, T* dweight, T scale, const T* h, const T* weight,
-                          const std::int32_t* targets, const LinearCrossEntropyShape& s) {
+                          const std::int32_t* targets, const LinearCrossEntropyShape& s,
+                          const T* row_weights = nullptr) {
   const Index block = s.block();
   const Storage<T> logits(std::min(block, s.rows) * s.V);
   const Storage<LogSumExp<T>> lse(block);
@@ -39,7 +40,7 @@ void linear_cross_entropy(T* losses, T* dh, T* dweight, T scale, const T* h, con
     cross_entropy_forward(losses + row, lse.data(), logits.data(), targets + row, rows, s.V, s.ignored);
     if (dh == nullptr) continue;
     cross_entropy_backward(GradTarget<T>{logits.data(), false}, scale, lse.data(), logits.data(), targets + row, rows,
-                           s.V, s.ignored);
+                           s.V, s.ignored, row_weights == nullptr ? nullptr : row_weights + row);
     gemm(s.precision, rows, s.C, s.V, view, MatrixView<T>{weight, s.C}, dh + row * s.C, s.C, false);
     if (dweight != nullptr) gemm(s.precision, s.V, s.C, rows, view.transposed(), h_block, dweight, s.C, row > 0);
   }

@@ -98,10 +98,12 @@ void cross_entropy_forward(T* losses, LogSumExp<T>* lse, const T* logits, const 
     }
   });
 }
-/// dlogits (+)= scale (exp(logits - lse) - onehot(target)) for the rows that are not ignored.
+/// dlogits (+)= scale (exp(logits - lse) - onehot(target)) for the rows that are not ignored. With `weights`, one a
+/// row, scale is multiplied by the row's.
 template <class T>
 void cross_entropy_backward(GradTarget<T> dlogits, T scale, const LogSumExp<T>* lse, const T* logits,
-                            const std::int32_t* targets, Index rows, Index n, std::int32_t ignored) {
+                            const std::int32_t* targets, Index rows, Index n, std::int32_t ignored,
+                            const T* weights = nullptr) {
   using V = simd::Vec<T>;
   parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
@@ -111,10 +113,11 @@ void cross_entropy_backward(GradTarget<T> dlogits, T scale, const LogSumExp<T>* 
         continue;
       }
       const auto [largest, log_sum] = lse[row];
+      const T factor = weights == nullptr ? scale : scale * weights[row];
       simd::add_to(
-          to, n, [=, m = largest, s = log_sum](V v) { return simd::exp_of_negative(v - m - s) * scale; },
+          to, n, [=, m = largest, s = log_sum](V v) { return simd::exp_of_negative(v - m - s) * factor; },
           logits + row * n);
-      to.data[targets[row]] -= scale;
+      to.data[targets[row]] -= factor;
     }
   });
 }

@@ -82,15 +82,31 @@ struct GPT {
   void train() { mode->training = true; }
   void eval() { mode->training = false; }
 
+  /// The matrices that one pass reads. For a loss, hidden and head_loss must get the same, since with openai_exact they
+  /// share dropout's mask.
+  struct Tables {
+    Tensor<T> tokens;     // We (V, C)
+    Tensor<T> positions;  // Wp (block_size, C)
+    Tensor<T> output;     // the head's (V, C); with openai_exact We and Wp (V + block_size, C)
+  };
+  Tables tables() const {
+    if (!config.openai_exact) return {wte.weight, wpe.weight, wte.weight};
+    const Index V = config.vocab_size;
+    const Tensor<T> all = drop(concat<T>({wte.weight, wpe.weight}, 0));
+    return {slice(all, 0, 0, V), slice(all, 0, V, V + config.block_size), all};
+  }
+
   /// Last hidden states. tokens: (B, T). Returns (B, T, C). Throws ShapeError if T > block_size, IndexError for a token
   /// outside the vocabulary.
-  Tensor<T> hidden(const Tensor<TokenId>& tokens) const {
+  Tensor<T> hidden(const Tensor<TokenId>& tokens) const { return hidden(tokens, tables()); }
+  Tensor<T> hidden(const Tensor<TokenId>& tokens, const Tables& w) const {
     check<ShapeError>(tokens.rank() == 2, "GPT", "tokens must be (B, T), got ", tokens.shape());
     const Index positions = tokens.shape()[1];
     check<ShapeError>(positions <= config.block_size, "GPT", "sequences of ", positions, " tokens exceed block_size ",
                       config.block_size, ": tokens ", tokens.shape());
     const Autocast scope(precision());
-    Tensor<T> x = drop(wte(tokens) + slice(wpe.weight, 0, 0, positions));  // (B, T, C)
+    Tensor<T> x = embedding(tokens, w.tokens) + slice(w.positions, 0, 0, positions);  // (B, T, C)
+    if (!config.openai_exact) x = drop(x);
     for (const Block<T>& block : h) x = block(x);
     return config.norm_order == NormOrder::pre ? ln_f(x) : x;
   }
@@ -103,8 +119,32 @@ struct GPT {
   Tensor<T> logits(const Tensor<TokenId>& tokens) const { return head(hidden(tokens)); }
   /// L1, as a mean: -log P(target) over all positions whose target is not ignore_index. tokens and targets: (B, T).
   Tensor<T> loss(const Tensor<TokenId>& tokens, const Tensor<TokenId>& targets) const {
+    const Tables w = tables();
+    return head_loss(hidden(tokens, w), targets, {}, w);
+  }
+  /// The loss of head(x) without its logits whole. x: hidden states (..., C), targets and row_weights: the leading
+  /// shape of x, as linear_cross_entropy takes them.
+  Tensor<T> head_loss(const Tensor<T>& x, const Tensor<TokenId>& targets, const Tensor<T>& row_weights = {}) const {
+    return head_loss(x, targets, row_weights, tables());
+  }
+  Tensor<T> head_loss(const Tensor<T>& x, const Tensor<TokenId>& targets, const Tensor<T>& row_weights,
+                      const Tables& w) const {
     const Autocast scope(precision());
-    return linear_cross_entropy(hidden(tokens), wte.weight, targets);
+    return linear_cross_entropy(x, w.output, targets, row_weights);
+  }
+
+  /// Appends tokens to the vocabulary, as fine-tuning does: rows ~ N(0, initializer_range^2), a function of the seed
+  /// and the size before. The token embedding becomes a new tensor: copies of this model and optimizers made before
+  /// keep the old one. Throws ConfigError for a negative count.
+  void add_tokens(Index count, std::uint64_t seed) {
+    check<ConfigError>(count >= 0, "GPT", "the number of tokens to add must be 0 or positive, got ", count);
+    Generator init(seed, RandomUse::weights);
+    init.set_position(static_cast<std::uint64_t>(config.vocab_size));
+    const NoGrad no_grad;
+    const Embedding<T> added(count, config.n_embd, config.initializer_range, init);
+    wte.weight = concat<T>({wte.weight, added.weight}, 0);
+    wte.weight.set_requires_grad();
+    config.vocab_size += count;
   }
 
  private:

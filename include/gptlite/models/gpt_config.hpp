@@ -28,6 +28,10 @@ struct GPTConfig {
   /// sqrt(2 n_layer), as GPT-2 does.
   double residual_initializer_range = 0;
   std::uint64_t seed = 1337;  ///< of the initial weights and of dropout
+  /// As the code released with GPT-1 trains, where that differs from the paper: dropout masks the embedding matrices in
+  /// place of their sum, so that the tied head sees it too; the loss's softmax covers the position rows beside the
+  /// vocabulary; a TaskModel's head drops the same channels for all answers of an example.
+  bool openai_exact = false;
 
   /// Radford et al. 2018, "Improving language understanding by generative pre-training": 116,534,784 parameters.
   static GPTConfig gpt1() {

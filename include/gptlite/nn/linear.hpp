@@ -9,10 +9,10 @@ namespace gptlite::inline GPTLITE_ABI {
 
 template <class T>
 struct Linear {
-  Tensor<T> weight;  // (in, out)
-  Tensor<T> bias;    // (out)
-  Tensor<T> lora_A;  // (in, r), undefined without adapters
-  Tensor<T> lora_B;  // (r, out), undefined without adapters
+  Tensor<T> weight;       // (in, out)
+  Tensor<T> bias;         // (out)
+  Tensor<T> lora_A;       // (in, r), undefined without adapters
+  Tensor<T> lora_B;       // (r, out), undefined without adapters
   double lora_scale = 0;  // alpha / r
 
   /// weight ~ N(0, std^2), bias = 0.

@@ -43,8 +43,8 @@ void visit_member(Member& member, F&& f, const std::string& path) {
 }  // namespace detail
 
 /// Calls f(name, tensor) for every parameter of a layer, in the order of its visit functions. Names are joined with
-/// dots, elements of a vector are numbered: "h.0.attn.c_attn.weight". Undefined tensors are passed over. `prefix` is put
-/// before every name as it is.
+/// dots, elements of a vector are numbered: "h.0.attn.c_attn.weight". Undefined tensors are passed over. `prefix` is
+/// put before every name as it is.
 template <class Module, class F>
 void visit_parameters(Module& module, F&& f, const std::string& prefix = "") {
   detail::visit_members(

@@ -32,6 +32,7 @@ class JsonObject {
   JsonObject& add(std::string_view key, bool value) { return put(key, value ? "true" : "false"); }
   JsonObject& add(std::string_view key, std::string_view value) { return put(key, quoted(value)); }
   JsonObject& add(std::string_view key, const char* value) { return add(key, std::string_view(value)); }
+  JsonObject& add(std::string_view key, const JsonObject& value) { return put(key, value.text()); }
 
   std::string text() const { return "{" + members_ + "}"; }
 

@@ -3,6 +3,9 @@
 
 #include "gptlite/autograd/autocast.hpp"
 #include "gptlite/autograd/node.hpp"
+#include "gptlite/autograd/ops/arithmetic.hpp"
+#include "gptlite/autograd/ops/reduce.hpp"
+#include "gptlite/autograd/ops/softmax.hpp"
 #include "gptlite/kernels/linear_cross_entropy.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -33,6 +36,14 @@ Tensor<T> mean_loss(const Storage<T>& losses, Index counted) {
   for (Index i = 0; i < losses.size(); ++i) sum += static_cast<double>(losses.data()[i]);
   return Tensor<T>::scalar(static_cast<T>(sum / static_cast<double>(counted)));
 }
+/// The sum of the losses, each times its weight.
+template <class T>
+Tensor<T> weighted_loss(const Storage<T>& losses, const Tensor<T>& weights) {
+  double sum = 0;
+  for (Index i = 0; i < losses.size(); ++i)
+    sum += static_cast<double>(losses.data()[i]) * static_cast<double>(weights.data()[i]);
+  return Tensor<T>::scalar(static_cast<T>(sum));
+}
 }  // namespace detail
 
 /// Mean over the targets that count of -log softmax(logits)[target].
@@ -56,16 +67,33 @@ Tensor<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t>& tar
   });
 }
 
+/// Mean over the rows of -sum_k probabilities_k log softmax(logits)_k: targets that are distributions.
+/// logits and probabilities: (..., n), the same shape. Returns a scalar. Throws ShapeError if the shapes differ,
+/// DataError if there are no rows. Saves log_softmax(logits) and the probabilities, which get a gradient if they want
+/// one.
+template <class T>
+Tensor<T> cross_entropy(const Tensor<T>& logits, const Tensor<T>& probabilities) {
+  check<ShapeError>(logits.rank() >= 1 && logits.shape() == probabilities.shape(), "cross_entropy", "logits ",
+                    logits.shape(), " need probabilities of the same shape, got ", probabilities.shape());
+  check<DataError>(logits.size() > 0, "cross_entropy", "there are no rows: logits ", logits.shape());
+  const Index rows = logits.size() / logits.shape()[-1];
+  return sum(log_softmax(logits) * probabilities) * (T(-1) / static_cast<T>(rows));
+}
+
 /// cross_entropy(h weight^T, targets) without its logits: they are held for a block of rows at a time, and the
 /// gradients are computed with them, in the forward pass. The head of a GPT and its loss.
 /// h: (..., C), weight: (V, C), targets: the leading shape of h, each 0..V-1 or ignore_index. Returns a scalar.
-/// Throws as cross_entropy does. Saves the gradients of h and weight.
+/// row_weights: none, or a number for each target: the loss is then the sum of the rows' losses times these, not their
+/// mean. Throws as cross_entropy does. Saves the gradients of h and weight.
 template <class T>
-Tensor<T> linear_cross_entropy(const Tensor<T>& h, const Tensor<T>& weight, const Tensor<std::int32_t>& targets) {
+Tensor<T> linear_cross_entropy(const Tensor<T>& h, const Tensor<T>& weight, const Tensor<std::int32_t>& targets,
+                               const Tensor<T>& row_weights = {}) {
   check<ShapeError>(weight.rank() == 2 && h.rank() >= 1 && h.shape()[-1] == weight.shape()[1], "linear_cross_entropy",
                     "h ", h.shape(), " does not fit weight ", weight.shape(), ", which must be (V, C)");
   check<ShapeError>(targets.shape() == h.shape().without(-1), "linear_cross_entropy", "h ", h.shape(),
                     " needs targets of its leading shape, got ", targets.shape());
+  check<ShapeError>(!row_weights.defined() || row_weights.shape() == targets.shape(), "linear_cross_entropy",
+                    "targets ", targets.shape(), " need row_weights of their shape, got ", row_weights.shape());
   const kernels::LinearCrossEntropyShape shape{targets.size(), weight.shape()[1], weight.shape()[0], ignore_index,
                                                autocast_precision()};
   const Index counted = detail::count_targets(targets, shape.V, "linear_cross_entropy");
@@ -74,9 +102,12 @@ Tensor<T> linear_cross_entropy(const Tensor<T>& h, const Tensor<T>& weight, cons
   if (grad_enabled() && (h.requires_grad() || weight.requires_grad())) dh = Tensor<T>::empty(h.shape());
   if (dh.defined() && weight.requires_grad()) dweight = Tensor<T>::empty(weight.shape());
   kernels::linear_cross_entropy(losses.data(), dh.defined() ? dh.data() : nullptr,
-                                dweight.defined() ? dweight.data() : nullptr, T(1) / static_cast<T>(counted), h.data(),
-                                weight.data(), targets.data(), shape);
-  return record("linear_cross_entropy", detail::mean_loss(losses, counted), {h.without_data(), weight.without_data()},
+                                dweight.defined() ? dweight.data() : nullptr,
+                                row_weights.defined() ? T(1) : T(1) / static_cast<T>(counted), h.data(), weight.data(),
+                                targets.data(), shape, row_weights.defined() ? row_weights.data() : nullptr);
+  const Tensor<T> loss =
+      row_weights.defined() ? detail::weighted_loss(losses, row_weights) : detail::mean_loss(losses, counted);
+  return record("linear_cross_entropy", loss, {h.without_data(), weight.without_data()},
                 [dh, dweight](Inputs<T> in, const Tensor<T>& dy) {
                   const T scale = dy.item();
                   const auto add = [&](const Input<T>& input, const Tensor<T>& grad) {

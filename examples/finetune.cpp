@@ -1,0 +1,229 @@
+// Fine-tunes a pre-trained GPT on a task: classification, entailment, similarity or multiple choice (Radford et al.
+// 2018, section 3.2), with the loss L3 = L2 + lambda L1.
+//
+//   finetune --task entailment --model runs/gpt --train train.tsv --dev dev.tsv --test test.tsv --lambda 0.5
+//            --epochs 3 --batch-size 32 --learning-rate 6.25e-5 --out runs/entailment
+//
+// The TSV files have a header line; --columns says which columns to read, without it they are
+//   classification   label text                    similarity        score sentence1 sentence2
+//   entailment       label premise hypothesis      multiple-choice   label context choice0 choice1 ...
+// The weights that are best on --dev are tested and saved. Progress goes to stderr; the last line on stdout is one JSON
+// object with the results. The folder is one that classify and transformers open.
+
+#include <chrono>
+#include <gptlite/gptlite.hpp>
+#include <gptlite/io.hpp>
+#include <iostream>
+#include <optional>
+#include <sstream>
+
+#include "support/command_line.hpp"
+
+namespace {
+
+using namespace gptlite;
+
+struct Options {
+  std::string task, model, train, dev, test, out = "runs/finetune", precision = "fp32";
+  std::vector<std::string> columns;
+  Index epochs = 3, batch_size = 32, max_score = 5, patience = 0;
+  std::int64_t eval_interval = 0;
+  double lambda = 0.5, learning_rate = 6.25e-5, warmup = 0.002, weight_decay = 0.01, dropout = 0.1, grad_clip = 1;
+  int threads = 0;
+  std::uint64_t seed = 1337;
+  bool random_weights = false, no_save = false;
+};
+
+// One file's examples, and as the model reads them.
+struct Examples {
+  data::TaskSet set;
+  std::vector<data::TaskInput> inputs;
+};
+
+// The backbone: the folder's configuration with what the command line says, and its weights unless random are wanted.
+GPT<float> backbone(const Options& o) {
+  GPT<float> saved = io::load_gpt(o.model);
+  GPTConfig config = saved.config;
+  config.dropout = o.dropout;
+  config.precision = o.precision == "bf16" ? Precision::bf16 : Precision::fp32;
+  config.seed = o.seed;
+  GPT<float> gpt(config);
+  if (!o.random_weights) train::WeightSnapshot(saved).restore(gpt);
+  return gpt;
+}
+
+train::JsonObject json_of(const train::TaskMetrics& metrics) {
+  train::JsonObject object;
+  for (const auto& [name, value] : metrics) object.add(name, value);
+  return object;
+}
+
+// One row an example: its row in the file, what was wanted, what was predicted, and each class's probability.
+void write_predictions(const std::string& path, const Examples& examples,
+                       const std::vector<train::TaskPrediction>& predictions) {
+  const data::TaskSet& set = examples.set;
+  const auto name = [&](Index label) {
+    return set.labels.empty() ? std::to_string(label) : set.labels[static_cast<std::size_t>(label)];
+  };
+  std::ostringstream text;
+  text << "row\twanted\tpredicted";
+  for (std::size_t k = 0; k < predictions.at(0).probabilities.size(); ++k)
+    text << "\tP(" << name(static_cast<Index>(k)) << ')';
+  text << '\n';
+  for (std::size_t i = 0; i < predictions.size(); ++i) {
+    const data::TaskExample& example = set.examples[i];
+    const train::TaskPrediction& prediction = predictions[i];
+    text << example.row << '\t';
+    if (set.task == Task::similarity)
+      text << example.score << '\t' << prediction.score;
+    else
+      text << name(example.label) << '\t' << name(prediction.label);
+    for (const double probability : prediction.probabilities) text << '\t' << probability;
+    text << '\n';
+  }
+  io::save_text(path, text.str());
+}
+
+int run(const Options& o) {
+  check<ConfigError>(o.epochs > 0, "finetune", "--epochs must be positive, got ", o.epochs);
+  check<ConfigError>(o.batch_size > 0, "finetune", "--batch-size must be positive, got ", o.batch_size);
+  check<ConfigError>(o.max_score > 0, "finetune", "--max-score must be positive, got ", o.max_score);
+  check<ConfigError>(o.lambda >= 0, "finetune", "--lambda must be 0 or positive, got ", o.lambda);
+  check<ConfigError>(o.warmup >= 0 && o.warmup < 1, "finetune", "--warmup must be in 0..1 and below 1, got ", o.warmup);
+  set_num_threads(o.threads);
+
+  // All that can be wrong with the input is found before anything is trained or written.
+  const Task task = task_from_name(o.task);
+  GPT<float> gpt = backbone(o);
+  const io::Tokenizer pretrained = io::load_tokenizer(o.model);
+  io::check_vocabulary(o.model, pretrained, gpt.config);
+  const io::TaskTokenizer tokenizer = io::with_task_tokens(pretrained, gpt.config.vocab_size);
+  gpt.add_tokens(std::max<Index>(0, tokenizer.tokenizer.vocab_size() - gpt.config.vocab_size), o.seed);
+  const text::TaskLayout layout{tokenizer.tokens, gpt.config.block_size};
+  std::vector<std::string> labels;
+  const auto read = [&](const std::string& path) {
+    data::TaskSet set = data::read_task(
+        path, task, {.columns = o.columns, .labels = labels, .max_score = static_cast<double>(o.max_score)});
+    std::vector<data::TaskInput> inputs =
+        data::encode_task(set, tokenizer.tokenizer, layout, tokenizer.tokenizer.special_tokens());
+    return Examples{std::move(set), std::move(inputs)};
+  };
+  const Examples train = read(o.train);
+  labels = train.set.labels;
+  const Examples dev = read(o.dev);
+  const std::optional<Examples> test = o.test.empty() ? std::nullopt : std::optional(read(o.test));
+
+  const Index n_class = task == Task::similarity ? o.max_score + 1 : static_cast<Index>(labels.size());
+  TaskModel<float> model(gpt, {.task = task, .n_class = n_class, .dropout = o.dropout, .seed = o.seed});
+  model.train();
+  data::TaskBatches<float> batches(train.inputs, task, {o.batch_size, n_class, o.seed});
+  const std::int64_t steps = o.epochs * batches.batches_per_epoch();
+  const std::int64_t eval_interval = o.eval_interval > 0 ? o.eval_interval : batches.batches_per_epoch();
+  const train::Schedule schedule{train::Decay::linear, o.learning_rate, 0,
+                                 std::llround(o.warmup * static_cast<double>(steps)), steps};
+  train::AdamW optimizer(model, {.weight_decay = o.weight_decay, .max_grad_norm = o.grad_clip});
+
+  io::make_folder(o.out);
+  train::MetricsFile metrics(o.out + "/metrics.jsonl");
+  std::cerr << train.inputs.size() << " examples to learn, " << dev.inputs.size() << " to choose the weights by; "
+            << parameter_count(model) << " parameters; " << num_threads() << " threads; results in " << o.out << '\n';
+
+  const auto start = std::chrono::steady_clock::now();
+  train::Progress progress({.total_steps = steps});
+  train::EarlyStopping stopping(o.patience);
+  train::WeightSnapshot best(model);
+  std::string metric;
+  int skipped_in_a_row = 0;
+  std::int64_t step = 0;
+  const auto evaluate = [&] {
+    const train::TaskMetrics values =
+        progress.pause([&] { return train::task_metrics(task, train::predict_task(model, dev.inputs), dev.inputs); });
+    metric = values[0].first;
+    metrics.write(train::JsonObject().add("step", step).add("dev", json_of(values)));
+    const bool better = stopping.improved(values[0].second, step);
+    if (better) best = train::WeightSnapshot(model);
+    char line[120];
+    std::snprintf(line, sizeof line, "step %lld: dev %s %.4f%s", static_cast<long long>(step), metric.c_str(),
+                  values[0].second, better ? ", the best so far" : "");
+    progress.note(line);
+  };
+  while (step < steps && !stopping.should_stop()) {
+    const double learning_rate = schedule(step);
+    optimizer.set_learning_rate(learning_rate);
+    const TaskBatch<float> batch = batches.next();
+    const TaskLosses<float> losses = model.losses(batch, o.lambda);
+    losses.l3.backward();
+    const train::StepResult result = optimizer.step();
+    ++step;
+    const auto loss = static_cast<double>(losses.l3.item());
+    skipped_in_a_row = result.skipped ? skipped_in_a_row + 1 : 0;
+    if (result.skipped) progress.note("step " + std::to_string(step) + ": the gradient is not finite, step skipped");
+    check<Error>(skipped_in_a_row < 5, "finetune", "the loss diverged: five gradients in a row are not finite (loss ",
+                 loss, " at step ", step, "); try a smaller --learning-rate or more --warmup");
+    progress.update(step, loss, static_cast<double>(batch.tokens.size()));
+    train::JsonObject record;
+    record.add("step", step).add("loss", loss).add("l2", losses.l2.item());
+    if (losses.l1.defined()) record.add("l1", losses.l1.item());
+    metrics.write(record.add("learning_rate", learning_rate).add("grad_norm", result.grad_norm));
+    if (step % eval_interval == 0 || step == steps) evaluate();
+  }
+
+  best.restore(model);
+  train::JsonObject result;
+  result.add("task", o.task).add("lambda", o.lambda).add("seed", o.seed).add("metric", metric);
+  const auto finish = [&](const std::string& name, const Examples& examples) {
+    const std::vector<train::TaskPrediction> predictions = train::predict_task(model, examples.inputs);
+    write_predictions(o.out + "/predictions_" + name + ".tsv", examples, predictions);
+    result.add(name, json_of(train::task_metrics(task, predictions, examples.inputs)));
+  };
+  finish("dev", dev);
+  if (test) finish("test", *test);
+  model.eval();
+  if (!o.no_save) io::save_task_model(o.out, io::TaskFolder<float>{model, tokenizer, labels});
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  result.add("best_step", stopping.best_step()).add("steps", step).add("seconds", seconds.count());
+  std::cout << result.text() << '\n';
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return examples::guarded("finetune", [&] {
+    Options o;
+    CLI::App app("Fine-tunes a pre-trained GPT on a task.", "finetune");
+    app.option_defaults()->take_last();
+    app.add_option("--task", o.task, "classification, entailment, similarity or multiple-choice")->required();
+    app.add_option("--model", o.model, "folder of the pre-trained model: of pretrain, or openai-gpt or gpt2")
+        ->required();
+    app.add_flag("--random-weights", o.random_weights, "only the model's form and tokenizer, to compare with");
+    app.add_option("--train", o.train, "TSV file to learn from")->required();
+    app.add_option("--dev", o.dev, "TSV file that the best weights are chosen by")->required();
+    app.add_option("--test", o.test, "TSV file to test the best weights with");
+    app.add_option("--columns", o.columns, "names of the columns to read, the label or score first: label,text")
+        ->delimiter(',')
+        ->take_all();
+    app.add_option("--max-score", o.max_score, "the highest score of similarity; the lowest is 0")
+        ->capture_default_str();
+    app.add_option("--lambda", o.lambda, "weight of the language model's loss, 0 for none")->capture_default_str();
+    app.add_option("--epochs", o.epochs, "times that all examples are seen")->capture_default_str();
+    app.add_option("--batch-size", o.batch_size, "examples a step")->capture_default_str();
+    app.add_option("--learning-rate", o.learning_rate, "after the warm-up; it falls linearly to 0")
+        ->capture_default_str();
+    app.add_option("--warmup", o.warmup, "share of the steps")->capture_default_str();
+    app.add_option("--weight-decay", o.weight_decay, "on matrices")->capture_default_str();
+    app.add_option("--dropout", o.dropout, "probability, in the model and before the head")->capture_default_str();
+    app.add_option("--grad-clip", o.grad_clip, "global gradient norm, 0 for none")->capture_default_str();
+    app.add_option("--eval-interval", o.eval_interval, "steps between evaluations on --dev, 0 for once an epoch");
+    app.add_option("--patience", o.patience, "evaluations without a new best after which to stop, 0 for never");
+    app.add_option("--precision", o.precision, "of matrix products: fp32, or bf16 with fp32 sums and weights")
+        ->check(CLI::IsMember({"fp32", "bf16"}))
+        ->capture_default_str();
+    app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
+    app.add_option("--seed", o.seed, "of the head, new tokens, batches and dropout")->capture_default_str();
+    app.add_option("--out", o.out, "folder for the model, metrics.jsonl and the predictions")->capture_default_str();
+    app.add_flag("--no-save", o.no_save, "leave the model out of the folder");
+    const int exit_code = examples::parse(app, argc, argv);
+    return exit_code >= 0 ? exit_code : run(o);
+  });
+}

@@ -1,0 +1,190 @@
+#pragma once
+// TaskBatches: the examples of a task as tokens, in batches of similar length and random order.
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "gptlite/data/task_set.hpp"
+#include "gptlite/text/task_inputs.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace data {
+
+/// An example as a model reads it.
+struct TaskInput {
+  std::vector<text::Tokens> sequences;  ///< similarity: both orders; multiple choice: one an answer
+  Index label = 0;
+  double score = 0;
+
+  /// Tokens of the longest sequence.
+  std::size_t length() const {
+    std::size_t longest = 0;
+    for (const text::Tokens& sequence : sequences) longest = std::max(longest, sequence.size());
+    return longest;
+  }
+};
+
+/// The inputs of a task's examples. `special`: the tokenizer's special tokens, which are no text. Throws DataError,
+/// with file and row, for a text that has none but special tokens, or one of the layout's.
+template <class Tokenizer>
+std::vector<TaskInput> encode_task(const TaskSet& set, const Tokenizer& tokenizer, const text::TaskLayout& layout,
+                                   const std::vector<TokenId>& special = {}) {
+  std::vector<TaskInput> inputs;
+  const std::vector<TokenId> own{layout.tokens.start, layout.tokens.delimiter, layout.tokens.extract};
+  const auto in = [](const std::vector<TokenId>& list, TokenId token) {
+    return std::find(list.begin(), list.end(), token) != list.end();
+  };
+  for (const TaskExample& example : set.examples) {
+    std::vector<text::Tokens> texts;
+    for (const std::string& text : example.texts) {
+      const text::Tokens& tokens = texts.emplace_back(tokenizer.encode(text));
+      bool plain = false;
+      for (const TokenId token : tokens) {
+        check<DataError>(!in(own, token), "encode_task", set.path, ", row ", example.row, ": the text \"", text,
+                         "\" has a start, delimiter or extract token in it");
+        plain = plain || !in(special, token);
+      }
+      check<DataError>(plain, "encode_task", set.path, ", row ", example.row, ": the text \"", text,
+                       "\" has no tokens but special ones");
+    }
+    TaskInput input{{}, example.label, example.score};
+    switch (set.task) {
+      case Task::classification:
+        input.sequences = {layout.classification(texts[0])};
+        break;
+      case Task::entailment:
+        input.sequences = {layout.entailment(texts[0], texts[1])};
+        break;
+      case Task::similarity:
+        input.sequences = layout.similarity(texts[0], texts[1]);
+        break;
+      case Task::multiple_choice:
+        input.sequences = layout.multiple_choice(texts[0], {texts.begin() + 1, texts.end()});
+    }
+    inputs.push_back(std::move(input));
+  }
+  return inputs;
+}
+
+/// A graded score as a distribution over n grades: 3.4 is 0.6 of grade 3 and 0.4 of grade 4 (Tai et al. 2015).
+template <class T>
+void put_grades(T* probabilities, Index n, double score) {
+  std::fill_n(probabilities, n, T(0));
+  const auto below = std::min(static_cast<Index>(std::floor(score)), n - 1);
+  const double above = score - static_cast<double>(below);
+  probabilities[below] = static_cast<T>(1 - above);
+  if (below + 1 < n) probabilities[below + 1] = static_cast<T>(above);
+}
+
+/// The chosen inputs as one batch, padded on the right to its longest sequence. n_class: similarity's grades. Throws
+/// DataError if two have another number of sequences.
+template <class T>
+TaskBatch<T> collate(const std::vector<TaskInput>& inputs, const std::vector<Index>& chosen, Task task, Index n_class) {
+  check<DataError>(!chosen.empty(), "collate", "a batch needs an example");
+  const auto input = [&](std::size_t i) -> const TaskInput& { return inputs[static_cast<std::size_t>(chosen[i])]; };
+  TaskBatch<T> batch;
+  batch.sequences = static_cast<Index>(input(0).sequences.size());
+  std::size_t longest = 0;
+  for (std::size_t i = 0; i < chosen.size(); ++i) longest = std::max(longest, input(i).length());
+  const Index B = static_cast<Index>(chosen.size()), positions = static_cast<Index>(longest);
+  batch.tokens = Tensor<TokenId>::zeros({B * batch.sequences, positions});
+  batch.lengths = Tensor<std::int32_t>::empty({B * batch.sequences});
+  if (task == Task::similarity)
+    batch.probabilities = Tensor<T>::empty({B, n_class});
+  else
+    batch.labels = Tensor<std::int32_t>::empty({B});
+  Index row = 0;
+  for (Index b = 0; b < B; ++b) {
+    const TaskInput& example = input(static_cast<std::size_t>(b));
+    check<DataError>(static_cast<Index>(example.sequences.size()) == batch.sequences, "collate", "example ", b, " has ",
+                     example.sequences.size(), " sequences, the first ", batch.sequences);
+    for (const text::Tokens& sequence : example.sequences) {
+      std::copy(sequence.begin(), sequence.end(), batch.tokens.data() + row * positions);
+      batch.lengths.data()[row++] = static_cast<std::int32_t>(sequence.size());
+    }
+    if (task == Task::similarity)
+      put_grades(batch.probabilities.data() + b * n_class, n_class, example.score);
+    else
+      batch.labels.data()[b] = static_cast<std::int32_t>(example.label);
+  }
+  return batch;
+}
+
+struct TaskBatchesOptions {
+  Index batch_size = 32;
+  Index n_class = 6;  ///< similarity's grades
+  std::uint64_t seed = 1337;
+};
+
+/// Goes through the examples in epochs, each in an order of its own, every example once. Batches are of examples of
+/// similar length, so that little is padding: of every sixteen batches' examples, in random order, the shortest make
+/// the first; the batches then come in random order. The n-th batch is a function of the seed and n alone.
+template <class T>
+class TaskBatches {
+ public:
+  TaskBatches(std::vector<TaskInput> inputs, Task task, TaskBatchesOptions options)
+      : inputs_(std::move(inputs)), task_(task), options_(options) {
+    check<ConfigError>(options.batch_size > 0, "TaskBatches", "batch_size must be positive, got ", options.batch_size);
+    check<DataError>(!inputs_.empty(), "TaskBatches", "there are no examples");
+  }
+
+  TaskBatch<T> next() {
+    const Index epoch = position_ / batches_per_epoch(), n = position_ % batches_per_epoch();
+    ++position_;
+    if (epoch != epoch_) begin(epoch);
+    return collate<T>(inputs_, batches_[static_cast<std::size_t>(n)], task_, options_.n_class);
+  }
+
+  Index size() const { return static_cast<Index>(inputs_.size()); }
+  Index batches_per_epoch() const { return (size() + options_.batch_size - 1) / options_.batch_size; }
+  /// Batches drawn so far; setting it back resumes with the same batches.
+  Index position() const { return position_; }
+  void set_position(Index position) {
+    check<ConfigError>(position >= 0, "TaskBatches", "position must be 0 or positive, got ", position);
+    position_ = position;
+  }
+
+ private:
+  template <class V>
+  static void shuffle(std::vector<V>& values, Generator& random) {  // Fisher and Yates
+    for (std::size_t i = values.size(); i > 1; --i)
+      std::swap(values[i - 1], values[static_cast<std::size_t>(random.below(static_cast<Index>(i)))]);
+  }
+
+  void begin(Index epoch) {
+    epoch_ = epoch;
+    Generator epochs(options_.seed, RandomUse::batches);
+    epochs.set_position(static_cast<std::uint64_t>(epoch));
+    Generator random(epochs.fork());
+    std::vector<Index> order(inputs_.size());
+    std::iota(order.begin(), order.end(), Index{0});
+    shuffle(order, random);
+    const auto group = static_cast<std::ptrdiff_t>(16 * options_.batch_size);
+    for (auto from = order.begin(); from != order.end();) {
+      const auto to = order.end() - from > group ? from + group : order.end();
+      std::stable_sort(from, to, [&](Index a, Index b) {
+        return inputs_[static_cast<std::size_t>(a)].length() < inputs_[static_cast<std::size_t>(b)].length();
+      });
+      from = to;
+    }
+    batches_.clear();
+    for (std::size_t at = 0; at < order.size(); at += static_cast<std::size_t>(options_.batch_size)) {
+      const std::size_t end = std::min(order.size(), at + static_cast<std::size_t>(options_.batch_size));
+      batches_.emplace_back(order.begin() + static_cast<std::ptrdiff_t>(at),
+                            order.begin() + static_cast<std::ptrdiff_t>(end));
+    }
+    shuffle(batches_, random);
+  }
+
+  std::vector<TaskInput> inputs_;
+  Task task_;
+  TaskBatchesOptions options_;
+  Index position_ = 0, epoch_ = -1;
+  std::vector<std::vector<Index>> batches_;  // of the epoch that next() last looked at
+};
+
+}  // namespace data
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,189 @@
+#pragma once
+// Labelled examples of a task from a TSV file: one header line, UTF-8, no quoting, no tab or new line inside a field.
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "gptlite/data/text_file.hpp"
+#include "gptlite/models/task.hpp"
+#include "gptlite/text/utf8.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace data {
+
+/// texts: classification has one, entailment the premise and the hypothesis, similarity both, multiple choice the
+/// context and the answers.
+struct TaskExample {
+  std::vector<std::string> texts;
+  Index label = 0;   ///< the class, or the right answer
+  double score = 0;  ///< similarity's target
+  Index row = 0;     ///< line of the file, from 1; the header's is 1
+};
+
+struct TaskSet {
+  Task task = Task::classification;
+  std::string path;
+  std::vector<TaskExample> examples;
+  std::vector<std::string> labels;  ///< names of the classes, of classification and entailment
+};
+
+struct TaskSetOptions {
+  /// The column of the label or score, then those of the texts. Empty: label text; label premise hypothesis; score
+  /// sentence1 sentence2; label context choice0 choice1 ... as many as there are.
+  std::vector<std::string> columns = {};
+  /// The known classes. Empty: those of the file, in the order of their names, as for a file to train on.
+  std::vector<std::string> labels = {};
+  double max_score = 5;  ///< of similarity; the least is 0
+};
+
+namespace detail {
+
+/// A TSV file whose fields are asked for by row and column; what is wrong is said with file, row and column.
+class TsvFile {
+ public:
+  explicit TsvFile(const std::string& path) : path_(path), bytes_(read_text(path)) {
+    std::string_view rest = bytes_;
+    if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
+    while (!rest.empty()) {
+      const std::size_t end = rest.find('\n');
+      std::string_view line = rest.substr(0, end);
+      rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
+      if (line.ends_with('\r')) line.remove_suffix(1);
+      rows_.push_back(split(line));
+    }
+    for (std::size_t row = 1; row < rows_.size(); ++row)
+      expect(rows_[row].size() == header().size(), row, "has ", rows_[row].size(), " columns, the header has ",
+             header().size(), "; the separator is a tab");
+    check<DataError>(rows_.size() > 1, "read_task", path_, ": there are no rows below the header");
+  }
+
+  const std::vector<std::string_view>& header() const { return rows_.front(); }
+  /// Rows and the header, which is row 0.
+  std::size_t size() const { return rows_.size(); }
+  std::size_t column(std::string_view name) const {
+    const auto found = std::find(header().begin(), header().end(), name);
+    std::string known;
+    for (const std::string_view other : header()) known.append(known.empty() ? "" : ", ").append(other);
+    check<DataError>(found != header().end(), "read_task", path_, ": has no column \"", name, "\", only ", known);
+    return static_cast<std::size_t>(found - header().begin());
+  }
+  std::string_view field(std::size_t row, std::size_t column) const { return rows_[row][column]; }
+  /// A field that is a text: UTF-8, and more than white space.
+  std::string text(std::size_t row, std::size_t column) const {
+    const std::string_view field = rows_[row][column];
+    for (std::size_t at = 0; at < field.size();) {
+      const text::Utf8Sequence sequence = text::utf8_sequence(field, at);
+      expect_field(sequence.well_formed, row, column, "invalid UTF-8 at byte ", at);
+      at += sequence.length;
+    }
+    expect_field(field.find_first_not_of(" \t\r\n") != field.npos, row, column, "the text is empty");
+    return std::string(field);
+  }
+
+  template <class... Parts>
+  void expect(bool condition, std::size_t row, const Parts&... parts) const {
+    check<DataError>(condition, "read_task", path_, ", row ", row + 1, ": ", parts...);
+  }
+  template <class... Parts>
+  void expect_field(bool condition, std::size_t row, std::size_t column, const Parts&... parts) const {
+    check<DataError>(condition, "read_task", path_, ", row ", row + 1, ", column ", header()[column], ": ", parts...);
+  }
+
+ private:
+  static std::vector<std::string_view> split(std::string_view line) {
+    std::vector<std::string_view> fields;
+    for (std::size_t tab; (tab = line.find('\t')) != line.npos; line.remove_prefix(tab + 1))
+      fields.push_back(line.substr(0, tab));
+    fields.push_back(line);
+    return fields;
+  }
+
+  std::string path_, bytes_;
+  std::vector<std::vector<std::string_view>> rows_;
+};
+
+/// The columns that a task is read from: the label or score, then the texts.
+inline std::vector<std::size_t> task_columns(const TsvFile& file, Task task, std::vector<std::string> names) {
+  if (names.empty()) {
+    switch (task) {
+      case Task::classification:
+        names = {"label", "text"};
+        break;
+      case Task::entailment:
+        names = {"label", "premise", "hypothesis"};
+        break;
+      case Task::similarity:
+        names = {"score", "sentence1", "sentence2"};
+        break;
+      case Task::multiple_choice:
+        names = {"label", "context"};
+        for (const std::string_view name : file.header())
+          if (name.starts_with("choice")) names.emplace_back(name);
+    }
+  }
+  const std::size_t least = task == Task::classification ? 2 : task == Task::multiple_choice ? 4 : 3;
+  check<ConfigError>(task == Task::multiple_choice ? names.size() >= least : names.size() == least, "read_task",
+                     name_of(task), " needs ", least, task == Task::multiple_choice ? " columns or more" : " columns",
+                     ", the label or score first, got ", names.size());
+  std::vector<std::size_t> columns;
+  for (const std::string& name : names) columns.push_back(file.column(name));
+  return columns;
+}
+
+/// A field that must be a number of type Number, whole.
+template <class Number>
+bool parse_number(std::string_view field, Number& number) {
+  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), number);
+  return error == std::errc() && end == field.data() + field.size();
+}
+
+}  // namespace detail
+
+/// Reads a task's examples. Throws DataError that names file, row and column: a row with another number of columns than
+/// the header, an empty text, invalid UTF-8, a label that is not known (with those that are), a score outside
+/// 0..max_score, no rows, or, if the labels are taken from the file, fewer than two of them. ConfigError for a wrong
+/// number of column names.
+inline TaskSet read_task(const std::string& path, Task task, const TaskSetOptions& options = {}) {
+  const detail::TsvFile file(path);
+  const std::vector<std::size_t> columns = detail::task_columns(file, task, options.columns);
+  const bool classes = task == Task::classification || task == Task::entailment;
+  TaskSet set{task, path, {}, options.labels};
+  if (classes && set.labels.empty()) {
+    std::map<std::string, Index, std::less<>> found;
+    for (std::size_t row = 1; row < file.size(); ++row) ++found[std::string(file.field(row, columns[0]))];
+    for (const auto& [label, count] : found) set.labels.push_back(label);
+    check<DataError>(set.labels.size() >= 2, "read_task", path, ": all rows have the label \"", set.labels.front(),
+                     "\"; there must be two classes at least");
+  }
+  std::string known;
+  for (const std::string& label : set.labels) known.append(known.empty() ? "" : ", ").append(label);
+  for (std::size_t row = 1; row < file.size(); ++row) {
+    TaskExample example;
+    example.row = static_cast<Index>(row) + 1;
+    const std::string_view target = file.field(row, columns[0]);
+    if (classes) {
+      const auto at = std::find(set.labels.begin(), set.labels.end(), target);
+      file.expect_field(at != set.labels.end(), row, columns[0], "the label \"", target, "\" is not one of ", known);
+      example.label = at - set.labels.begin();
+    } else if (task == Task::similarity) {
+      file.expect_field(
+          detail::parse_number(target, example.score) && example.score >= 0 && example.score <= options.max_score, row,
+          columns[0], "\"", target, "\" is no score from 0 to ", options.max_score);
+    } else {
+      const Index answers = static_cast<Index>(columns.size()) - 2;
+      file.expect_field(detail::parse_number(target, example.label) && example.label >= 0 && example.label < answers,
+                        row, columns[0], "\"", target, "\" is no answer from 0 to ", answers - 1);
+    }
+    for (std::size_t i = 1; i < columns.size(); ++i) example.texts.push_back(file.text(row, columns[i]));
+    set.examples.push_back(std::move(example));
+  }
+  return set;
+}
+
+}  // namespace data
+}  // namespace gptlite::inline GPTLITE_ABI

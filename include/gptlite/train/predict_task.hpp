@@ -1,0 +1,86 @@
+#pragma once
+// predict_task: what a TaskModel answers; task_metrics: how good the answers are.
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gptlite/autograd/grad_mode.hpp"
+#include "gptlite/autograd/ops/softmax.hpp"
+#include "gptlite/data/task_batches.hpp"
+#include "gptlite/models/heads.hpp"
+#include "gptlite/train/task_metrics.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace train {
+
+/// The answer to one example.
+struct TaskPrediction {
+  std::vector<double> probabilities;  ///< of the classes, the grades or the choices
+  Index label = 0;                    ///< the likeliest, of several the first
+  double score = 0;                   ///< similarity's answer: the mean grade
+};
+
+/// The answers to all inputs, in their order, without dropout. The model is put back into its mode afterwards.
+template <class T>
+std::vector<TaskPrediction> predict_task(const TaskModel<T>& model, const std::vector<data::TaskInput>& inputs,
+                                         Index batch_size = 32) {
+  check<ConfigError>(batch_size > 0, "predict_task", "batch_size must be positive, got ", batch_size);
+  const NoGrad no_grad;
+  const EvalMode eval(*model.mode);
+  std::vector<Index> order(inputs.size());  // by length, so that little is padding
+  std::iota(order.begin(), order.end(), Index{0});
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
+    return inputs[static_cast<std::size_t>(a)].length() < inputs[static_cast<std::size_t>(b)].length();
+  });
+  std::vector<TaskPrediction> predictions(inputs.size());
+  for (auto from = order.begin(); from != order.end();) {
+    const auto to = order.end() - from > batch_size ? from + batch_size : order.end();
+    const std::vector<Index> chosen(from, to);
+    const Tensor<T> probabilities =
+        softmax(model.logits(data::collate<T>(inputs, chosen, model.task, model.score.weight.shape()[1])));
+    const Index n = probabilities.shape()[1];
+    const T* row = probabilities.data();
+    for (const Index example : chosen) {
+      TaskPrediction& prediction = predictions[static_cast<std::size_t>(example)];
+      prediction.probabilities.assign(row, row + n);
+      prediction.label = std::max_element(row, row + n) - row;
+      for (Index k = 0; k < n; ++k) prediction.score += static_cast<double>(k) * static_cast<double>(row[k]);
+      row += n;
+    }
+    from = to;
+  }
+  return predictions;
+}
+
+/// Names and values; the first is the one to choose a model by: accuracy, for similarity pearson.
+using TaskMetrics = std::vector<std::pair<std::string, double>>;
+
+/// accuracy, macro_f1 and matthews of the answers; for similarity pearson and spearman of the scores.
+inline TaskMetrics task_metrics(Task task, const std::vector<TaskPrediction>& predictions,
+                                const std::vector<data::TaskInput>& inputs) {
+  check<ShapeError>(predictions.size() == inputs.size(), "task_metrics", "there are ", predictions.size(),
+                    " predictions for ", inputs.size(), " examples");
+  check<DataError>(!inputs.empty(), "task_metrics", "there are no examples");
+  std::vector<Index> labels, wanted_labels;
+  std::vector<double> scores, wanted_scores;
+  Index n = 0;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    labels.push_back(predictions[i].label);
+    wanted_labels.push_back(inputs[i].label);
+    scores.push_back(predictions[i].score);
+    wanted_scores.push_back(inputs[i].score);
+    n = std::max(n, static_cast<Index>(predictions[i].probabilities.size()));
+  }
+  if (task == Task::similarity)
+    return {{"pearson", pearson(scores, wanted_scores)}, {"spearman", spearman(scores, wanted_scores)}};
+  const ConfusionMatrix confusion(labels, wanted_labels, n);
+  return {{"accuracy", accuracy(labels, wanted_labels)},
+          {"macro_f1", macro_f1(confusion)},
+          {"matthews", matthews(confusion)}};
+}
+
+}  // namespace train
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,140 @@
+#pragma once
+// How good predictions are: accuracy, confusion matrix, macro F1, Matthews, Pearson and Spearman correlation.
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "gptlite/core/error.hpp"
+#include "gptlite/core/storage.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace train {
+
+namespace detail {
+template <class V>
+void check_pairs(const char* where, const std::vector<V>& predicted, const std::vector<V>& wanted) {
+  check<ShapeError>(predicted.size() == wanted.size(), where, "there are ", predicted.size(), " predictions for ",
+                    wanted.size(), " examples");
+  check<DataError>(!predicted.empty(), where, "there are no examples");
+}
+}  // namespace detail
+
+/// Share of predictions that are right. Throws ShapeError if the sizes differ, DataError if they are 0.
+inline double accuracy(const std::vector<Index>& predicted, const std::vector<Index>& wanted) {
+  detail::check_pairs("accuracy", predicted, wanted);
+  Index right = 0;
+  for (std::size_t i = 0; i < predicted.size(); ++i) right += predicted[i] == wanted[i] ? 1 : 0;
+  return static_cast<double>(right) / static_cast<double>(predicted.size());
+}
+
+/// How often each class was predicted for each: `confusion(wanted, predicted)`.
+class ConfusionMatrix {
+ public:
+  /// Throws ShapeError if the sizes differ, DataError if they are 0, IndexError for a class outside 0..n_class - 1.
+  ConfusionMatrix(const std::vector<Index>& predicted, const std::vector<Index>& wanted, Index n_class)
+      : n_class_(n_class), counts_(static_cast<std::size_t>(n_class * n_class)) {
+    detail::check_pairs("ConfusionMatrix", predicted, wanted);
+    for (std::size_t i = 0; i < predicted.size(); ++i) {
+      for (const Index label : {predicted[i], wanted[i]})
+        check<IndexError>(label >= 0 && label < n_class, "ConfusionMatrix", "class ", label, " of example ", i,
+                          " is outside 0..", n_class - 1);
+      ++counts_[static_cast<std::size_t>(wanted[i] * n_class + predicted[i])];
+    }
+  }
+
+  Index n_class() const { return n_class_; }
+  /// Examples of class `wanted` for which `predicted` was predicted.
+  Index operator()(Index wanted, Index predicted) const {
+    return counts_[static_cast<std::size_t>(wanted * n_class_ + predicted)];
+  }
+  /// Examples of a class.
+  Index wanted(Index label) const {
+    Index count = 0;
+    for (Index other = 0; other < n_class_; ++other) count += (*this)(label, other);
+    return count;
+  }
+  /// Predictions of a class.
+  Index predicted(Index label) const {
+    Index count = 0;
+    for (Index other = 0; other < n_class_; ++other) count += (*this)(other, label);
+    return count;
+  }
+
+ private:
+  Index n_class_;
+  std::vector<Index> counts_;
+};
+
+/// Mean over the classes of F1 = 2 right / (predicted + wanted), which is the harmonic mean of precision and recall.
+/// Classes that are neither predicted nor wanted do not count.
+inline double macro_f1(const ConfusionMatrix& confusion) {
+  double sum = 0;
+  Index classes = 0;
+  for (Index k = 0; k < confusion.n_class(); ++k) {
+    const Index either = confusion.predicted(k) + confusion.wanted(k);
+    if (either == 0) continue;
+    sum += 2 * static_cast<double>(confusion(k, k)) / static_cast<double>(either);
+    ++classes;
+  }
+  return sum / static_cast<double>(classes);
+}
+
+/// Matthews' correlation of predicted and wanted classes, for any number of them (Gorodkin 2004): -1 to 1; 0 if all
+/// predictions or all examples are of one class.
+inline double matthews(const ConfusionMatrix& confusion) {
+  double right = 0, all = 0, both = 0, predicted_squares = 0, wanted_squares = 0;
+  for (Index k = 0; k < confusion.n_class(); ++k) {
+    const auto p = static_cast<double>(confusion.predicted(k)), w = static_cast<double>(confusion.wanted(k));
+    right += static_cast<double>(confusion(k, k));
+    all += w;
+    both += p * w;
+    predicted_squares += p * p;
+    wanted_squares += w * w;
+  }
+  const double scale = std::sqrt(all * all - predicted_squares) * std::sqrt(all * all - wanted_squares);
+  return scale > 0 ? (right * all - both) / scale : 0;
+}
+
+/// Correlation of two lists of numbers: -1 to 1; 0 if one of them is constant. Throws ShapeError if the sizes differ,
+/// DataError if they are 0.
+inline double pearson(const std::vector<double>& a, const std::vector<double>& b) {
+  detail::check_pairs("pearson", a, b);
+  const auto n = static_cast<double>(a.size());
+  const double mean_a = std::accumulate(a.begin(), a.end(), 0.0) / n;
+  const double mean_b = std::accumulate(b.begin(), b.end(), 0.0) / n;
+  double both = 0, squares_a = 0, squares_b = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    both += (a[i] - mean_a) * (b[i] - mean_b);
+    squares_a += (a[i] - mean_a) * (a[i] - mean_a);
+    squares_b += (b[i] - mean_b) * (b[i] - mean_b);
+  }
+  const double scale = std::sqrt(squares_a) * std::sqrt(squares_b);
+  return scale > 0 ? std::clamp(both / scale, -1.0, 1.0) : 0;
+}
+
+namespace detail {
+/// Places in the order of size, from 1; equal numbers share the mean of theirs.
+inline std::vector<double> ranks(const std::vector<double>& values) {
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+  std::vector<double> ranks(values.size());
+  for (std::size_t begin = 0, end; begin < order.size(); begin = end) {
+    for (end = begin + 1; end < order.size() && values[order[end]] == values[order[begin]];) ++end;
+    const double rank = static_cast<double>(begin + 1 + end) / 2;
+    for (std::size_t i = begin; i < end; ++i) ranks[order[i]] = rank;
+  }
+  return ranks;
+}
+}  // namespace detail
+
+/// Pearson's correlation of the ranks: what is left if only the order counts. Throws as pearson does.
+inline double spearman(const std::vector<double>& a, const std::vector<double>& b) {
+  detail::check_pairs("spearman", a, b);
+  return pearson(detail::ranks(a), detail::ranks(b));
+}
+
+}  // namespace train
+}  // namespace gptlite::inline GPTLITE_ABI

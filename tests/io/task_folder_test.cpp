@@ -1,0 +1,131 @@
+// save_task_model and load_task_model: the same bits back, and folders that are none are refused.
+
+#include "gptlite/io/task_folder.hpp"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+
+#include "support/temporary_folder.hpp"
+#include "support/throws.hpp"
+#include "support/tokenizers.hpp"
+
+using namespace gptlite;
+
+namespace {
+
+struct Saved : TemporaryFolder {
+  std::string folder = path.string() + "/model";
+
+  io::TaskFolder<float> make(Task task, Index vocab_size, std::vector<std::string> labels) const {
+    const auto bpe = fixture_tokenizer<text::ByteBpe>("gpt2", {"<|end|>"});
+    GPT<float> gpt({.vocab_size = std::max<Index>(vocab_size, bpe.vocab_size()),
+                    .block_size = 16,
+                    .n_layer = 1,
+                    .n_head = 2,
+                    .n_embd = 8,
+                    .seed = 2});
+    io::TaskTokenizer tokenizer = io::with_task_tokens(bpe, gpt.config.vocab_size);
+    gpt.add_tokens(3, 1);
+    TaskModel<float> model(gpt, {.task = task, .n_class = task == Task::similarity ? 6 : 3, .seed = 4});
+    model.eval();
+    return {std::move(model), std::move(tokenizer), std::move(labels)};
+  }
+  void set(const char* key, const nlohmann::json& value) const {
+    nlohmann::json json = io::read_json(folder + "/config.json");
+    json[key] = value;
+    std::ofstream(folder + "/config.json") << json;
+  }
+  std::string refusal() const {
+    std::string message = message_of<Error>([&] { io::load_task_model(folder); });
+    const std::size_t at = message.find(folder);
+    return at == message.npos ? message : message.substr(0, at) + 'F' + message.substr(at + folder.size());
+  }
+};
+
+TaskBatch<float> batch_of(const text::TaskTokens& tokens) {
+  const text::TaskLayout layout{tokens, 16};
+  const text::Tokens sequence = layout.entailment({5, 6, 7}, {8, 9});
+  TaskBatch<float> batch;
+  batch.tokens = Tensor<TokenId>::from(sequence, {1, static_cast<Index>(sequence.size())});
+  batch.lengths = Tensor<std::int32_t>::from({static_cast<std::int32_t>(sequence.size())});
+  return batch;
+}
+
+}  // namespace
+
+TEST_CASE("a fine-tuned model comes back with the same bits, tokens and labels") {
+  const Saved saved;
+  for (const Index vocab_size : {0, 1000}) {  // as many rows as tokens, and more
+    for (const Task task : {Task::entailment, Task::similarity, Task::multiple_choice}) {
+      std::vector<std::string> labels;
+      if (task == Task::entailment) labels = {"no", "perhaps", "yes"};
+      CAPTURE(name_of(task));
+      const io::TaskFolder<float> from = saved.make(task, vocab_size, labels);
+      io::save_task_model(saved.folder, from);
+      const io::TaskFolder<float> back = io::load_task_model(saved.folder);
+      CHECK(back.model.task == task);
+      CHECK(back.labels == labels);
+      CHECK_FALSE(back.model.mode->training);
+      const text::TaskTokens &a = from.tokenizer.tokens, &b = back.tokenizer.tokens;
+      CHECK(a.start == b.start);
+      CHECK(a.delimiter == b.delimiter);
+      CHECK(a.extract == b.extract);
+      CHECK(a.extract == back.model.transformer.config.vocab_size - 1);
+      const Tensor<float> x = from.model.logits(batch_of(a)), y = back.model.logits(batch_of(b));
+      CHECK(x.shape() == y.shape());
+      CHECK(std::equal(x.data(), x.data() + x.size(), y.data()));
+      const std::string text = "Hello, <|end|> world";
+      CHECK(from.tokenizer.tokenizer.encode(text) == back.tokenizer.tokenizer.encode(text));
+      CHECK(io::load_gpt(saved.folder).config.vocab_size == from.model.transformer.config.vocab_size);
+    }
+  }
+}
+
+TEST_CASE("task tokens stand behind a vocabulary, and are not added twice") {
+  const auto bpe = fixture_tokenizer<text::ByteBpe>("gpt2", {"<|end|>"});
+  const io::TaskTokenizer once = io::with_task_tokens(bpe, bpe.vocab_size());
+  CHECK(once.tokens.start == bpe.vocab_size());
+  CHECK(once.tokenizer.encode("a<|extract|>b") ==
+        std::vector<TokenId>{bpe.encode("a")[0], once.tokens.extract, bpe.encode("b")[0]});
+  CHECK(once.tokenizer.encode("some words, <|end|>") == bpe.encode("some words, <|end|>"));
+  const io::TaskTokenizer twice = io::with_task_tokens(once.tokenizer, once.tokenizer.vocab_size());
+  CHECK(twice.tokenizer.vocab_size() == once.tokenizer.vocab_size());
+  CHECK(twice.tokens.extract == once.tokens.extract);
+  const auto gpt1 = fixture_tokenizer<text::Gpt1Bpe>("gpt1", {"<unk>"});
+  CHECK(io::with_task_tokens(gpt1, gpt1.vocab_size()).tokens.extract == gpt1.vocab_size() + 2);
+  CHECK(message_of<DataError>([] { io::with_task_tokens(text::CharTokenizer("ab"), 2); }) ==
+        "[with_task_tokens] a tokenizer of single characters has no room for the start, delimiter and extract tokens; "
+        "pre-train with byte-pair encoding");
+}
+
+TEST_CASE("folders that hold no fine-tuned model") {
+  const Saved saved;
+  io::save_task_model(saved.folder, saved.make(Task::entailment, 0, {"a", "b", "c"}));
+  const nlohmann::json about = io::read_json(saved.folder + "/config.json")["gptlite_task"];
+  CHECK(saved.refusal() == "no exception");
+  const auto refusal = [&](const nlohmann::json& value) {
+    saved.set("gptlite_task", value);
+    return saved.refusal();
+  };
+  CHECK(refusal(nullptr) ==
+        "[load_task_model] F/config.json: has no \"gptlite_task\": the folder holds no model that "
+        "was fine-tuned here");
+  CHECK(refusal({{"labels", {"a"}}}) == "[load_task_model] F/config.json: \"task\" must be the name of a task");
+  CHECK(refusal({{"task", "x"}}) ==
+        "[task_from_name] \"x\" is no task, only classification, entailment, similarity and multiple-choice");
+  CHECK(refusal({{"task", "entailment"}, {"labels", {1, 2, 3}}}) ==
+        "[load_task_model] F/config.json: \"labels\" must be a list of names");
+  CHECK(refusal({{"task", "entailment"}, {"labels", {"a", "b"}}}) ==
+        "[load_task_model] F/config.json: 2 labels for 3 classes");
+  CHECK(
+      refusal({{"task", "multiple-choice"}}) ==
+      "[load_task_model] F/model.safetensors: score.weight has shape (3, 8), which does not fit multiple-choice with 8 "
+      "channels");
+  saved.set("gptlite_task", about);
+  CHECK(saved.refusal() == "no exception");
+  GPT<float> gpt = io::load_gpt(saved.folder);
+  io::save_gpt(saved.folder, gpt);
+  saved.set("gptlite_task", about);
+  CHECK(saved.refusal() == "[load_task_model] F/model.safetensors: has no score.weight, the head of the task");
+}
