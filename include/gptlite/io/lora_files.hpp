@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
@@ -122,11 +123,12 @@ struct PeftConfig {
 }  // namespace detail
 
 /// Writes the adapters of a model as PEFT does: adapter_config.json and adapter_model.safetensors, each replaced whole
-/// or not at all. The folder is made if it is not there. Modules with another parameter that trains are stored whole,
-/// as PEFT's modules_to_save: a head, say. PEFT opens the folder on top of the same model in transformers. model: a GPT
-/// or a TaskModel; or a struct with visit() and value_type that has a GPT as its member "transformer", and what is
-/// beside it under transformers' names. Throws ConfigError for a model without adapters, with adapters of several ranks
-/// or scales, or with a module that has adapters and trains besides; IoError.
+/// or not at all. The folder is made if it is not there. Other modules that train are stored whole beside them, as
+/// PEFT's modules_to_save; so is what stands beside the GPT, as the head of a TaskModel, if it has no adapters itself.
+/// PEFT opens the folder on top of the same model in transformers.
+/// model: a GPT or a TaskModel; or a struct with visit() and value_type that has a GPT as its member "transformer", and
+/// what is beside it under transformers' names. Throws ConfigError for a model without adapters, with adapters of
+/// several ranks or scales, or with a layer that has adapters and trains besides; IoError.
 template <class Module>
 void save_lora(const std::string& folder, Module& model) {
   using T = typename Module::value_type;
@@ -143,7 +145,11 @@ void save_lora(const std::string& folder, Module& model) {
   const std::vector<detail::PeftTensor<T>> all = detail::peft_tensors(model);
   std::set<std::string> adapted, saved;  // modules
   for (const detail::PeftTensor<T>& each : all)
-    if (each.adapter || each.tensor->requires_grad()) (each.adapter ? adapted : saved).insert(each.module);
+    if (each.adapter) adapted.insert(each.module);
+  for (const detail::PeftTensor<T>& each : all) {
+    const bool beside = !each.module.starts_with("transformer.") && !adapted.contains(each.module);
+    if (!each.adapter && (beside || each.tensor->requires_grad())) saved.insert(each.module);
+  }
   for (const std::string& module : saved)
     check<ConfigError>(!adapted.contains(module), where, module,
                        " has adapters and trains itself; a folder of PEFT has one or the other: freeze its weight and "
@@ -180,9 +186,9 @@ void save_lora(const std::string& folder, Module& model) {
   save_text(folder + "/adapter_config.json", config.dump(2) + "\n");
 }
 
-/// Gives a model the adapters in a folder of PEFT, and the parameters stored whole beside them. Numbers of any float
-/// format are converted. What was loaded trains and everything else is frozen, as add_lora and unfreeze leave it;
-/// merge_lora makes a model as fast as before.
+/// Gives a model the adapters in a folder of PEFT, and the parameters stored whole beside them, which copies of the
+/// model share. Numbers of any float format are converted. What was loaded trains and everything else is frozen, as
+/// after add_lora; merge_lora makes a model as fast as before. PEFT's dropout of adapters is passed over.
 /// model: as for save_lora, without adapters. Throws ConfigError if it has some; DataError, with the path: a file that
 /// is missing or malformed, a kind of adapter that Linear does not have, as DoRA; and, all in one message, every tensor
 /// that is missing, not known or of another shape. Then the model is unchanged.
@@ -193,6 +199,10 @@ void load_lora(const std::string& folder, Module& model) {
   check<ConfigError>(!has_lora(model), where, "the model has adapters already: call merge_lora(model) first");
   const detail::PeftConfig config(folder + "/adapter_config.json");
   const std::string path = folder + "/adapter_model.safetensors";
+  check<DataError>(std::filesystem::exists(path) || !std::filesystem::exists(folder + "/adapter_model.bin"), where,
+                   folder,
+                   ": has adapter_model.bin but no adapter_model.safetensors: open it in peft and save it with ",
+                   "save_pretrained(folder, safe_serialization=True)");
   SafetensorsFile file(path);
 
   detail::ModelDifferences differences("adapter_config.json and the model ask for ");
