@@ -227,6 +227,31 @@ TEST_CASE("a module of which one parameter trains is stored whole") {
   CHECK(tensor_names(saved.folder).back() == "base_model.model.transformer.ln_f.weight");
 }
 
+TEST_CASE("a token embedding that trains is stored as transformers' output head too, and must be the same") {
+  Saved saved;
+  unfreeze(saved.model, "wte.weight");
+  io::save_lora(saved.folder, saved.model);
+  CHECK(saved.json().at("modules_to_save") == nlohmann::json({"lm_head", "transformer.wte"}));
+  io::NamedTensors tensors = saved.tensors();
+  CHECK(std::get<Tensor<float>>(tensors.at("base_model.model.lm_head.weight")).to_vector() ==
+        saved.model.wte.weight.to_vector());
+  GPT<float> back(small());
+  io::load_lora(saved.folder, back);
+  CHECK(numbers(back) == numbers(saved.model));
+
+  tensors.insert_or_assign("base_model.model.lm_head.weight", Tensor<float>::zeros({11, 8}));
+  io::save_safetensors(saved.weights(), tensors);
+  CHECK(saved.refusal() ==
+        "/adapter_model.safetensors: base_model.model.lm_head.weight is not base_model.model.transformer.wte.weight; a "
+        "GPT's output head is its token embedding");
+  tensors.erase("base_model.model.transformer.wte.weight");
+  saved.set("modules_to_save", {"lm_head"});
+  io::save_safetensors(saved.weights(), tensors);
+  CHECK(saved.refusal() ==
+        "/adapter_model.safetensors: 0 missing, 1 unexpected, 0 shape mismatches:\n  unexpected "
+        "base_model.model.lm_head.weight");
+}
+
 TEST_CASE("what has no place in a folder of PEFT is refused") {
   Saved saved;
   GPT<float> model(small());

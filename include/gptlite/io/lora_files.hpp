@@ -67,6 +67,14 @@ auto peft_tensors(Module& module) {
   return tensors;
 }
 
+/// A GPT's output head is its token embedding; PEFT, which stores one whole, takes transformers' module apart from it.
+inline constexpr const char* peft_head = "base_model.model.lm_head.weight";
+template <class Module>
+std::string peft_embedding(const Module& module) {
+  if constexpr (!std::is_same_v<Module, GPT<typename Module::value_type>>) return {};
+  return "base_model.model." + peft_name(module, "wte.weight");
+}
+
 /// True if PEFT means this module by that name: its own, or the end of it from a dot on.
 inline bool is_called(const std::string& module, const std::string& name) {
   return module == name || module.ends_with('.' + name);
@@ -159,6 +167,10 @@ void save_lora(const std::string& folder, Module& model) {
   for (const detail::PeftTensor<T>& each : all)
     if (each.adapter || saved.contains(each.module))
       tensors.emplace(each.name, each.transposed ? transpose(*each.tensor, 0, 1) : each.tensor->detach());
+  if (const auto embedding = tensors.find(detail::peft_embedding(model)); embedding != tensors.end()) {
+    tensors.emplace(detail::peft_head, embedding->second);
+    saved.insert("lm_head");
+  }
   const Index rank = first->lora_A.shape()[1];
   double alpha = first->lora_scale * static_cast<double>(rank);
   if (std::round(alpha) / static_cast<double>(rank) == first->lora_scale) alpha = std::round(alpha);
@@ -243,9 +255,14 @@ void load_lora(const std::string& folder, Module& model) {
   }
   for (const auto& [module, found] : modules)
     if (!found) differences.missing.push_back("base_model.model." + module + ".*");
+  const std::string embedding = detail::peft_embedding(model);
+  const bool has_head = file.contains(detail::peft_head) && file.contains(embedding);
+  if (has_head) unknown.erase(detail::peft_head);
   differences.unexpected.assign(unknown.begin(), unknown.end());
   differences.check_none(where, path);
   check<DataError>(!adapters.empty(), where, path, ": holds no adapters");
+  check<DataError>(!has_head || file.read_bytes(detail::peft_head) == file.read_bytes(embedding), where, path, ": ",
+                   detail::peft_head, " is not ", embedding, "; a GPT's output head is its token embedding");
 
   const auto read = [&](const std::string& name, bool transposed) {
     const Tensor<T> numbers = file.read<T>(name);
