@@ -128,7 +128,9 @@ TEST_CASE("adapters of PEFT give its scores, merged too, and are saved as the sa
     io::SafetensorsFile theirs(fixtures + kind + "/adapter_model.safetensors");
     io::SafetensorsFile ours(folder.file("adapter_model.safetensors"));
     CHECK(tensor_names(folder.path.string()) == tensor_names(fixtures + kind));
-    for (const auto& [name, entry] : theirs.tensors()) {
+    for (const auto& each : theirs.tensors()) {
+      const std::string& name = each.first;
+      const auto& entry = each.second;
       CAPTURE(name);
       CHECK(ours.entry(name).shape == entry.shape);
       CHECK(ours.read_bytes(name) == theirs.read_bytes(name));

@@ -93,7 +93,9 @@ TEST_CASE("the optimizer keeps the bits of frozen parameters and moves the other
     model.loss(tokens, targets).backward();
     optimizer.step();
   }
-  for (const auto& [name, after] : numbers(model)) {
+  for (const auto& each : numbers(model)) {
+    const std::string& name = each.first;
+    const auto& after = each.second;
     CAPTURE(name);
     CHECK(same_bits(before.at(name), after) == name.starts_with("h.0."));
   }
@@ -110,7 +112,9 @@ TEST_CASE("an optimizer that was made before does not move what is frozen later,
   optimizer.step();
   model.loss(tokens, targets).backward();
   optimizer.step();
-  for (const auto& [name, after] : numbers(model)) {
+  for (const auto& each : numbers(model)) {
+    const std::string& name = each.first;
+    const auto& after = each.second;
     CAPTURE(name);
     CHECK(same_bits(before.at(name), after) == matches(name, "*attn*"));
   }
