@@ -8,9 +8,11 @@
 //   classification   label text                    similarity        score sentence1 sentence2
 //   entailment       label premise hypothesis      multiple-choice   label context choice0 choice1 ...
 // The weights that are best on --dev are tested and saved. Progress goes to stderr; the last line on stdout is one JSON
-// object with the results. The folder is one that classify and transformers open.
+// object with the results. The folder is one that classify and transformers open; with --lora-rank the adapters are
+// merged into its weights, and alone in its folder adapters, for Hugging Face's PEFT.
 
 #include <chrono>
+#include <functional>
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
 #include <iostream>
@@ -25,13 +27,14 @@ using namespace gptlite;
 
 struct Options {
   std::string task, model, train, dev, test, out = "runs/finetune", precision = "fp32";
-  std::vector<std::string> columns;
-  Index epochs = 3, batch_size = 32, max_score = 5, patience = 0;
+  std::vector<std::string> columns, freeze, lora_targets{"*attn.c_attn"};
+  Index lora_rank = 0, epochs = 3, batch_size = 32, max_score = 5, patience = 0;
   std::int64_t eval_interval = 0;
-  double lambda = 0.5, learning_rate = 6.25e-5, warmup = 0.002, weight_decay = 0.01, dropout = 0.1, grad_clip = 1;
+  double lambda = 0.5, learning_rate = 6.25e-5, warmup = 0.002, layer_decay = 1, weight_decay = 0.01, dropout = 0.1,
+         grad_clip = 1, lora_alpha = 16;
   int threads = 0;
   std::uint64_t seed = 1337;
-  bool random_weights = false, no_save = false;
+  bool random_weights = false, openai_exact = false, no_save = false;
 };
 
 // One file's examples, and as the model reads them.
@@ -47,6 +50,7 @@ GPT<float> backbone(const Options& o) {
   config.dropout = o.dropout;
   config.precision = o.precision == "bf16" ? Precision::bf16 : Precision::fp32;
   config.seed = o.seed;
+  config.openai_exact = o.openai_exact;
   GPT<float> gpt(config);
   if (!o.random_weights) train::WeightSnapshot(saved).restore(gpt);
   return gpt;
@@ -99,7 +103,8 @@ int run(const Options& o) {
   io::check_vocabulary(o.model, pretrained, gpt.config);
   const io::TaskTokenizer tokenizer = io::with_task_tokens(pretrained, gpt.config.vocab_size);
   gpt.add_tokens(std::max<Index>(0, tokenizer.tokenizer.vocab_size() - gpt.config.vocab_size), o.seed);
-  const text::TaskLayout layout{tokenizer.tokens, gpt.config.block_size};
+  const text::TaskLayout layout{tokenizer.tokens, gpt.config.block_size,
+                                o.openai_exact ? std::max<Index>(1, gpt.config.block_size / 2 - 2) : 0};
   std::vector<std::string> labels;
   const auto read = [&](const std::string& path) {
     data::TaskSet set = data::read_task(
@@ -116,21 +121,34 @@ int run(const Options& o) {
   const Index n_class = task == Task::similarity ? o.max_score + 1 : static_cast<Index>(labels.size());
   TaskModel<float> model(gpt, {.task = task, .n_class = n_class, .dropout = o.dropout, .seed = o.seed});
   model.train();
+  if (o.lora_rank != 0) {
+    add_lora(model, {.rank = o.lora_rank, .alpha = o.lora_alpha, .targets = o.lora_targets, .seed = o.seed});
+    if (!model.score.has_lora()) unfreeze(model, "score.*");  // its adapters are enough, and PEFT has one or the other
+  }
+  if (!o.freeze.empty()) freeze(model, o.freeze);
   data::TaskBatches<float> batches(train.inputs, task, {o.batch_size, n_class, o.seed});
   const std::int64_t steps = o.epochs * batches.batches_per_epoch();
   const std::int64_t eval_interval = o.eval_interval > 0 ? o.eval_interval : batches.batches_per_epoch();
-  const train::Schedule schedule{train::Decay::linear, o.learning_rate, 0,
-                                 std::llround(o.warmup * static_cast<double>(steps)), steps};
-  train::AdamW optimizer(model, {.weight_decay = o.weight_decay, .max_grad_norm = o.grad_clip});
+  const auto learning_rate_at = [&]() -> std::function<double(std::int64_t)> {
+    if (o.openai_exact) return train::openai_warmup_linear(o.learning_rate, steps, o.warmup);
+    return train::Schedule{train::Decay::linear, o.learning_rate, 0,
+                           std::llround(o.warmup * static_cast<double>(steps)), steps};
+  }();
+  train::AdamW optimizer(model, {.learning_rate = o.learning_rate,
+                                 .weight_decay = o.weight_decay,
+                                 .max_grad_norm = o.grad_clip,
+                                 .learning_rate_scale = train::layer_decay(gpt.config.n_layer, o.layer_decay),
+                                 .openai_exact = o.openai_exact});
+  train::EarlyStopping stopping(o.patience);
 
   io::make_folder(o.out);
   train::MetricsFile metrics(o.out + "/metrics.jsonl");
   std::cerr << train.inputs.size() << " examples to learn, " << dev.inputs.size() << " to choose the weights by; "
-            << parameter_count(model) << " parameters; " << num_threads() << " threads; results in " << o.out << '\n';
+            << trainable_count(model) << " of " << parameter_count(model) << " parameters train; " << num_threads()
+            << " threads; results in " << o.out << '\n';
 
   const auto start = std::chrono::steady_clock::now();
   train::Progress progress({.total_steps = steps});
-  train::EarlyStopping stopping(o.patience);
   train::WeightSnapshot best(model);
   std::string metric;
   int skipped_in_a_row = 0;
@@ -148,7 +166,7 @@ int run(const Options& o) {
     progress.note(line);
   };
   while (step < steps && !stopping.should_stop()) {
-    const double learning_rate = schedule(step);
+    const double learning_rate = learning_rate_at(step);
     optimizer.set_learning_rate(learning_rate);
     const TaskBatch<float> batch = batches.next();
     const TaskLosses<float> losses = model.losses(batch, o.lambda);
@@ -169,6 +187,10 @@ int run(const Options& o) {
   }
 
   best.restore(model);
+  if (has_lora(model)) {
+    if (!o.no_save) io::save_lora(o.out + "/adapters", model);
+    merge_lora(model);
+  }
   train::JsonObject result;
   result.add("task", o.task).add("lambda", o.lambda).add("seed", o.seed).add("metric", metric);
   const auto finish = [&](const std::string& name, const Examples& examples) {
@@ -211,9 +233,21 @@ int main(int argc, char** argv) {
     app.add_option("--learning-rate", o.learning_rate, "after the warm-up; it falls linearly to 0")
         ->capture_default_str();
     app.add_option("--warmup", o.warmup, "share of the steps")->capture_default_str();
+    app.add_option("--layer-decay", o.layer_decay, "factor of the learning rate from each layer to the one below")
+        ->capture_default_str();
     app.add_option("--weight-decay", o.weight_decay, "on matrices")->capture_default_str();
     app.add_option("--dropout", o.dropout, "probability, in the model and before the head")->capture_default_str();
     app.add_option("--grad-clip", o.grad_clip, "global gradient norm, 0 for none")->capture_default_str();
+    app.add_option("--lora-rank", o.lora_rank, "train adapters of this rank and the head alone, 0 for all weights");
+    app.add_option("--lora-alpha", o.lora_alpha, "adapters are multiplied by this over the rank")
+        ->capture_default_str();
+    app.add_option("--lora-targets", o.lora_targets, "patterns of the layers that get adapters, * for any characters")
+        ->delimiter(',')
+        ->take_all()
+        ->capture_default_str();
+    app.add_option("--freeze", o.freeze, "patterns of parameters that keep their weights: transformer.w*,*.h.0.*")
+        ->delimiter(',')
+        ->take_all();
     app.add_option("--eval-interval", o.eval_interval, "steps between evaluations on --dev, 0 for once an epoch");
     app.add_option("--patience", o.patience, "evaluations without a new best after which to stop, 0 for never");
     app.add_option("--precision", o.precision, "of matrix products: fp32, or bf16 with fp32 sums and weights")
@@ -222,6 +256,7 @@ int main(int argc, char** argv) {
     app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
     app.add_option("--seed", o.seed, "of the head, new tokens, batches and dropout")->capture_default_str();
     app.add_option("--out", o.out, "folder for the model, metrics.jsonl and the predictions")->capture_default_str();
+    app.add_flag("--openai-exact", o.openai_exact, "train as the code released with GPT-1, to the last detail");
     app.add_flag("--no-save", o.no_save, "leave the model out of the folder");
     const int exit_code = examples::parse(app, argc, argv);
     return exit_code >= 0 ? exit_code : run(o);

@@ -258,7 +258,7 @@ def setup(r):
                                              break_on_hyphens=False) + "\n```")
     rows = []
     for task in r.tasks:
-        s, rows_of = about["tasks"][task], about["rows"][task]
+        s, rows_of = {**common, **about["tasks"][task]}, about["rows"][task]
         seconds = [run["seconds"] for kind in VARIANTS for run in r.runs(task, kind).values() if "seconds" in run]
         rows.append((TITLES.get(task, task), *(f"{rows_of[part]:,}" for part in ("train", "dev", "test")), s["epochs"],
                      f"{s['learning-rate']:g}", f"{s['dropout']:g}", s["eval-interval"],

@@ -96,6 +96,7 @@
 #include "gptlite/train/adamw.hpp"
 #include "gptlite/train/early_stopping.hpp"
 #include "gptlite/train/evaluate.hpp"
+#include "gptlite/train/layer_decay.hpp"
 #include "gptlite/train/metrics.hpp"
 #include "gptlite/train/predict_task.hpp"
 #include "gptlite/train/progress.hpp"

@@ -236,7 +236,9 @@ TEST_CASE("a merged model computes the same without adapters") {
     CHECK_FALSE(has_lora(model));
     CHECK(largest_difference(adapted, model.logits(task_batch())) < 1e-5F);
     CHECK(largest_difference(texts, model.transformer.logits(tokens)) < 1e-5F);
-    CHECK(trainable_names(model).empty());
+    CHECK(trainable_names(model).size() == 9);  // the merged weights
+    CHECK(model.score.weight.requires_grad());
+    CHECK_FALSE(model.transformer.wte.weight.requires_grad());
     CHECK(merge_lora(model) == 0);
     CHECK(copy.logits(task_batch()).to_vector() == adapted.to_vector());  // with its own weights and adapters
     CHECK(has_lora(copy));
@@ -245,17 +247,16 @@ TEST_CASE("a merged model computes the same without adapters") {
   }
 }
 
-TEST_CASE("merging keeps what trains, and rounds nothing to bf16") {
+TEST_CASE("merged weights train, and nothing is rounded to bf16") {
   GPT<float> model(small());
   add_lora(model);
   fill_B(model);
-  unfreeze(model, "h.0.attn.c_attn.weight");
   const Linear<float> before = model.h[0].attn.c_attn;
   {
     const Autocast bf16(Precision::bf16);
     merge_lora(model);
   }
-  CHECK(trainable_names(model) == Names{"h.0.attn.c_attn.weight"});
+  CHECK(trainable_names(model) == Names{"h.0.attn.c_attn.weight", "h.1.attn.c_attn.weight"});
   for (Index i = 0; i < 8; ++i)
     for (Index j = 0; j < 24; ++j) {
       double expected = before.weight.at({i, j});
@@ -282,8 +283,7 @@ TEST_CASE("a Decoder merges the adapters it finds") {
 TEST_CASE("files of models have no place for adapters: refused before anything is written") {
   const TemporaryFolder folder;
   const std::string path = folder.path.string() + "/model";
-  const std::string why =
-      "the model has adapters: call merge_lora(model) first, or io::save_lora(folder, model) for the adapters alone";
+  const std::string why = "the model has adapters: call save_lora(folder, model), or merge_lora(model) first";
   GPT<float> model(small());
   add_lora(model);
   CHECK(message_of<ConfigError>([&] { io::save_gpt(path, model); }) == "[save_gpt] " + why);
@@ -301,7 +301,7 @@ TEST_CASE("files of models have no place for adapters: refused before anything i
 
 TEST_CASE("options that cannot work are refused, and nothing changes") {
   GPT<float> model(small());
-  const auto message = [&](const LoRAOptions& options) {
+  const auto message = [&](const LoraOptions& options) {
     return message_of<ConfigError>([&] { add_lora(model, options); });
   };
   CHECK(message({.rank = 0}) == "[add_lora] rank must be positive, got 0");

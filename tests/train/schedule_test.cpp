@@ -1,10 +1,19 @@
-// Learning-rate schedules: warm-up, the three kinds of decay, and their ends.
+// Learning-rate schedules: warm-up, the three kinds of decay, their ends, and OpenAI's fine-tuning schedule.
 
 #include "gptlite/train/schedule.hpp"
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+
+#include "support/throws.hpp"
+
 using namespace gptlite::train;
+using gptlite::ConfigError;
 
 TEST_CASE("the warm-up rises in equal steps to the learning rate") {
   for (const Decay decay : {Decay::cosine, Decay::linear, Decay::constant}) {
@@ -58,4 +67,66 @@ TEST_CASE("the default is cosine decay to zero") {
   CHECK(rate(0) == 1e-3);
   CHECK(rate(50) == doctest::Approx(5e-4));
   CHECK(rate(100) == doctest::Approx(0));
+}
+
+TEST_CASE("openai_warmup_linear: a run of 138 steps has OpenAI's learning rates") {
+  const auto rate = openai_warmup_linear(6.25e-5, 138);
+  CHECK(rate(0) == 0);
+  for (std::int64_t step = 1; step < 138; ++step)
+    CHECK(rate(step) == doctest::Approx(6.25e-5 * (1 - static_cast<double>(step) / 138)).epsilon(1e-13));
+  CHECK(rate(69) == 3.125e-5);
+  CHECK(rate(138) == 0);
+  for (std::int64_t step = 0; step <= 138; ++step) CHECK(openai_warmup_linear(6.25e-5, 138, 0.002)(step) == rate(step));
+}
+
+TEST_CASE("openai_warmup_linear: the warm-up is multiplied by the decay") {
+  const auto rate = openai_warmup_linear(1, 100, 0.1);
+  CHECK(rate(0) == 0);
+  CHECK(rate(1) == doctest::Approx(0.1 * 0.99));
+  CHECK(rate(5) == doctest::Approx(0.5 * 0.95));
+  CHECK(rate(9) == doctest::Approx(0.9 * 0.91));
+  CHECK(rate(10) == doctest::Approx(0.9));
+  CHECK(rate(11) == doctest::Approx(0.89));
+  CHECK(rate(99) == doctest::Approx(0.01));
+}
+
+TEST_CASE("openai_warmup_linear: warm-ups of none and of the whole run") {
+  CHECK(openai_warmup_linear(0.5, 10, 0)(0) == 0.5);
+  CHECK(openai_warmup_linear(0.5, 10, 0)(4) == doctest::Approx(0.3));
+  CHECK(openai_warmup_linear(1, 10, 1)(5) == 0.25);
+  CHECK(openai_warmup_linear(1, 10, 1)(10) == 0);
+  CHECK(openai_warmup_linear(1, 1, 0)(0) == 1);
+  CHECK(openai_warmup_linear(0, 10)(5) == 0);
+}
+
+TEST_CASE("openai_warmup_linear: a step outside the run has the learning rate 0, never a negative one") {
+  const auto rate = openai_warmup_linear(1, 10, 0.1);
+  for (const std::int64_t step : {-1000, -1, 10, 11, 1000}) CHECK(rate(step) == 0);
+}
+
+TEST_CASE("openai_warmup_linear: Schedule differs, and a variable can hold either") {
+  std::function<double(std::int64_t)> rate =
+      Schedule{.decay = Decay::linear, .learning_rate = 1, .warmup_steps = 1, .max_steps = 10};
+  CHECK(rate(0) == 0.5);
+  CHECK(rate(1) == 1);
+  rate = openai_warmup_linear(1, 10, 0.1);
+  CHECK(rate(0) == 0);
+  CHECK(rate(1) == 0.9);
+}
+
+TEST_CASE("openai_warmup_linear: options that cannot work are refused with their values") {
+  const auto refusal = [](double learning_rate, std::int64_t max_steps, double warmup) {
+    return message_of<ConfigError>([&] { openai_warmup_linear(learning_rate, max_steps, warmup); });
+  };
+  const std::string where = "[openai_warmup_linear] ";
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(refusal(-1, 10, 0.1) == where + "learning_rate must be 0 or positive and finite, got -1");
+  CHECK(refusal(infinity, 10, 0.1) == where + "learning_rate must be 0 or positive and finite, got inf");
+  CHECK(refusal(1, 0, 0.1) == where + "max_steps must be 1 or more, got 0");
+  CHECK(refusal(1, -5, 0.1) == where + "max_steps must be 1 or more, got -5");
+  CHECK(refusal(1, 10, -0.5) == where + "warmup must be a share of max_steps in 0..1, got -0.5");
+  CHECK(refusal(1, 10, 2000) == where + "warmup must be a share of max_steps in 0..1, got 2000");
+  CHECK(refusal(1, 10, std::nan("")) == where + "warmup must be a share of max_steps in 0..1, got nan");
+  CHECK(refusal(0, 1, 0) == "no exception");
+  CHECK(refusal(1, 10, 1) == "no exception");
 }

@@ -13,7 +13,6 @@
 #include "gptlite/io/tokenizer.hpp"
 #include "gptlite/kernels/weight_forms.hpp"
 #include "gptlite/models/gpt.hpp"
-#include "gptlite/nn/lora.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
@@ -100,8 +99,6 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
                       const Tokenizer* tokenizer = nullptr) {
   constexpr auto where = "save_gguf";
   const GPTConfig& c = model.config;
-  GPT<float> handle = model;
-  gptlite::detail::check_no_lora(where, handle);
   check<ConfigError>(c.norm_order == NormOrder::pre, where, "llama.cpp has no models of GPT-1's norm order");
   check<ConfigError>(c.window == 0, where, "llama.cpp's gpt2 has no context window, the model's is ", c.window);
   check<ConfigError>(format != WeightFormat::int8 || c.n_embd % 32 == 0, where,
@@ -151,6 +148,8 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
     tensors.push_back({name, type, sizes({t.shape()[1], t.shape()[0]}), {t.data(), t.shape()[1]}});
   };
   const auto linear = [&](const std::string& name, const Linear<float>& l) {
+    check<ConfigError>(!l.has_lora(), where,
+                       "the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
     const Index in = l.weight.shape()[0], out = l.weight.shape()[1];
     const kernels::MatrixView<float> weight{std::as_const(l.weight).data(), out};
     tensors.push_back({name + ".weight", matrix_type, sizes({in, out}), weight.transposed()});

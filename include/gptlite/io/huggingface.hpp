@@ -235,6 +235,13 @@ NamedTensors published_tensors(GPT<T>& model) {
   return tensors;
 }
 
+/// Throws ConfigError for a model with adapters, which a file of weights has no place for.
+template <class Module>
+void check_no_lora(std::string_view where, Module& model) {
+  check<ConfigError>(!has_lora(model), where,
+                     "the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
+}
+
 /// Writes both files of a model, each replaced whole or not at all.
 inline void save_model_files(const std::string& folder, const nlohmann::ordered_json& config,
                              const NamedTensors& tensors, std::optional<DType> dtype) {
@@ -247,11 +254,11 @@ inline void save_model_files(const std::string& folder, const nlohmann::ordered_
 
 /// Writes config.json and model.safetensors, each replaced whole or not at all, so that transformers opens the folder
 /// as OpenAIGPTLMHeadModel or GPT2LMHeadModel. The folder is made if it is not there. A context window is noted as
-/// "gptlite_window", which transformers does not know: it attends to everything. Throws ConfigError for a model with
-/// adapters, IoError.
+/// "gptlite_window", which transformers does not know: it attends to everything. Throws ConfigError for a
+/// model with adapters, IoError.
 template <class T>
 void save_gpt(const std::string& folder, GPT<T>& model, const SaveOptions& options = {}) {
-  gptlite::detail::check_no_lora("save_gpt", model);
+  detail::check_no_lora("save_gpt", model);
   detail::save_model_files(folder, detail::config_json(model.config, "LMHeadModel", options),
                            detail::published_tensors(model), options.dtype);
 }

@@ -9,7 +9,6 @@
 
 #include "gptlite/io/model_folder.hpp"
 #include "gptlite/models/heads.hpp"
-#include "gptlite/nn/lora.hpp"
 #include "gptlite/text/task_inputs.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -80,7 +79,7 @@ struct TaskFolder {
 template <class T>
 void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   TaskModel<T> model = from.model;  // handles
-  gptlite::detail::check_no_lora("save_task_model", model);
+  detail::check_no_lora("save_task_model", model);
   check_vocabulary(folder, from.tokenizer.tokenizer, model.transformer.config);
   const Index n = model.score.weight.shape()[1];
   nlohmann::ordered_json config = detail::config_json(model.transformer.config, "ForSequenceClassification", {});

@@ -35,6 +35,7 @@ struct AdamWStep {
 /// Loshchilov and Hutter 2019, as PyTorch computes it:
 ///   p -= lr wd p;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
 ///   p -= lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps).
+/// With both corrections 1 it is p -= lr (m / (sqrt(v) + eps) + wd p), whose lr can hold them as OpenAI's does.
 template <class T>
 void adamw(T* p, T* m, T* v, const T* g, Index n, const AdamWStep& s) {
   using V = simd::Vec<T>;

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,13 +13,12 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-struct LoRAOptions {
+struct LoraOptions {
   Index rank = 8;                                    ///< r: columns of A, rows of B
   double alpha = 16;                                 ///< the adapters' part is multiplied by alpha / r
-  std::vector<std::string> targets{"*attn.c_attn"};  ///< patterns of the names of Linear layers, as `matches` has them
-  std::vector<std::string>
-      trainable{};            ///< patterns of parameters that train too: "score.*" is the head of a TaskModel
-  std::uint64_t seed = 1337;  ///< of A
+  std::vector<std::string> targets{"*attn.c_attn"};  ///< patterns of the names of Linear layers: those of `matches`
+  std::vector<std::string> trainable{};              ///< patterns of other parameters that train: "score.*"
+  std::uint64_t seed = 1337;                         ///< of A
 };
 
 namespace detail {
@@ -55,25 +53,15 @@ bool has_lora(Module& module) {
   return false;
 }
 
-namespace detail {
-/// Throws ConfigError for a module with adapters, which files of models have no place for.
-template <class Module>
-void check_no_lora(std::string_view where, Module& module) {
-  check<ConfigError>(!has_lora(module), where,
-                     "the model has adapters: call merge_lora(model) first, or io::save_lora(folder, model) for the "
-                     "adapters alone");
-}
-}  // namespace detail
-
 /// Gives every Linear layer whose name matches a target its adapters, and freezes every other parameter of the module
-/// but those that match options.trainable. A ~ U(-1/sqrt(in), 1/sqrt(in)), as PEFT draws it, is a function of the seed
-/// and of the layer's place among the targets; B = 0, so that the module computes what it did. Returns the number of
-/// trainable numbers. Make the optimizer afterwards. Copies of the module stay without adapters.
-/// module: a struct with visit() and value_type. Throws ConfigError, and changes nothing, for a rank or alpha that is
-/// not positive, a target that matches no Linear layer, a trainable pattern that matches no parameter, or a module that
-/// has adapters already.
+/// but those that match `trainable`; unfreeze(module, "score.*") makes a head train as well. A ~ U(-1/sqrt(in),
+/// 1/sqrt(in)), as PEFT draws it, is a function of the seed and of the layer's place among the targets; B = 0, so that
+/// the module computes what it did. Returns the number of trainable numbers. Make the optimizer afterwards. module: a
+/// struct with visit() and value_type. Throws ConfigError, and changes nothing, for a rank or alpha that is not
+/// positive, a target that matches no Linear layer, a trainable pattern that matches no parameter, or a module that has
+/// adapters already.
 template <class Module>
-Index add_lora(Module& module, const LoRAOptions& options = {}) {
+Index add_lora(Module& module, const LoraOptions& options = {}) {
   using T = typename Module::value_type;
   check<ConfigError>(options.rank > 0, "add_lora", "rank must be positive, got ", options.rank);
   check<ConfigError>(options.alpha > 0 && std::isfinite(options.alpha), "add_lora",
@@ -89,7 +77,7 @@ Index add_lora(Module& module, const LoRAOptions& options = {}) {
   detail::check_patterns("add_lora", "Linear layer", names, options.targets);
   if (!options.trainable.empty()) detail::check_patterns("add_lora", "parameter", parameters, options.trainable);
 
-  Generator init(options.seed);  // not the stream that the weights are drawn from
+  Generator init(options.seed);
   for (const auto& [name, layer] : layers) {
     if (!matches_any(name, options.targets)) continue;
     const Index in = layer->weight.shape()[0], out = layer->weight.shape()[1];
@@ -103,18 +91,17 @@ Index add_lora(Module& module, const LoRAOptions& options = {}) {
   return trainable_count(module);
 }
 
-/// Replaces the weight of every layer with adapters by weight + (alpha / r) A B, and removes the adapters: the module
-/// computes what it did, to rounding, and as fast as before add_lora. What add_lora froze stays frozen, the new weights
-/// too, until unfreeze(module, "*"). Copies of the module keep their weights and adapters. Returns how many layers had
-/// adapters.
+/// Replaces the weight of every layer with adapters by weight + (alpha / r) A B, which trains again, and removes the
+/// adapters: the module computes what it did, to rounding, and as fast as before add_lora. What else add_lora froze
+/// stays frozen until unfreeze(module, "*"). Copies of the module keep their weights and adapters. Returns how many
+/// layers had adapters.
 template <class Module>
 Index merge_lora(Module& module) {
   Index count = 0;
   for (const auto& [name, layer] : detail::linear_layers(module)) {
     if (!layer->has_lora()) continue;
-    const bool trains = layer->weight.requires_grad();
     layer->weight = layer->merged_weight();
-    layer->weight.set_requires_grad(trains);
+    layer->weight.set_requires_grad();
     layer->lora_A = layer->lora_B = {};
     layer->lora_scale = 0;
     ++count;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,10 @@ struct AdamWOptions {
   double eps = 1e-8;
   double weight_decay = 0.01;  ///< on parameters with two or more axes: matrices, not biases and norms
   double max_grad_norm = 1.0;  ///< global norm that gradients are clipped to; 0: no clipping
+  /// A factor of the learning rate, and with it of the decay, for each parameter by its name; empty: 1 for all. With 0
+  /// a parameter stays as it is, and its gradient still counts in the norm. AdamW asks once, when it is made.
+  std::function<double(const std::string& name)> learning_rate_scale = {};
+  bool openai_exact = false;  ///< the numbers of OpenAI's code of 2018 in place of PyTorch's: see AdamW
 };
 
 /// What a step did.
@@ -32,29 +37,40 @@ struct StepResult {
 
 /// Loshchilov and Hutter 2019, with PyTorch's bias correction: the same numbers as torch.optim.AdamW after
 /// torch.nn.utils.clip_grad_norm_. `AdamW optimizer(model, {.learning_rate = 1e-3});`
+///
+/// With openai_exact, as the code of Radford et al. 2018 does (openai/finetune-transformer-lm): eps is added to the
+/// root before v is corrected, decay has the corrected learning rate, and clipping adds nothing to the norm:
+///   g *= min(1, max_grad_norm / norm);    lr_t = lr sqrt(1 - b2^t) / (1 - b1^t);    m and v as in AdamW;
+///   p -= lr_t (m / (sqrt(v) + eps) + wd p).
 template <class T>
 class AdamW {
  public:
-  /// Takes all parameters of a model, or of any struct with visit(). Throws ConfigError for options that cannot work.
+  /// Takes the parameters of a model, or of any struct with visit(), that require a gradient. Throws ConfigError for
+  /// options that cannot work.
   template <class Module>
   explicit AdamW(Module& module, AdamWOptions options = {}) : options_(options) {
     const auto in_0_1 = [](double x) { return x >= 0 && x < 1; };
-    check<ConfigError>(options.learning_rate >= 0, "AdamW", "learning_rate must be 0 or positive, got ",
-                       options.learning_rate);
+    check_learning_rate(options.learning_rate);
     check<ConfigError>(in_0_1(options.betas[0]) && in_0_1(options.betas[1]), "AdamW",
                        "betas must be in 0..1 and below 1, got ", options.betas[0], " and ", options.betas[1]);
-    check<ConfigError>(options.eps > 0, "AdamW", "eps must be positive, got ", options.eps);
-    check<ConfigError>(options.weight_decay >= 0, "AdamW", "weight_decay must be 0 or positive, got ",
-                       options.weight_decay);
+    check<ConfigError>(is_finite(options.eps) && options.eps > 0, "AdamW", "eps must be positive and finite, got ",
+                       options.eps);
+    check<ConfigError>(not_negative(options.weight_decay), "AdamW",
+                       "weight_decay must be 0 or positive and finite, got ", options.weight_decay);
     check<ConfigError>(options.max_grad_norm >= 0, "AdamW", "max_grad_norm must be 0 (off) or positive, got ",
                        options.max_grad_norm);
     visit_parameters(module, [&](const std::string& name, Tensor<T>& tensor) {
-      if (tensor.requires_grad()) parameters_.push_back({name, tensor, {}, {}});
+      if (!tensor.requires_grad()) return;
+      const double scale = options.learning_rate_scale ? options.learning_rate_scale(name) : 1;
+      check<ConfigError>(not_negative(scale), "AdamW", "learning_rate_scale of ", name,
+                         " must be 0 or positive and finite, got ", scale);
+      parameters_.push_back({name, tensor, scale, {}, {}});
     });
   }
 
+  /// That of the next steps, before learning_rate_scale. Throws ConfigError.
   void set_learning_rate(double learning_rate) {
-    check<ConfigError>(learning_rate >= 0, "AdamW", "learning_rate must be 0 or positive, got ", learning_rate);
+    check_learning_rate(learning_rate);
     options_.learning_rate = learning_rate;
   }
   const AdamWOptions& options() const { return options_; }
@@ -81,24 +97,35 @@ class AdamW {
   }
 
  private:
+  static bool not_negative(double x) { return is_finite(x) && x >= 0; }
+  static void check_learning_rate(double learning_rate) {
+    check<ConfigError>(not_negative(learning_rate), "AdamW", "learning_rate must be 0 or positive and finite, got ",
+                       learning_rate);
+  }
+
   struct Parameter {
     std::string name;
     Tensor<T> tensor;
+    double scale;     // of the learning rate
     Storage<T> m, v;  // running means of the gradient and of its square; empty before the first update
   };
 
   void update(double norm) {
     ++step_count_;
     const double t = static_cast<double>(step_count_);
-    const bool clip = options_.max_grad_norm > 0 && norm > options_.max_grad_norm;
-    kernels::AdamWStep constants{.learning_rate = options_.learning_rate,
+    const double correction1 = 1 - std::pow(options_.betas[0], t), correction2 = 1 - std::pow(options_.betas[1], t);
+    const bool exact = options_.openai_exact, clip = options_.max_grad_norm > 0 && norm > options_.max_grad_norm;
+    // OpenAI's corrections are part of its learning rate, so that the kernel has none left to make.
+    const double rate = exact ? options_.learning_rate * std::sqrt(correction2) / correction1 : options_.learning_rate;
+    const double norm_eps = exact ? 0 : 1e-6;  // TensorFlow's clip_by_global_norm, PyTorch's clip_grad_norm_
+    kernels::AdamWStep constants{.learning_rate = rate,
                                  .beta1 = options_.betas[0],
                                  .beta2 = options_.betas[1],
                                  .eps = options_.eps,
                                  .weight_decay = 0,
-                                 .grad_scale = clip ? options_.max_grad_norm / (norm + 1e-6) : 1,  // as PyTorch
-                                 .correction1 = 1 - std::pow(options_.betas[0], t),
-                                 .correction2 = 1 - std::pow(options_.betas[1], t)};
+                                 .grad_scale = clip ? options_.max_grad_norm / (norm + norm_eps) : 1,
+                                 .correction1 = exact ? 1 : correction1,
+                                 .correction2 = exact ? 1 : correction2};
     for (Parameter& parameter : parameters_) {
       Tensor<T>& tensor = parameter.tensor;
       if (!tensor.has_grad()) continue;
@@ -106,6 +133,7 @@ class AdamW {
         parameter.m = Storage<T>::zeros(tensor.size());
         parameter.v = Storage<T>::zeros(tensor.size());
       }
+      constants.learning_rate = rate * parameter.scale;
       constants.weight_decay = tensor.rank() >= 2 ? options_.weight_decay : 0;
       kernels::adamw(tensor.data(), parameter.m.data(), parameter.v.data(), tensor.grad().data(), tensor.size(),
                      constants);

@@ -1,12 +1,14 @@
 #pragma once
-// Learning-rate schedules: a linear warm-up, then cosine, linear or constant.
+// Learning-rate schedules: a linear warm-up, then cosine, linear or constant; and that of OpenAI's fine-tuning.
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <numbers>
 
 #include "gptlite/core/error.hpp"
+#include "gptlite/core/finite.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
@@ -34,6 +36,26 @@ struct Schedule {
     return min_lr + (learning_rate - min_lr) * share;
   }
 };
+
+/// The schedule that Radford et al. 2018 fine-tuned with, as their code has it (openai/finetune-transformer-lm). Steps
+/// count from 0. With x = step / max_steps: learning_rate (x < warmup ? x / warmup : 1) (1 - x), and 0 from max_steps
+/// on. warmup is a share of max_steps, 0: none.
+///
+/// It differs from Schedule with Decay::linear: the first step has the learning rate 0, the decay starts with the
+/// warm-up, which it multiplies too, so that learning_rate itself is never reached unless warmup is 0. Throws
+/// ConfigError for options that cannot work.
+inline std::function<double(std::int64_t step)> openai_warmup_linear(double learning_rate, std::int64_t max_steps,
+                                                                     double warmup = 0.002) {
+  check<ConfigError>(is_finite(learning_rate) && learning_rate >= 0, "openai_warmup_linear",
+                     "learning_rate must be 0 or positive and finite, got ", learning_rate);
+  check<ConfigError>(max_steps >= 1, "openai_warmup_linear", "max_steps must be 1 or more, got ", max_steps);
+  check<ConfigError>(is_finite(warmup) && warmup >= 0 && warmup <= 1, "openai_warmup_linear",
+                     "warmup must be a share of max_steps in 0..1, got ", warmup);
+  return [=](std::int64_t step) {
+    const double x = std::clamp(static_cast<double>(step) / static_cast<double>(max_steps), 0.0, 1.0);
+    return learning_rate * (x < warmup ? x / warmup : 1) * (1 - x);
+  };
+}
 
 }  // namespace train
 }  // namespace gptlite::inline GPTLITE_ABI
