@@ -120,6 +120,19 @@ TEST_CASE("a freed block is handed out again for a storage of about its size") {
   CHECK(static_cast<const void*>(other.data()) != block);
 }
 
+TEST_CASE("sizes that go by do not pile up: no more is kept than twice what was in use at once") {
+  release_cached_memory();
+  std::size_t freed = 0;
+  for (Index size = 1 << 22; size >= 1 << 14; size = size * 7 / 8) {  // each in a step of its own
+    const Storage<double> passing(size);
+    freed += static_cast<std::size_t>(size) * sizeof(double);
+  }
+  const std::size_t largest = sizeof(double) << 22;
+  REQUIRE(freed > 7 * largest);
+  CHECK(cached_memory() < 3 * largest);  // with what the tests before had in use
+  CHECK(cached_memory() > 0u);
+}
+
 TEST_CASE("release_cached_memory gives all free blocks back") {
   { const Storage<double> freed(1000), also_freed(50000); }
   CHECK(cached_memory() >= 408000u);

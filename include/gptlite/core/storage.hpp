@@ -2,6 +2,7 @@
 // Storage: a counted, 64-byte aligned block of elements. Freed blocks are kept and handed out again, so that a
 // training step allocates nothing and touches no new page after the first.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -21,7 +22,9 @@ namespace gptlite::inline GPTLITE_ABI {
 
 namespace detail {
 
-/// Documented global: the free blocks of all threads, by size.
+/// Documented global: the free blocks of all threads, by size. Blocks in use and free ones take no more than twice
+/// what was ever in use at once: a step of fixed sizes needs 1.1 times as much, but where sizes change from step to
+/// step, as with batches of texts, blocks of sizes that went by would pile up.
 class BlockCache {
  public:
   /// Blocks from this size on begin at a multiple of it and ask for huge pages: one entry of the processor's table of
@@ -45,27 +48,35 @@ class BlockCache {
   }
 
   void* take(std::size_t bytes) {
-    if constexpr (GPTLITE_RECYCLE != 0) {
+    if constexpr (GPTLITE_RECYCLE == 0) return allocate(bytes);
+    {
       const std::lock_guard lock(mutex_);
       if (const auto found = free_.find(bytes); found != free_.end() && !found->second.empty()) {
         void* block = found->second.back();
         found->second.pop_back();
         cached_bytes_ -= bytes;
+        note_used(bytes);
         return block;
       }
     }
+    void* block = nullptr;
     try {
-      return allocate(bytes);
+      block = allocate(bytes);
     } catch (const std::bad_alloc&) {
       clear();  // blocks of other sizes may be all that stands in the way
-      return allocate(bytes);
+      block = allocate(bytes);
     }
+    const std::lock_guard lock(mutex_);
+    note_used(bytes);
+    return block;
   }
 
   void give_back(void* block, std::size_t bytes) noexcept {
     if constexpr (GPTLITE_RECYCLE != 0) {
       try {
         const std::lock_guard lock(mutex_);
+        used_bytes_ -= bytes;
+        if (used_bytes_ + cached_bytes_ + bytes > 2 * peak_bytes_) free_all();
         free_[bytes].push_back(block);
         cached_bytes_ += bytes;
         return;
@@ -77,10 +88,7 @@ class BlockCache {
 
   void clear() {
     const std::lock_guard lock(mutex_);
-    for (auto& [bytes, blocks] : free_)
-      for (void* block : blocks) free(block, bytes);
-    free_.clear();
-    cached_bytes_ = 0;
+    free_all();
   }
 
   std::size_t cached_bytes() {
@@ -90,6 +98,10 @@ class BlockCache {
 
  private:
   BlockCache() = default;
+  void note_used(std::size_t bytes) {
+    used_bytes_ += bytes;
+    peak_bytes_ = std::max(peak_bytes_, used_bytes_);
+  }
   static void* allocate(std::size_t bytes) {
     void* block = ::operator new(bytes, alignment(bytes));
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
@@ -98,11 +110,17 @@ class BlockCache {
 #endif
     return block;
   }
+  void free_all() noexcept {
+    for (auto& [bytes, blocks] : free_)
+      for (void* block : blocks) free(block, bytes);
+    free_.clear();
+    cached_bytes_ = 0;
+  }
   static void free(void* block, std::size_t bytes) noexcept { ::operator delete(block, alignment(bytes)); }
 
   std::mutex mutex_;
   std::unordered_map<std::size_t, std::vector<void*>> free_;
-  std::size_t cached_bytes_ = 0;
+  std::size_t cached_bytes_ = 0, used_bytes_ = 0, peak_bytes_ = 0;
 };
 
 }  // namespace detail
