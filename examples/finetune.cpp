@@ -128,8 +128,7 @@ int run(const Options& o) {
   model.train();
   if (o.lora_rank != 0) {
     add_lora(model, {.rank = o.lora_rank, .alpha = o.lora_alpha, .targets = o.lora_targets, .seed = o.seed});
-    check<ConfigError>(!model.score.has_lora(), "finetune", "--lora-targets must leave out score, which trains whole");
-    unfreeze(model, "score.*");
+    if (!model.score.has_lora()) unfreeze(model, "score.*");  // its adapters are enough, and PEFT has one or the other
   }
   if (!o.freeze.empty()) freeze(model, o.freeze);
   check<ConfigError>(trainable_count(model) > 0, "finetune", "--freeze leaves nothing to train");

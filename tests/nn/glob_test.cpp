@@ -6,6 +6,8 @@
 
 #include <string>
 
+#include "support/throws.hpp"
+
 using namespace gptlite;
 
 TEST_CASE("a pattern without * and ? is the name itself") {
@@ -58,4 +60,22 @@ TEST_CASE("one of several patterns is enough") {
   CHECK(matches_any("b", {"a", "b"}));
   CHECK_FALSE(matches_any("c", {"a", "b"}));
   CHECK_FALSE(matches_any("c", {}));
+}
+
+TEST_CASE("names are listed with * for their numbers, each once") {
+  CHECK(detail::without_numbers("h.10.ln_1.bias") == "h.*.ln_1.bias");
+  CHECK(detail::without_numbers("grid.0.12") == "grid.*.*");
+  CHECK(detail::without_numbers("wte") == "wte");
+  CHECK(detail::without_numbers("a..b.") == "a..b.");
+  CHECK(detail::without_numbers("").empty());
+  CHECK(message_of<ConfigError>([] {
+          detail::check_patterns("here", "layer", {"h.0.a", "h.0.b", "h.1.a", "h.1.b", "c"}, {"h.1.*", "d", "e"});
+        }) == "[here] no layer matches \"d\"; there are h.*.a, h.*.b, c");
+  CHECK(message_of<ConfigError>([] { detail::check_patterns("here", "layer", {"a.0", "a.1"}, {"a"}); }) ==
+        "[here] no layer matches \"a\"; there is a.*");
+  CHECK(message_of<ConfigError>([] { detail::check_patterns("here", "layer", {}, {"*"}); }) ==
+        "[here] no layer matches \"*\"; there are none");
+  CHECK(message_of<ConfigError>([] { detail::check_patterns("here", "layer", {"a"}, {}); }) ==
+        "[here] no pattern is given");
+  CHECK_NOTHROW(detail::check_patterns("here", "layer", {"h.0.a", "c"}, {"c", "h.*"}));
 }

@@ -41,8 +41,7 @@ const GPTConfig small{.vocab_size = 7, .block_size = 5, .n_layer = 2, .n_head = 
 template <class Layer, class Module>
 std::vector<std::string> layer_names(Module& module, const std::string& prefix = "") {
   std::vector<std::string> names;
-  visit_layers<Layer>(
-      module, [&](const std::string& name, Layer&) { names.push_back(name); }, prefix);
+  visit_layers<Layer>(module, [&](const std::string& name, Layer&) { names.push_back(name); }, prefix);
   return names;
 }
 using Names = std::vector<std::string>;
@@ -51,9 +50,9 @@ using Names = std::vector<std::string>;
 
 TEST_CASE("the layers of a type are visited in order, under the names of their parameters") {
   GPT<float> model(small);
-  CHECK(layer_names<Linear<float>>(model) ==
-        Names{"h.0.attn.c_attn", "h.0.attn.c_proj", "h.0.mlp.c_fc", "h.0.mlp.c_proj", "h.1.attn.c_attn",
-              "h.1.attn.c_proj", "h.1.mlp.c_fc", "h.1.mlp.c_proj"});
+  CHECK(layer_names<Linear<float>>(model) == Names{"h.0.attn.c_attn", "h.0.attn.c_proj", "h.0.mlp.c_fc",
+                                                   "h.0.mlp.c_proj", "h.1.attn.c_attn", "h.1.attn.c_proj",
+                                                   "h.1.mlp.c_fc", "h.1.mlp.c_proj"});
   CHECK(layer_names<Embedding<float>>(model) == Names{"wte", "wpe"});
   CHECK(layer_names<MLP<float>>(model, "model.") == Names{"model.h.0.mlp", "model.h.1.mlp"});
   CHECK(layer_names<Linear<double>>(model).empty());
@@ -82,11 +81,13 @@ TEST_CASE("a model inside another has its names behind a prefix") {
 TEST_CASE("vectors may be nested, hold tensors, and the layer that is looked for may hold its own kind") {
   Generator init(1);
   const Linear<double> layer(2, 3, 0.02, init);
-  Tree tree{.tensors = {Tensor<double>::ones({2}), {}, Tensor<double>::ones({3})}, .grid = {{layer}, {}, {layer, layer}}, .branches = {}};
+  Tree tree{.tensors = {Tensor<double>::ones({2}), {}, Tensor<double>::ones({3})},
+            .grid = {{layer}, {}, {layer, layer}},
+            .branches = {}};
   tree.branches = {tree, tree};
-  CHECK(layer_names<Linear<double>>(tree) ==
-        Names{"grid.0.0", "grid.2.0", "grid.2.1", "branches.0.grid.0.0", "branches.0.grid.2.0", "branches.0.grid.2.1",
-              "branches.1.grid.0.0", "branches.1.grid.2.0", "branches.1.grid.2.1"});
+  CHECK(layer_names<Linear<double>>(tree) == Names{"grid.0.0", "grid.2.0", "grid.2.1", "branches.0.grid.0.0",
+                                                   "branches.0.grid.2.0", "branches.0.grid.2.1", "branches.1.grid.0.0",
+                                                   "branches.1.grid.2.0", "branches.1.grid.2.1"});
   tree.branches[0].branches = {Tree{}};
   CHECK(layer_names<Tree>(tree) == Names{"branches.0", "branches.0.branches.0", "branches.1"});
   Names names;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
@@ -66,6 +67,14 @@ auto peft_tensors(Module& module) {
   return tensors;
 }
 
+/// A GPT's output head is its token embedding; PEFT, which stores one whole, takes transformers' module apart from it.
+inline constexpr const char* peft_head = "base_model.model.lm_head.weight";
+template <class Module>
+std::string peft_embedding(const Module& module) {
+  if constexpr (!std::is_same_v<Module, GPT<typename Module::value_type>>) return {};
+  return "base_model.model." + peft_name(module, "wte.weight");
+}
+
 /// True if PEFT means this module by that name: its own, or the end of it from a dot on.
 inline bool is_called(const std::string& module, const std::string& name) {
   return module == name || module.ends_with('.' + name);
@@ -124,12 +133,12 @@ struct PeftConfig {
 }  // namespace detail
 
 /// Writes the adapters of a model as PEFT does: adapter_config.json and adapter_model.safetensors, each replaced whole
-/// or not at all. The folder is made if it is not there. Parameters that train and are no adapters are stored whole, as
-/// PEFT's modules_to_save: a new head, say. PEFT opens the folder on top of the same model in transformers, if these
-/// are all parameters of their modules and no module has adapters besides.
-/// model: a GPT; or a struct with visit() and value_type that has a GPT as its member "transformer", and what is beside
-/// it under the names that transformers has, as "score". Throws ConfigError for a model without adapters, or with
-/// adapters of several ranks or scales; IoError.
+/// or not at all. The folder is made if it is not there. Other modules that train are stored whole beside them, as
+/// PEFT's modules_to_save; so is what stands beside the GPT, as the head of a TaskModel, if it has no adapters itself.
+/// PEFT opens the folder on top of the same model in transformers.
+/// model: a GPT or a TaskModel; or a struct with visit() and value_type that has a GPT as its member "transformer", and
+/// what is beside it under transformers' names. Throws ConfigError for a model without adapters, with adapters of
+/// several ranks or scales, or with a layer that has adapters and trains besides; IoError.
 template <class Module>
 void save_lora(const std::string& folder, Module& model) {
   using T = typename Module::value_type;
@@ -143,13 +152,26 @@ void save_lora(const std::string& folder, Module& model) {
   }
   check<ConfigError>(first != nullptr, where, "the model has no adapters: call add_lora(model) first");
 
+  const std::vector<detail::PeftTensor<T>> all = detail::peft_tensors(model);
+  std::set<std::string> adapted, saved;  // modules
+  for (const detail::PeftTensor<T>& each : all)
+    if (each.adapter) adapted.insert(each.module);
+  for (const detail::PeftTensor<T>& each : all) {
+    const bool beside = !each.module.starts_with("transformer.") && !adapted.contains(each.module);
+    if (!each.adapter && (beside || each.tensor->requires_grad())) saved.insert(each.module);
+  }
+  for (const std::string& module : saved)
+    check<ConfigError>(!adapted.contains(module), where, module,
+                       " has adapters and trains itself; a folder of PEFT has one or the other: freeze its weight and "
+                       "bias, or call merge_lora(model) and save the model");
   NamedTensors tensors;
-  std::set<std::string> saved;
   const NoGrad no_grad;
-  for (const detail::PeftTensor<T>& each : detail::peft_tensors(model)) {
-    if (!each.adapter && !each.tensor->requires_grad()) continue;
-    if (!each.adapter) saved.insert(each.module);
-    tensors.emplace(each.name, each.transposed ? transpose(*each.tensor, 0, 1) : each.tensor->detach());
+  for (const detail::PeftTensor<T>& each : all)
+    if (each.adapter || saved.contains(each.module))
+      tensors.emplace(each.name, each.transposed ? transpose(*each.tensor, 0, 1) : each.tensor->detach());
+  if (const auto embedding = tensors.find(detail::peft_embedding(model)); embedding != tensors.end()) {
+    tensors.emplace(detail::peft_head, embedding->second);
+    saved.insert("lm_head");
   }
   const Index rank = first->lora_A.shape()[1];
   double alpha = first->lora_scale * static_cast<double>(rank);
@@ -178,9 +200,9 @@ void save_lora(const std::string& folder, Module& model) {
   save_text(folder + "/adapter_config.json", config.dump(2) + "\n");
 }
 
-/// Gives a model the adapters in a folder of PEFT, and the parameters stored whole beside them. Numbers of any float
-/// format are converted. What was loaded trains and everything else is frozen, as add_lora and unfreeze leave it;
-/// merge_lora makes a model as fast as before.
+/// Gives a model the adapters in a folder of PEFT, and the parameters stored whole beside them, which copies of the
+/// model share. Numbers of any float format are converted. What was loaded trains and everything else is frozen, as
+/// after add_lora; merge_lora makes a model as fast as before. PEFT's dropout of adapters is passed over.
 /// model: as for save_lora, without adapters. Throws ConfigError if it has some; DataError, with the path: a file that
 /// is missing or malformed, a kind of adapter that Linear does not have, as DoRA; and, all in one message, every tensor
 /// that is missing, not known or of another shape. Then the model is unchanged.
@@ -191,6 +213,10 @@ void load_lora(const std::string& folder, Module& model) {
   check<ConfigError>(!has_lora(model), where, "the model has adapters already: call merge_lora(model) first");
   const detail::PeftConfig config(folder + "/adapter_config.json");
   const std::string path = folder + "/adapter_model.safetensors";
+  check<DataError>(std::filesystem::exists(path) || !std::filesystem::exists(folder + "/adapter_model.bin"), where,
+                   folder,
+                   ": has adapter_model.bin but no adapter_model.safetensors: open it in peft and save it with ",
+                   "save_pretrained(folder, safe_serialization=True)");
   SafetensorsFile file(path);
 
   detail::ModelDifferences differences("adapter_config.json and the model ask for ");
@@ -231,9 +257,14 @@ void load_lora(const std::string& folder, Module& model) {
   }
   for (const auto& [module, found] : modules)
     if (!found) differences.missing.push_back("base_model.model." + module + ".*");
+  const std::string embedding = detail::peft_embedding(model);
+  const bool has_head = file.contains(detail::peft_head) && file.contains(embedding);
+  if (has_head) unknown.erase(detail::peft_head);
   differences.unexpected.assign(unknown.begin(), unknown.end());
   differences.check_none(where, path);
   check<DataError>(!adapters.empty(), where, path, ": holds no adapters");
+  check<DataError>(!has_head || file.read_bytes(detail::peft_head) == file.read_bytes(embedding), where, path, ": ",
+                   detail::peft_head, " is not ", embedding, "; a GPT's output head is its token embedding");
 
   const auto read = [&](const std::string& name, bool transposed) {
     const Tensor<T> numbers = file.read<T>(name);

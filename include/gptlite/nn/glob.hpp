@@ -1,9 +1,11 @@
 #pragma once
 // Choosing parameters and layers by name: patterns with * and ?.
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gptlite/core/error.hpp"
@@ -42,21 +44,35 @@ inline bool matches_any(std::string_view name, const std::vector<std::string>& p
 
 namespace detail {
 
-/// Throws ConfigError for the first pattern that fits none of the names, and shows some of these. `what` is what they
-/// name: "parameter".
+/// A name with * in place of its numbers: "h.*.ln_1.bias" for "h.0.ln_1.bias".
+inline std::string without_numbers(std::string_view name) {
+  std::string out;
+  for (std::size_t begin = 0, end = 0; begin <= name.size(); begin = end + 1) {
+    end = std::min(name.find('.', begin), name.size());
+    const std::string_view part = name.substr(begin, end - begin);
+    const bool number = !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
+    out.append(begin == 0 ? "" : ".").append(number ? "*" : part);
+  }
+  return out;
+}
+
+/// Throws ConfigError for the first pattern that fits none of the names, and lists these, those of all layers of a
+/// stack as one. `what` is what they name: "parameter".
 inline void check_patterns(std::string_view where, std::string_view what, const std::vector<std::string>& names,
                            const std::vector<std::string>& patterns) {
-  constexpr std::size_t shown = 12;
   check<ConfigError>(!patterns.empty(), where, "no pattern is given");
   for (const std::string& pattern : patterns) {
     bool found = false;
     for (const std::string& name : names) found = found || matches(name, pattern);
     if (found) continue;
-    std::string known;
-    for (std::size_t i = 0; i < names.size() && i < shown; ++i) known.append(i == 0 ? "" : ", ").append(names[i]);
-    if (names.size() > shown) known.append(" and ").append(std::to_string(names.size() - shown)).append(" more");
-    fail<ConfigError>(where, "no ", what, " matches \"", pattern, "\"; there ", names.size() == 1 ? "is " : "are ",
-                      known.empty() ? "none" : known);
+    std::vector<std::string> known;
+    for (const std::string& name : names)
+      if (std::string general = without_numbers(name); std::find(known.begin(), known.end(), general) == known.end())
+        known.push_back(std::move(general));
+    std::string list;
+    for (const std::string& name : known) list.append(list.empty() ? "" : ", ").append(name);
+    fail<ConfigError>(where, "no ", what, " matches \"", pattern, "\"; there ", known.size() == 1 ? "is " : "are ",
+                      known.empty() ? "none" : list);
   }
 }
 

@@ -18,6 +18,7 @@ struct LoraOptions {
   Index rank = 8;                                    ///< r: columns of A, rows of B
   double alpha = 16;                                 ///< the adapters' part is multiplied by alpha / r
   std::vector<std::string> targets{"*attn.c_attn"};  ///< patterns of the names of Linear layers: those of `matches`
+  std::vector<std::string> trainable{};              ///< patterns of other parameters that train: "score.*"
   std::uint64_t seed = 1337;                         ///< of A
 };
 
@@ -53,12 +54,13 @@ bool has_lora(Module& module) {
   return false;
 }
 
-/// Gives every Linear layer whose name matches a target its adapters, and freezes every other parameter of the module;
-/// unfreeze(module, "score.*") makes a head train as well. A ~ U(-1/sqrt(in), 1/sqrt(in)), as PEFT draws it, is a
-/// function of the seed and of the layer's place among the targets; B = 0, so that the module computes what it did.
-/// Returns the number of trainable numbers. Make the optimizer afterwards.
-/// module: a struct with visit() and value_type. Throws ConfigError, and changes nothing, for a rank or alpha that is
-/// not positive, a target that matches no Linear layer, or a module that has adapters already.
+/// Gives every Linear layer whose name matches a target its adapters, and freezes every other parameter of the module
+/// but those that match `trainable`; unfreeze(module, "score.*") makes a head train as well. A ~ U(-1/sqrt(in),
+/// 1/sqrt(in)), as PEFT draws it, is a function of the seed and of the layer's place among the targets; B = 0, so that
+/// the module computes what it did. Returns the number of trainable numbers. Make the optimizer afterwards. module: a
+/// struct with visit() and value_type. Throws ConfigError, and changes nothing, for a rank or alpha that is not
+/// positive, a target that matches no Linear layer, a trainable pattern that matches no parameter, or a module that has
+/// adapters already.
 template <class Module>
 Index add_lora(Module& module, const LoraOptions& options = {}) {
   using T = typename Module::value_type;
@@ -66,13 +68,15 @@ Index add_lora(Module& module, const LoraOptions& options = {}) {
   check<ConfigError>(options.alpha > 0 && is_finite(options.alpha), "add_lora",
                      "alpha must be positive and finite, got ", options.alpha);
   const auto layers = detail::linear_layers(module);
-  std::vector<std::string> names;
+  std::vector<std::string> names, parameters;
   for (const auto& [name, layer] : layers) {
     check<ConfigError>(!layer->has_lora(), "add_lora", name,
                        " has adapters already: call merge_lora(model) first, or train those");
     names.push_back(name);
   }
+  visit_parameters(module, [&](const std::string& name, auto&) { parameters.push_back(name); });
   detail::check_patterns("add_lora", "Linear layer", names, options.targets);
+  if (!options.trainable.empty()) detail::check_patterns("add_lora", "parameter", parameters, options.trainable);
 
   Generator init(options.seed, RandomUse::adapters);
   for (const auto& [name, layer] : layers) {
@@ -84,6 +88,7 @@ Index add_lora(Module& module, const LoraOptions& options = {}) {
     layer->lora_scale = options.alpha / static_cast<double>(options.rank);
   }
   detail::train_adapters_only(module);
+  if (!options.trainable.empty()) unfreeze(module, options.trainable);
   return trainable_count(module);
 }
 
