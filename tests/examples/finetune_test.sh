@@ -89,7 +89,7 @@ long="here is no box and here is no cat and no dog and it is here and here and h
   --out "$work/exact" >/dev/null 2>&1 || fail "--openai-exact on long texts"
 grep -q '"max_part_length": 14' "$work/exact/config.json" || fail "max_part_length: $(grep max_part "$work/exact/config.json")"
 tail -n +2 "$work/long.tsv" | cut -f 2 | "$programs/classify" --model "$work/exact" | cut -f 2 >"$work/answers"
-cut -f 4,5 "$work/exact/predictions_dev.tsv" | tail -n +2 | awk '{ print $1 > $2 ? $1 : $2 }' >"$work/predicted"
+cut -f 4,5 "$work/exact/predictions_dev.tsv" | tail -n +2 | awk '{ print ($1 > $2 ? $1 : $2) }' >"$work/predicted"
 paste "$work/answers" "$work/predicted" | awk '($1 - $2) ^ 2 > 1e-8 { exit 1 }' || fail "classify after --openai-exact: $(paste "$work/answers" "$work/predicted" | head -n 4)"
 
 # Random weights, early stopping, other columns, no model in the folder.
@@ -114,7 +114,7 @@ for option in "--precision bf16" "--lora-rank 4 --lora-targets *c_attn,*c_fc --l
 done
 [ -s "$work/other/base/model.safetensors" ] || fail "no model that the adapters are for"
 [ -s "$work/other/adapters/adapter_model.safetensors" ] && [ -s "$work/other/adapters/adapter_config.json" ] || fail "no adapters"
-printf 'the red box\nthe blue box\r\n' | "$programs/classify" --model "$work/classification1" --json >"$work/out"
+printf 'the red box no 3 is here\nthe blue box no 4 is here\r\n' | "$programs/classify" --model "$work/classification1" --json >"$work/out"
 grep -q '^{"label":"red","probabilities":{"blue":0.*,"red":0.*}}$' "$work/out" || fail "--json: $(cat "$work/out")"
 [ "$(cut -c 1-15 "$work/out" | tail -n 1)" = '{"label":"blue"' ] || fail "the second line: $(cat "$work/out")"
 
