@@ -45,7 +45,7 @@ header() {
     multiple-choice) printf 'label\tcontext\tchoice0\tchoice1\n' ;;
   esac
 }
-recipe=(--epochs 24 --batch-size 8 --learning-rate 3e-3 --warmup 0.1 --dropout 0 --seed 3)
+recipe=(--epochs 48 --batch-size 8 --learning-rate 3e-3 --warmup 0.1 --dropout 0 --seed 3)
 for task in classification entailment similarity multiple-choice; do
   for part in train:1:64 dev:65:20 test:90:21; do
     IFS=: read -r name first count <<<"$part"
@@ -64,8 +64,8 @@ for task in classification entailment similarity multiple-choice; do
     cmp -s "$work/${task}1/$file" "$work/${task}3/$file" || fail "$task: another $file with 3 threads"
   done
   [ "$(wc -l <"$work/${task}1/predictions_test.tsv")" = 22 ] || fail "$task: a row of predictions an example"
-  [ "$(grep -c '"l1": ' "$work/${task}1/metrics.jsonl")" = 192 ] || fail "$task: a line a step"
-  [ "$(grep -c '"dev": {' "$work/${task}1/metrics.jsonl")" = 24 ] || fail "$task: an evaluation an epoch"
+  [ "$(grep -c '"l1": ' "$work/${task}1/metrics.jsonl")" = 384 ] || fail "$task: a line a step"
+  [ "$(grep -c '"dev": {' "$work/${task}1/metrics.jsonl")" = 48 ] || fail "$task: an evaluation an epoch"
 
   # The folder answers as the predictions say.
   tail -n +2 "$work/${task}_test.tsv" | cut -f 2- >"$work/lines"
