@@ -220,7 +220,7 @@ TEST_CASE("what a TaskModel refuses") {
   const TaskModel<float> model = model_for<float>(Task::classification);
   TaskBatch<float> batch = batch_of<float>(Task::classification);
   CHECK(message_of<ConfigError>([&] { model.loss(batch, -0.5); }) ==
-        "[TaskModel] lambda must be 0 or positive, got -0.5");
+        "[TaskModel] lambda must be 0 or positive and finite, got -0.5");
   batch.sequences = 3;
   CHECK(message_of<ShapeError>([&] { model.loss(batch); }) ==
         "[TaskModel] 2 sequences are no multiple of 3 an example");
