@@ -92,17 +92,18 @@ inline double macro_f1(const ConfusionMatrix& confusion) {
 /// Matthews' correlation of predicted and wanted classes, for any number of them (Gorodkin 2004): -1 to 1; 0 if all
 /// predictions or all examples are of one class.
 inline double matthews(const ConfusionMatrix& confusion) {
-  double right = 0, all = 0, both = 0, predicted_squares = 0, wanted_squares = 0;
+  Index right = 0, all = 0, both = 0, predicted_squares = 0, wanted_squares = 0;  // exact
   for (Index k = 0; k < confusion.n_class(); ++k) {
-    const auto p = static_cast<double>(confusion.predicted(k)), w = static_cast<double>(confusion.wanted(k));
-    right += static_cast<double>(confusion(k, k));
+    const Index p = confusion.predicted(k), w = confusion.wanted(k);
+    right += confusion(k, k);
     all += w;
     both += p * w;
     predicted_squares += p * p;
     wanted_squares += w * w;
   }
-  const double scale = std::sqrt(all * all - predicted_squares) * std::sqrt(all * all - wanted_squares);
-  return scale > 0 ? (right * all - both) / scale : 0;
+  const double scale = std::sqrt(static_cast<double>(all * all - predicted_squares)) *
+                       std::sqrt(static_cast<double>(all * all - wanted_squares));
+  return scale > 0 ? static_cast<double>(right * all - both) / scale : 0;
 }
 
 /// Correlation of two lists of numbers: -1 to 1; 0 if one of them is constant, NaN if a number is not finite. Throws
