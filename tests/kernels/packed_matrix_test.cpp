@@ -113,3 +113,83 @@ TEST_CASE("zeros and tiny weights keep their place in int8") {
           PackedMatrix<float>(K, N, {w.data(), N}, WeightFormat::int8);
         }) == "[Int8Weights] a weight is not finite: has the model diverged?");
 }
+
+namespace {
+
+// Row k of the matrix as the products with unit vectors give it: M of them at a time.
+std::vector<float> rows_by_products(const PackedMatrix<float>& matrix, Index K, Index N, Index M) {
+  std::vector<float> rows;
+  for (Index first = 0; first < K; first += M) {
+    std::vector<float> x(static_cast<std::size_t>(M * K)), y(static_cast<std::size_t>(M * N));
+    for (Index m = 0; m < std::min(M, K - first); ++m) x[static_cast<std::size_t>(m * K + first + m)] = 1;
+    matrix.multiply(M, x.data(), y.data(), [](auto...) {});
+    rows.insert(rows.end(), y.begin(), y.begin() + std::min(M, K - first) * N);
+  }
+  return rows;
+}
+
+}  // namespace
+
+TEST_CASE("short exponents keep every weight as it is") {
+  const Index K = 200, N = 53;
+  std::vector<float> w = normal_numbers<float>(K * N, 3);
+  for (float& v : w) v = std::abs(v) < 1e-3f ? 1e-3f : v;  // no weight of a column is far below the others
+  const auto rounded = [](std::vector<float> all) {
+    for (float& v : all) v = round_to_bfloat16(v);
+    return all;
+  };
+  const PackedMatrix<float> fp32(K, N, {w.data(), N}, WeightFormat::fp32);
+  const PackedMatrix<float> bf16(K, N, {w.data(), N}, WeightFormat::bf16);
+  const Index padded = (N + kernels::Tile<float>::columns - 1) / kernels::Tile<float>::columns;  // panels
+  CHECK(fp32.bytes() == padded * kernels::Tile<float>::columns * (4 + K * 28 / 8));
+  CHECK(bf16.bytes() == padded * kernels::Tile<float>::columns * (4 + K * 12 / 8));
+  for (const Index M : {1, 4, 6, 40}) {
+    CHECK(rows_by_products(fp32, K, N, M) == w);
+    CHECK(rows_by_products(bf16, K, N, M) == rounded(w));
+  }
+}
+
+TEST_CASE("weights too small for a short exponent are kept apart") {
+  const Index K = 400, N = 40;
+  std::vector<float> w = normal_numbers<float>(K * N, 4);
+  for (float& v : w) v = std::abs(v) < 1e-3f ? 1e-3f : v;
+  const std::vector<float> some{0.0f, -0.0f, 1e-30f, -3e-6f, std::numeric_limits<float>::denorm_min(), 2e-5f};
+  for (std::size_t i = 0; i < some.size(); ++i) w[i * 1511 + 8] = some[i];
+  for (Index k = 0; k < K; ++k) {  // columns of their own kind: zeros, the smallest floats, and both ends
+    w[static_cast<std::size_t>(k * N)] = 0;
+    w[static_cast<std::size_t>(k * N + 1)] = static_cast<float>(k) * std::numeric_limits<float>::denorm_min();
+    w[static_cast<std::size_t>(k * N + 39)] = std::ldexp(1.7e38f, -static_cast<int>(k % 14));
+  }
+  for (const WeightFormat format : {WeightFormat::fp32, WeightFormat::bf16}) {
+    const PackedMatrix<float> matrix(K, N, {w.data(), N}, format);
+    CHECK(matrix.bytes() < (format == WeightFormat::fp32 ? 4 : 2) * K * 48);
+    const auto expected = [&](std::size_t i) { return format == WeightFormat::fp32 ? w[i] : round_to_bfloat16(w[i]); };
+    for (const Index M : {1, 4, 6, 40}) {
+      const std::vector<float> rows = rows_by_products(matrix, K, N, M);
+      for (std::size_t i = 0; i < w.size(); ++i) {
+        INFO("M ", M, ", weight ", i, ": ", expected(i));
+        // What is kept apart is added to a sum: exact to the last bit of the smallest number with a short exponent.
+        CHECK(std::abs(rows[i] - expected(i)) <= (std::abs(w[i]) < 1e-4f && i % N > 1 && M <= 8 ? 1e-11f : 0.0f));
+      }
+    }
+  }
+}
+
+TEST_CASE("a matrix with many zeros, or with what is not finite, is held as it is") {
+  const Index K = 64, N = 20;
+  std::vector<float> w = normal_numbers<float>(K * N, 5);
+  for (std::size_t i = 0; i < w.size(); i += 50) w[i] = 0;
+  const Index padded =
+      (N + kernels::Tile<float>::columns - 1) / kernels::Tile<float>::columns * kernels::Tile<float>::columns;
+  const auto bytes = [&](WeightFormat format) { return PackedMatrix<float>(K, N, {w.data(), N}, format).bytes(); };
+  CHECK(bytes(WeightFormat::fp32) == padded * K * 4);
+  CHECK(bytes(WeightFormat::bf16) == padded * K * 2);
+  CHECK(rows_by_products({K, N, {w.data(), N}, WeightFormat::fp32}, K, N, 1) == w);
+  for (float& v : w) v = 1;
+  w[45] = std::numeric_limits<float>::infinity();
+  CHECK(bytes(WeightFormat::fp32) == padded * K * 4);
+  std::vector<float> x(static_cast<std::size_t>(K), 1.0f), y(static_cast<std::size_t>(N));
+  PackedMatrix<float>(K, N, {w.data(), N}, WeightFormat::fp32).multiply(1, x.data(), y.data(), [](auto...) {});
+  CHECK(y[5] == std::numeric_limits<float>::infinity());
+  CHECK(y[4] == static_cast<float>(K));
+}

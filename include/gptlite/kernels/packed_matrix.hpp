@@ -14,15 +14,25 @@ namespace kernels {
 
 namespace detail {
 
-/// y[m][0 .. columns - 1] = the products of Rows rows of x, ldx apart, with one panel.
-template <class Form, Index Rows, class T = typename Form::Number>
-void multiply_panel(Index K, const T* x, Index ldx, const std::byte* panel, T* y, Index ldy) {
+/// What reads each of some panels.
+template <class Form, std::size_t... P>
+std::array<Form, sizeof...(P)> forms_of(const std::byte* panel, Index panel_bytes, std::index_sequence<P...>) {
+  return {Form(panel + static_cast<Index>(P) * panel_bytes)...};
+}
+
+/// y[m][0 .. Panels * columns - 1] = the products of Rows rows of x, ldx apart, with Panels panels, panel_bytes apart.
+template <class Form, Index Rows, Index Panels, class T = typename Form::Number>
+void multiply_panels(Index K, const T* x, Index ldx, const std::byte* panel, Index panel_bytes, T* y, Index ldy) {
   using V = simd::Vec<T>;
   constexpr std::size_t vectors = static_cast<std::size_t>(Tile<T>::vectors), rows = static_cast<std::size_t>(Rows);
+  constexpr std::size_t across = vectors * static_cast<std::size_t>(Panels);
   // Sums that do not wait for each other: one FMA takes four cycles, and a core starts two in each.
-  constexpr std::size_t chains = std::max<std::size_t>(1, 8 / (rows * vectors));
-  constexpr Index blocks = std::max<Index>(1, static_cast<Index>(chains) / Form::block);  // of one turn of the loop
-  V sums[rows][vectors], parts[chains][rows][vectors];
+  constexpr std::size_t chains = std::max<std::size_t>(1, 8 / (rows * across));
+  // One turn of the loop reads whole cache lines of each panel.
+  constexpr Index blocks = std::max<Index>(1, 8 / Form::block), turn_bytes = blocks * Form::block_bytes;
+  const auto forms = forms_of<Form>(panel, panel_bytes, std::make_index_sequence<static_cast<std::size_t>(Panels)>());
+  panel += Form::header_bytes;
+  V sums[rows][across], parts[chains][rows][across];
   const auto clear = [](auto& all) {
     for (auto& chain : all)
       for (auto& row : chain)
@@ -31,43 +41,54 @@ void multiply_panel(Index K, const T* x, Index ldx, const std::byte* panel, T* y
   for (auto& row : sums)
     for (V& v : row) v = V::zero();
   clear(parts);
-  const auto add_row = [&](const PanelRow<T>& row, Index k, std::size_t chain) {
-    for (std::size_t r = 0; r < rows; ++r) {
-      const V element = V::broadcast(x[static_cast<Index>(r) * ldx + k]);
-      for (std::size_t v = 0; v < vectors; ++v) parts[chain][r][v] = simd::fma(element, row[v], parts[chain][r][v]);
+  const auto add_row = [&](Index i, Index k, std::size_t chain) {  // row i of this turn
+    for (std::size_t p = 0; p < forms.size(); ++p) {
+      const std::byte* block = panel + static_cast<Index>(p) * panel_bytes + i / Form::block * Form::block_bytes;
+      const PanelRow<T> row = forms[p].row(block, i % Form::block);
+      for (std::size_t r = 0; r < rows; ++r) {
+        const V element = V::broadcast(x[static_cast<Index>(r) * ldx + k]);
+        for (std::size_t v = 0; v < vectors; ++v) {
+          V& part = parts[chain][r][p * vectors + v];
+          part = simd::fma(element, row[v], part);
+        }
+      }
     }
   };
   const auto add_parts = [&](const PanelRow<T>* scales) {
     for (std::size_t r = 0; r < rows; ++r)
-      for (std::size_t v = 0; v < vectors; ++v) {
+      for (std::size_t v = 0; v < across; ++v) {
         V total = parts[0][r][v];
         for (std::size_t c = 1; c < chains; ++c) total = total + parts[c][r][v];
-        sums[r][v] = scales != nullptr ? simd::fma(total, (*scales)[v], sums[r][v]) : sums[r][v] + total;
+        V& sum = sums[r][v];
+        sum = scales != nullptr ? simd::fma(total, scales[v / vectors][v % vectors], sum) : sum + total;
       }
   };
-  // The processor's own prefetching leaves half of the memory's speed: 4 KB ahead, int8 runs 2.2 times as fast, bf16
-  // 1.4 and float 1.2 times (Sapphire Rapids). Panels follow each other, so that the end of one asks for the next.
-  constexpr Index ahead = 4096, line = 64;
-  for (Index k = 0; k < K; k += blocks * Form::block, panel += blocks * Form::block_bytes) {
-    for (Index at = 0; at < blocks * Form::block_bytes; at += line) simd::prefetch_for_later(panel + ahead + at);
+  // The processor's own prefetching leaves a quarter to half of the memory's speed. Lines are asked for twice: early
+  // into the L2 cache, then into L1. Panels follow each other, so that the end of one asks for the next.
+  constexpr Index far = 4096, near = 1024, line = 64;
+  for (Index k = 0; k < K; k += blocks * Form::block, panel += turn_bytes) {
+    for (Index p = 0; p < Panels; ++p)
+      for (Index at = 0; at < turn_bytes; at += line) {
+        simd::prefetch_for_later(panel + p * panel_bytes + far + at);
+        simd::prefetch_for_soon(panel + p * panel_bytes + near + at);
+      }
     if (k + blocks * Form::block <= K) {
 #pragma GCC unroll 32
-      for (Index i = 0; i < blocks * Form::block; ++i)
-        add_row(Form::row(panel + i / Form::block * Form::block_bytes, i % Form::block), k + i,
-                static_cast<std::size_t>(i) % chains);
+      for (Index i = 0; i < blocks * Form::block; ++i) add_row(i, k + i, static_cast<std::size_t>(i) % chains);
     } else {
-      for (Index i = 0; k + i < K; ++i)
-        add_row(Form::row(panel + i / Form::block * Form::block_bytes, i % Form::block), k + i, 0);
+      for (Index i = 0; k + i < K; ++i) add_row(i, k + i, 0);
     }
     if constexpr (Form::scaled) {
-      const PanelRow<T> scales = Form::scales(panel);
-      add_parts(&scales);
+      std::array<PanelRow<T>, static_cast<std::size_t>(Panels)> scales;
+      for (std::size_t p = 0; p < scales.size(); ++p)
+        scales[p] = Form::scales(panel + static_cast<Index>(p) * panel_bytes);
+      add_parts(scales.data());
       clear(parts);
     }
   }
   if constexpr (!Form::scaled) add_parts(nullptr);
   for (std::size_t r = 0; r < rows; ++r)
-    for (std::size_t v = 0; v < vectors; ++v)
+    for (std::size_t v = 0; v < across; ++v)
       sums[r][v].store(y + static_cast<Index>(r) * ldy + static_cast<Index>(v) * V::width);
 }
 
@@ -77,18 +98,15 @@ template <class T>
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  /// Packs the K x N matrix `w`. For double only WeightFormat::fp32, its own numbers.
+  /// Packs the K x N matrix `w`. For double only WeightFormat::fp32, its own numbers. Where exponents can be shortened
+  /// without loss, they are.
   PackedMatrix(Index depth, Index columns, MatrixView<T> w, WeightFormat format)
       : K_(depth), N_(columns), format_(format) {
-    with_form<T>(format, [&]<class Form>(Form) {
-      panel_bytes_ = (K_ + Form::block - 1) / Form::block * Form::block_bytes;
-      data_ = Storage<std::byte>(panel_count() * panel_bytes_);
-      parallel_for(panel_count(), [&](Index p) {
-        for (Index k = 0; k < K_; k += Form::block)
-          Form::pack_block(panel(p) + k / Form::block * Form::block_bytes, std::min(Form::block, K_ - k),
-                           std::min(width, N_ - p * width), w.offset(k, p * width));
-      });
-    });
+    pack(w);
+    Index small = 0;
+    for (const std::vector<SmallWeight>& panel : small_) small += static_cast<Index>(panel.size());
+    compact_ = small * 256 <= K_ * N_;  // more would take longer than they save
+    if (!compact_) pack(w);
   }
 
   Index columns() const { return N_; }
@@ -98,7 +116,7 @@ class PackedMatrix {
   /// part of y, on the thread that made it.
   template <class Epilogue>
   void multiply(Index M, const T* x, T* y, Epilogue&& epilogue) const {
-    with_form<T>(format_, [&]<class Form>(Form) {
+    with_form<T>(format_, compact_, [&]<class Form>(std::type_identity<Form>) {
       // A job reads some 64 KB of weights at least, or multiplies as long.
       const Index wanted = std::clamp<Index>(std::max<Index>(M / few_rows, 1) * bytes() >> 16, 1, 16);
       const Index jobs = std::min(wanted, panel_count());
@@ -120,23 +138,58 @@ class PackedMatrix {
   Index panel_count() const { return (N_ + width - 1) / width; }
   std::byte* panel(Index p) const { return data_.data() + p * panel_bytes_; }
 
+  void pack(MatrixView<T> w) {
+    with_form<T>(format_, compact_, [&]<class Form>(std::type_identity<Form>) {
+      panel_bytes_ = Form::header_bytes + (K_ + Form::block - 1) / Form::block * Form::block_bytes;
+      data_ = Storage<std::byte>(panel_count() * panel_bytes_);
+      small_.assign(static_cast<std::size_t>(panel_count()), {});
+      parallel_for(panel_count(), [&](Index p) {
+        const Index count = std::min(width, N_ - p * width);
+        Form::pack_header(panel(p), K_, count, w.offset(0, p * width));
+        for (Index k = 0; k < K_; k += Form::block)
+          Form::pack_block(panel(p), block<Form>(p, k), std::min(Form::block, K_ - k), count, w.offset(k, p * width));
+        small_[static_cast<std::size_t>(p)] = Form::small_weights(panel(p), K_, count, w.offset(0, p * width));
+      });
+    });
+  }
+  /// The block that holds row k of a panel.
+  template <class Form>
+  std::byte* block(Index p, Index k) const {
+    return panel(p) + Form::header_bytes + k / Form::block * Form::block_bytes;
+  }
+
   template <class Form>
   void few(Index M, const T* x, T* y, Index begin, Index end) const {
     std::array<T, static_cast<std::size_t>(4 * width)> edge;
-    for (Index p = begin; p < end; ++p) {
-      const Index columns = std::min(width, N_ - p * width);
-      for (Index m = 0; m < M;) {  // four rows at a time; the panel is in cache for the next four
-        const bool four = M - m >= 4, whole = columns == width;
-        T* to = whole ? y + m * N_ + p * width : edge.data();
-        const Index ld = whole ? N_ : width, rows = four ? 4 : 1;
-        if (four)
-          detail::multiply_panel<Form, 4>(K_, x + m * K_, K_, panel(p), to, ld);
+    constexpr std::integral_constant<Index, 1> one;
+    constexpr std::integral_constant<Index, 4> four;
+    // Two panels at a time: two streams are read a little faster than one, where reading takes longer than unpacking.
+    constexpr Index most_panels = Form::scaled ? 1 : 2;
+    for (Index p = begin; p < end;) {
+      const Index panels = p + most_panels <= end && (p + most_panels) * width <= N_ ? most_panels : 1;
+      const bool whole = (p + 1) * width <= N_;
+      for (Index m = 0; m < M;) {  // four rows at a time; the panels are in cache for the next four
+        const Index rows = M - m >= 4 ? 4 : 1, ld = whole ? N_ : width;
+        T *const to = y + m * N_ + p * width, *const out = whole ? to : edge.data();
+        const auto multiply = [&](auto number_of_rows, auto number_of_panels, Index first) {
+          detail::multiply_panels<Form, number_of_rows(), number_of_panels()>(K_, x + m * K_, K_, panel(p + first),
+                                                                              panel_bytes_, out + first * width, ld);
+        };
+        if (rows == 4)
+          for (Index i = 0; i < panels; ++i) multiply(four, one, i);
+        else if (panels == most_panels)
+          multiply(one, std::integral_constant<Index, most_panels>(), 0);
         else
-          detail::multiply_panel<Form, 1>(K_, x + m * K_, K_, panel(p), to, ld);
-        for (Index r = 0; r < rows && !whole; ++r)
-          std::copy_n(edge.data() + r * width, columns, y + (m + r) * N_ + p * width);
+          multiply(one, one, 0);
+        for (Index r = 0; r < rows; ++r) {
+          if (!whole) std::copy_n(edge.data() + r * width, N_ - p * width, to + r * N_);
+          for (Index i = 0; i < panels; ++i)
+            for (const SmallWeight& small : small_[static_cast<std::size_t>(p + i)])
+              to[r * N_ + i * width + small.column] += x[(m + r) * K_ + small.row] * (small.weight - small.held);
+        }
         m += rows;
       }
+      p += panels;
     }
   }
 
@@ -161,21 +214,26 @@ class PackedMatrix {
   /// Rows k .. k + length - 1 of a panel as plain numbers.
   template <class Form>
   void expand(Index p, Index k, Index length, T* plain) const {
+    const Form form(panel(p));
     for (Index i = 0; i < length; ++i) {
-      const std::byte* block = panel(p) + (k + i) / Form::block * Form::block_bytes;
-      PanelRow<T> row = Form::row(block, (k + i) % Form::block);
+      const std::byte* at = block<Form>(p, k + i);
+      PanelRow<T> row = form.row(at, (k + i) % Form::block);
       if constexpr (Form::scaled) {
-        const PanelRow<T> scales = Form::scales(block);
+        const PanelRow<T> scales = Form::scales(at);
         for (std::size_t v = 0; v < row.size(); ++v) row[v] = row[v] * scales[v];
       }
       for (std::size_t v = 0; v < row.size(); ++v)
         row[v].store(plain + i * width + static_cast<Index>(v) * simd::Vec<T>::width);
     }
+    for (const SmallWeight& small : small_[static_cast<std::size_t>(p)])
+      if (small.row >= k && small.row < k + length) plain[(small.row - k) * width + small.column] = small.weight;
   }
 
   Index K_ = 0, N_ = 0, panel_bytes_ = 0;
   WeightFormat format_ = WeightFormat::fp32;
+  bool compact_ = true;
   Storage<std::byte> data_;
+  std::vector<std::vector<SmallWeight>> small_;  // of each panel
 };
 
 }  // namespace kernels

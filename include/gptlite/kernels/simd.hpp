@@ -28,7 +28,7 @@ inline constexpr bool broadcasts_from_memory = true;
 inline constexpr bool broadcasts_from_memory = false;
 #endif
 
-/// Asks for the cache line at `address`, which will be written at once, or read in a while.
+/// Asks for the cache line at `address`, which will be written at once, read in a while, or read soon.
 template <class T>
 void prefetch_for_write([[maybe_unused]] const T* address) {
 #if defined(__GNUC__)
@@ -39,6 +39,12 @@ template <class T>
 void prefetch_for_later([[maybe_unused]] const T* address) {
 #if defined(__GNUC__)
   __builtin_prefetch(address, 0, 2);  // into the L2 cache
+#endif
+}
+template <class T>
+void prefetch_for_soon([[maybe_unused]] const T* address) {
+#if defined(__GNUC__)
+  __builtin_prefetch(address, 0, 3);  // into L1
 #endif
 }
 

@@ -33,22 +33,34 @@ inline Vec<float> round_to_bfloat16(Vec<float> a) {
   return lanewise(a, [](float lane) { return gptlite::round_to_bfloat16(lane); });
 }
 
-/// The bits of a after f, which must suit both a vector of unsigned numbers and a single one.
-template <class F>
-Vec<float> map_bits(Vec<float> a, F f) {
+/// f of the bits of all vectors, lane by lane. f must suit both vectors of unsigned numbers and single ones.
+template <class F, class... More>
+Vec<float> map_bits(F f, Vec<float> first, More... more) {
 #if defined(__GNUC__)
   if constexpr (Vec<float>::width > 1)
-    return {std::bit_cast<Vec<float>::Packet>(f(std::bit_cast<FloatBits>(a.packet)))};
+    return {std::bit_cast<Vec<float>::Packet>(
+        f(std::bit_cast<FloatBits>(first.packet), std::bit_cast<FloatBits>(more.packet)...))};
 #endif
-  return lanewise(a, [f](float lane) { return std::bit_cast<float>(f(std::bit_cast<std::uint32_t>(lane))); });
+  const auto lanes = [](Vec<float> vector) {
+    std::array<float, static_cast<std::size_t>(Vec<float>::width)> all;
+    vector.store(all.data());
+    return all;
+  };
+  const auto map = [&](auto all, const auto&... others) {
+    for (std::size_t i = 0; i < all.size(); ++i)
+      all[i] = std::bit_cast<float>(
+          std::uint32_t{f(std::bit_cast<std::uint32_t>(all[i]), std::bit_cast<std::uint32_t>(others[i])...)});
+    return Vec<float>::load(all.data());
+  };
+  return map(lanes(first), lanes(more)...);
 }
 
 /// The first and the second numbers of pairs in the bits of floats; the first is the lower half.
 inline Vec<float> first_of_pairs(Vec<float> pairs) {
-  return map_bits(pairs, [](auto bits) { return bits << 16; });
+  return map_bits([](auto bits) { return bits << 16; }, pairs);
 }
 inline Vec<float> second_of_pairs(Vec<float> pairs) {
-  return map_bits(pairs, [](auto bits) { return bits & 0xffff0000u; });
+  return map_bits([](auto bits) { return bits & 0xffff0000u; }, pairs);
 }
 
 #ifdef __AVX512BF16__

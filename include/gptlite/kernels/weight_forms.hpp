@@ -1,15 +1,17 @@
 #pragma once
-// The forms in which weights are held for inference: as they are, as bfloat16, or as 8-bit numbers with a scale for
-// every 32. A form packs a panel, Tile::columns columns of a K x N matrix, block by block along k, so that one walk
-// through memory reads it; and gives back the rows of a panel as vectors.
+// The forms in which weights are held for inference: as they are, as bfloat16, both also without the idle bits of their
+// exponents (compact_weights.hpp), or as 8-bit numbers with a scale for every 32. A form packs a panel, Tile::columns
+// columns of a K x N matrix: a header, then block by block along k, so that one walk through memory reads it. It gives
+// back the rows of a panel as vectors.
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "gptlite/core/finite.hpp"
-#include "gptlite/kernels/gemm/pack.hpp"
+#include "gptlite/kernels/compact_weights.hpp"
 #include "gptlite/kernels/simd_int8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -23,9 +25,24 @@ namespace kernels {
 template <class T>
 using PanelRow = std::array<simd::Vec<T>, static_cast<std::size_t>(Tile<T>::vectors)>;
 
+/// What the forms have in common whose blocks say all.
+struct WithoutHeader {
+  static constexpr Index header_bytes = 0;
+
+  explicit WithoutHeader(const std::byte* /*header*/) {}
+  template <class T>
+  static void pack_header(std::byte* /*to*/, Index /*K*/, Index /*count*/, MatrixView<T> /*w*/) {}
+  template <class T>
+  static std::vector<SmallWeight> small_weights(const std::byte* /*header*/, Index /*K*/, Index /*count*/,
+                                                MatrixView<T> /*w*/) {
+    return {};
+  }
+};
+
 /// Numbers as they are: [k][column], in the layout that the micro-kernel reads.
 template <class T>
-struct PlainWeights {
+struct PlainWeights : WithoutHeader {
+  using WithoutHeader::WithoutHeader;
   using Number = T;
   static constexpr Index columns = Tile<T>::columns;
   static constexpr Index block = 1;  ///< rows of k that are packed together
@@ -33,7 +50,7 @@ struct PlainWeights {
   static constexpr bool scaled = false;
 
   /// Packs `depth` <= block rows of `count` <= columns columns; the rest of the block becomes zero.
-  static void pack_block(std::byte* to, Index /*depth*/, Index count, MatrixView<T> w) {
+  static void pack_block(const std::byte* /*header*/, std::byte* to, Index /*depth*/, Index count, MatrixView<T> w) {
     std::array<T, static_cast<std::size_t>(columns)> row{};
     for (Index j = 0; j < count; ++j) row[static_cast<std::size_t>(j)] = w.data[j * w.column_stride];
     std::memcpy(to, row.data(), sizeof row);
@@ -49,13 +66,14 @@ struct PlainWeights {
 };
 
 /// bfloat16, two rows of k in the 32 bits of a lane.
-struct Bfloat16Weights {
+struct Bfloat16Weights : WithoutHeader {
+  using WithoutHeader::WithoutHeader;
   using Number = float;
   static constexpr Index columns = Tile<float>::columns, block = 2;
   static constexpr Index block_bytes = columns * 4;
   static constexpr bool scaled = false;
 
-  static void pack_block(std::byte* to, Index depth, Index count, MatrixView<float> w) {
+  static void pack_block(const std::byte* /*header*/, std::byte* to, Index depth, Index count, MatrixView<float> w) {
     std::array<std::uint32_t, static_cast<std::size_t>(columns)> pairs{};
     for (Index i = 0; i < depth; ++i)
       for (Index j = 0; j < count; ++j)
@@ -76,13 +94,14 @@ struct Bfloat16Weights {
 
 /// 8-bit numbers q, four rows of k in a lane, with one scale s for 32 rows of a column: weight = s q. The scale is a
 /// bfloat16 and the numbers are rounded by what it became, so that its rounding costs no accuracy.
-struct Int8Weights {
+struct Int8Weights : WithoutHeader {
+  using WithoutHeader::WithoutHeader;
   using Number = float;
   static constexpr Index columns = Tile<float>::columns, block = 32;
   static constexpr Index scale_bytes = columns * 2, block_bytes = scale_bytes + block * columns;
   static constexpr bool scaled = true;
 
-  static void pack_block(std::byte* to, Index depth, Index count, MatrixView<float> w) {
+  static void pack_block(const std::byte* /*header*/, std::byte* to, Index depth, Index count, MatrixView<float> w) {
     std::array<std::uint16_t, static_cast<std::size_t>(columns)> scales{};
     std::array<std::int8_t, static_cast<std::size_t>(block * columns)> numbers{};
     for (Index j = 0; j < count; ++j) {
@@ -127,14 +146,17 @@ struct Int8Weights {
   }
 };
 
-/// Calls f with the form that weights of type T take in a format. double has its own numbers only.
+/// Calls f with std::type_identity of the form that weights of type T take in a format. double has its own numbers
+/// only. compact: without the idle bits, where there are some.
 template <class T, class F>
-void with_form(WeightFormat format, F&& f) {
+void with_form(WeightFormat format, bool compact, F&& f) {
   if constexpr (std::is_same_v<T, float>) {
-    if (format == WeightFormat::bf16) return f(Bfloat16Weights{});
-    if (format == WeightFormat::int8) return f(Int8Weights{});
+    if (format == WeightFormat::int8) return f(std::type_identity<Int8Weights>{});
+    if (format == WeightFormat::bf16)
+      return compact ? f(std::type_identity<CompactBfloat16>{}) : f(std::type_identity<Bfloat16Weights>{});
+    if (compact) return f(std::type_identity<CompactFloats>{});
   }
-  f(PlainWeights<T>{});
+  f(std::type_identity<PlainWeights<T>>{});
 }
 
 }  // namespace kernels

@@ -1,0 +1,179 @@
+#pragma once
+// Weights without the idle bits of their exponents: the same numbers in 28 bits instead of 32, and in 12 instead of 16
+// for bfloat16. Generation waits for memory, so fewer bytes are more tokens a second. The weights of a column seldom
+// differ by more than 2^15, so that four bits say how far an exponent lies above the lowest that is told; the few
+// smaller weights are kept apart. Zhang et al. 2025 (DFloat11) shorten exponents too, with codes of varying length.
+//
+// Sizes:  K depth, rows of the matrix    columns of a panel, Tile::columns    group: 8 rows, which share words
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "gptlite/kernels/gemm/pack.hpp"
+#include "gptlite/kernels/simd_bfloat16.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace kernels {
+
+namespace detail {
+
+/// A weight in short: its sign in bit 31, then four idle bits, then exponent and mantissa, less those of the column's
+/// base. The idle bits of a group's first rows hold its last rows.
+inline constexpr std::uint32_t sign_bit = 0x80000000u, idle_bits = 0x78000000u;
+inline constexpr int idle_begin = 27, idle_count = 4;
+
+/// The lowest bits of floats as they are: rows 0 to 6 of a group each take a word, row 7 their idle bits.
+struct FloatWords {
+  static constexpr Index count = 7;
+  static float rounded(float weight) { return weight; }
+
+  /// Adds row i of a group to its words, a stride apart.
+  static void put(std::uint32_t* words, Index stride, Index i, std::uint32_t bits) {
+    if (i < count) {
+      words[i * stride] |= bits;
+      return;
+    }
+    const std::uint32_t moved = (bits & ~sign_bit) | bits >> 31 << idle_begin;  // 28 bits side by side
+    for (Index n = 0; n < count; ++n) words[n * stride] |= (moved >> idle_count * n & 15u) << idle_begin;
+  }
+  /// Row i of a group. word(n) loads word n.
+  template <class Word>
+  static simd::Vec<float> row(Word&& word, Index i) {
+    if (i < count) return simd::map_bits([](auto bits) { return bits & ~idle_bits; }, word(i));
+    auto row =
+        simd::map_bits([](auto bits) { return (bits << 1 & sign_bit) | (bits >> 3 & 0x07000000u); }, word(count - 1));
+    for (Index n = 0; n < count - 1; ++n) {
+      const auto down = static_cast<int>(idle_begin - idle_count * n);
+      const std::uint32_t place = 15u << idle_count * n;
+      row = simd::map_bits([=](auto so_far, auto bits) { return so_far | (bits >> down & place); }, row, word(n));
+    }
+    return row;
+  }
+};
+
+/// bfloat16, whose lower 16 bits are zero: rows 0 to 2 take the upper and rows 3 to 5 the lower halves of three words,
+/// rows 6 and 7 their idle bits.
+struct Bfloat16Words {
+  static constexpr Index count = 3;
+  static constexpr std::uint32_t kept = ~idle_bits & 0xffff0000u;
+  static float rounded(float weight) { return round_to_bfloat16(weight); }
+
+  static void put(std::uint32_t* words, Index stride, Index i, std::uint32_t bits) {
+    if (i < 2 * count) {
+      words[i % count * stride] |= i < count ? bits : bits >> 16;
+      return;
+    }
+    const int up = i == 6 ? idle_begin : idle_begin - 16;
+    words[0] |= (bits >> 23 & 15u) << up;
+    words[stride] |= (bits >> 16 & 15u) << up;
+    words[2 * stride] |= ((bits >> 20 & 7u) | bits >> 31 << 3) << up;
+  }
+  template <class Word>
+  static simd::Vec<float> row(Word&& word, Index i) {
+    if (i < count) return simd::map_bits([](auto bits) { return bits & kept; }, word(i));
+    if (i < 2 * count) return simd::map_bits([](auto bits) { return bits << 16 & kept; }, word(i - count));
+    if (i == 6)
+      return simd::map_bits(
+          [](auto a, auto b, auto c) {
+            return (a >> 4 & 0x07800000u) | (b >> 11 & 0x000f0000u) | (c >> 7 & 0x00700000u) | (c << 1 & sign_bit);
+          },
+          word(0), word(1), word(2));
+    return simd::map_bits(
+        [](auto a, auto b, auto c) {
+          return (a << 12 & 0x07800000u) | (b << 5 & 0x000f0000u) | (c << 9 & 0x00700000u) | (c << 17 & sign_bit);
+        },
+        word(0), word(1), word(2));
+  }
+};
+
+}  // namespace detail
+
+/// A weight whose exponent is too low for its column: it is held as the smallest number that can be told.
+struct SmallWeight {
+  Index row, column;   ///< of the panel
+  float weight, held;  ///< what it is, and what row() gives instead
+};
+
+/// A form of weights (weight_forms.hpp): a panel begins with each column's base, the float that is 0 in short.
+template <class Words>
+class CompactWeights {
+ public:
+  using Number = float;
+  static constexpr Index columns = Tile<float>::columns, block = 8;
+  static constexpr Index header_bytes = columns * 4, block_bytes = Words::count * columns * 4;
+  static constexpr bool scaled = false;
+
+  explicit CompactWeights(const std::byte* header) {
+    for (std::size_t v = 0; v < bases_.size(); ++v)
+      bases_[v] = Vec::load(reinterpret_cast<const float*>(header) + static_cast<Index>(v) * Vec::width);
+  }
+
+  /// Notes the bases of `count` columns of depth K. A base is a power of two; a column of the smallest floats has 0,
+  /// and zeros of its own.
+  static void pack_header(std::byte* to, Index K, Index count, MatrixView<float> w) {
+    std::array<std::uint32_t, static_cast<std::size_t>(columns)> bases{};
+    for (Index j = 0; j < count; ++j) {
+      std::uint32_t largest = 0;
+      for (Index k = 0; k < K; ++k) largest = std::max(largest, bits_of(w, k, j) >> 23 & 0xffu);
+      bases[static_cast<std::size_t>(j)] = (largest > 15 ? largest - 15 : 0) << 23;
+    }
+    std::memcpy(to, bases.data(), sizeof bases);
+  }
+  /// Packs `depth` <= block rows of `count` <= columns columns.
+  static void pack_block(const std::byte* header, std::byte* to, Index depth, Index count, MatrixView<float> w) {
+    std::array<std::uint32_t, static_cast<std::size_t>(Words::count * columns)> words{};
+    for (Index i = 0; i < depth; ++i)
+      for (Index j = 0; j < count; ++j) {
+        const std::uint32_t bits = bits_of(w, i, j), base = base_of(header, j), size = bits & ~detail::sign_bit;
+        Words::put(words.data() + j, columns, i, (size > base ? size - base : 0) | (bits & detail::sign_bit));
+      }
+    std::memcpy(to, words.data(), sizeof words);
+  }
+  /// The weights among K rows of `count` columns that are below their column's base.
+  static std::vector<SmallWeight> small_weights(const std::byte* header, Index K, Index count, MatrixView<float> w) {
+    std::vector<SmallWeight> found;
+    for (Index k = 0; k < K; ++k)
+      for (Index j = 0; j < count; ++j) {
+        const std::uint32_t bits = bits_of(w, k, j), base = base_of(header, j);
+        if ((bits & ~detail::sign_bit) < base)
+          found.push_back({k, j, std::bit_cast<float>(bits), std::bit_cast<float>(base | (bits & detail::sign_bit))});
+      }
+    return found;
+  }
+
+  /// Row i of a block.
+  std::array<simd::Vec<float>, static_cast<std::size_t>(Tile<float>::vectors)> row(const std::byte* at, Index i) const {
+    std::array<Vec, static_cast<std::size_t>(Tile<float>::vectors)> row;
+    for (std::size_t v = 0; v < row.size(); ++v) {
+      const auto word = [&](Index n) {
+        return Vec::load(reinterpret_cast<const float*>(at) + n * columns + static_cast<Index>(v) * Vec::width);
+      };
+      row[v] = simd::map_bits([](auto bits, auto base) { return bits + base; }, Words::row(word, i), bases_[v]);
+    }
+    return row;
+  }
+
+ private:
+  using Vec = simd::Vec<float>;
+
+  static std::uint32_t bits_of(MatrixView<float> w, Index k, Index j) {
+    return std::bit_cast<std::uint32_t>(Words::rounded(w.data[k * w.row_stride + j * w.column_stride]));
+  }
+  static std::uint32_t base_of(const std::byte* header, Index j) {
+    std::uint32_t base;
+    std::memcpy(&base, header + j * 4, sizeof base);
+    return base;
+  }
+
+  std::array<Vec, static_cast<std::size_t>(Tile<float>::vectors)> bases_;
+};
+
+using CompactFloats = CompactWeights<detail::FloatWords>;
+using CompactBfloat16 = CompactWeights<detail::Bfloat16Words>;
+
+}  // namespace kernels
+}  // namespace gptlite::inline GPTLITE_ABI
