@@ -64,6 +64,7 @@
 #include "gptlite/kernels/simd_math.hpp"
 #include "gptlite/kernels/softmax.hpp"
 #include "gptlite/kernels/weight_forms.hpp"
+#include "gptlite/kernels/workspace.hpp"
 #include "gptlite/models/gpt.hpp"
 #include "gptlite/models/gpt_config.hpp"
 #include "gptlite/models/heads.hpp"

@@ -10,6 +10,7 @@
 
 #include "gptlite/kernels/dropout.hpp"
 #include "gptlite/kernels/gemm/gemm.hpp"
+#include "gptlite/kernels/workspace.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
@@ -111,18 +112,20 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
     const AttentionHead<T> head(s, job, qkv);
     const Index left_tile = tile_rows * element_count<Format>(s.HS), q_panel = panel_size<Format>(s.HS);
     const Index key_tiles = (s.T + tile_rows - 1) / tile_rows, v_panel = panel_size<Format>(s.T);
-    const Storage<T> packed_k(key_tiles * left_tile + width), packed_v(packed_size<Format>(s.T, s.HS));
-    const Storage<T> packed_q(packed_size<Format>(s.HS, queries)), scores(std::min(s.T + queries, key_block) * queries);
-    const Storage<T> factors(s.dropout ? queries * (std::min(s.T, key_block) + width) : 0);
+    const Workspace<T, 5> space({key_tiles * left_tile + width, packed_size<Format>(s.T, s.HS),
+                                 packed_size<Format>(s.HS, queries), std::min(s.T + queries, key_block) * queries,
+                                 s.dropout ? queries * (std::min(s.T, key_block) + width) : 0});
+    const auto [packed_k, packed_v, packed_q, score_block, factors] = space.arrays();
+    T* const scores = score_block;
     for (Index t = 0; t < key_tiles; ++t)
-      pack_left<Format>(packed_k.data() + t * left_tile, std::min(tile_rows, s.T - t * tile_rows), s.HS,
+      pack_left<Format>(packed_k + t * left_tile, std::min(tile_rows, s.T - t * tile_rows), s.HS,
                         head.k.offset(t * tile_rows, 0));
-    pack_right<Format>(packed_v.data(), v_panel, s.T, s.HS, head.v);
+    pack_right<Format>(packed_v, v_panel, s.T, s.HS, head.v);
 
     for (Index q = 0; q < s.T; q += queries) {
       const Index rows = std::min(queries, s.T - q);
       T* out = y + head.output_offset() + q * s.C();
-      pack_right<Format>(packed_q.data(), q_panel, s.HS, rows, head.q.offset(q, 0).transposed());
+      pack_right<Format>(packed_q, q_panel, s.HS, rows, head.q.offset(q, 0).transposed());
       std::array<RunningSoftmax<T>, vectors> softmax;
       const Index first = s.first_visible(q) / tile_rows * tile_rows;
       for (Index block = first; block < q + rows; block += key_block) {
@@ -132,14 +135,14 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
           const Index count = std::min(tile_rows, keys - j);
           const auto multiply = micro_kernel_of<typename Format::Product>(count);
           for (Index n = 0; n < rows; n += panel)
-            multiply(element_count<Format>(s.HS), packed_k.data() + (block + j) / tile_rows * left_tile, tile_rows,
-                     packed_q.data() + n / panel * q_panel, scores.data() + j * queries + n, queries, false);
+            multiply(element_count<Format>(s.HS), packed_k + (block + j) / tile_rows * left_tile, tile_rows,
+                     packed_q + n / panel * q_panel, scores + j * queries + n, queries, false);
         }
         // 2. -inf where a query does not see the key
         const auto hide = [&](Index from, Index to, auto&& hidden) {
           for (Index j = std::max<Index>(from - block, 0); j < std::min(to - block, keys); ++j)
             for (Index n = 0; n < rows; n += width) {
-              T* at = scores.data() + j * queries + n;
+              T* at = scores + j * queries + n;
               hidden(V::load(lane_numbers.data()) + static_cast<T>(q + n - block - j), V::load(at)).store(at);
             }
         };
@@ -151,8 +154,7 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
         });
         // 3. p = exp(scores - largest so far), with dropout; what came before is scaled to the new largest
         for (Index n = 0; n < rows; n += width) {
-          const V rescale =
-              softmax[static_cast<std::size_t>(n / width)].add_block(scores.data() + n, keys, queries, scale);
+          const V rescale = softmax[static_cast<std::size_t>(n / width)].add_block(scores + n, keys, queries, scale);
           if (block == first) continue;
           std::array<T, static_cast<std::size_t>(width)> by_row;
           rescale.store(by_row.data());
@@ -161,10 +163,10 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
                 out + (n + r) * s.C(), s.HS, [f = by_row[static_cast<std::size_t>(r)]](V v) { return v * f; },
                 out + (n + r) * s.C());
         }
-        if (s.dropout) head.drop_scores(scores.data(), queries, factors.data(), q, rows, block, keys);
+        if (s.dropout) head.drop_scores(scores, queries, factors, q, rows, block, keys);
         // 4. y (+)= p^T v
-        multiply_packed<Format>(rows, s.HS, keys, MatrixView<T>{scores.data(), queries}.transposed(),
-                                packed_v.data() + block / Format::depth * panel, v_panel, out, s.C(), block > first);
+        multiply_packed<Format>(rows, s.HS, keys, MatrixView<T>{scores, queries}.transposed(),
+                                packed_v + block / Format::depth * panel, v_panel, out, s.C(), block > first);
       }
       // 5. y /= sum of p
       for (Index n = 0; n < rows; n += width) {

@@ -38,7 +38,9 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
                         const AttentionShape& s) {
   using V = simd::Vec<T>;
   constexpr Index panel = Tile<T>::columns, tile_rows = Tile<T>::rows, width = V::width;
-  constexpr Index key_block = 256, query_block = 4 * tile_rows;  // p and ds of one pair of blocks stay in the L2 cache
+  // p and ds of one pair of blocks stay in the L2 cache.
+  const Index key_block = std::min<Index>(256, (s.T + panel - 1) / panel * panel);
+  const Index query_block = std::min(4 * tile_rows, s.T);
   const T scale = static_cast<T>(s.scale());
 
   parallel_for(s.B * s.NH, [&](Index job) {
@@ -49,26 +51,25 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
     const Index stride = 3 * s.C(), score_stride = key_block + tile_rows + panel;
     const Index hs_panel = panel_size<Format>(s.HS), key_panel = panel_size<Format>(key_block);
     const Index query_panel = panel_size<Format>(query_block);
-    const Storage<T> packed_k(packed_size<Format>(s.HS, key_block)), packed_v(packed_k.size());
-    const Storage<T> packed_k_rows(packed_size<Format>(key_block, s.HS));
-    const Storage<T> packed_q(packed_size<Format>(query_block, s.HS)), packed_dy(packed_q.size());
-    const Storage<T> p(query_block * score_stride), ds(p.size()), factors(s.dropout ? key_block : 0);
-    const Storage<T> dk(key_block * s.HS), dv(key_block * s.HS), dots(s.T);
+    const Index right = packed_size<Format>(s.HS, key_block), rows_right = packed_size<Format>(query_block, s.HS);
+    const Index score_count = query_block * score_stride, gradients = key_block * s.HS;
+    const Workspace<T, 11> space({right, right, packed_size<Format>(key_block, s.HS), rows_right, rows_right,
+                                  score_count, score_count, s.dropout ? key_block : 0, gradients, gradients, s.T});
+    const auto [packed_k, packed_v, packed_k_rows, packed_q, packed_dy, p, ds, factors, dk, dv, dots] = space.arrays();
     // dq is a sum over blocks of keys. If the first block meets all queries, it overwrites.
     const bool overwrite = !accumulate && s.window >= s.T;
     if (!accumulate && !overwrite)
       for (Index i = 0; i < s.T; ++i) std::fill_n(dq + i * stride, s.HS, T(0));
     for (Index i = 0; i < s.T; ++i)
-      dots.data()[i] = simd::sum_of(
+      dots[i] = simd::sum_of(
           s.HS, [](V a, V b) { return a * b; }, dout.data + i * s.C(), out + i * s.C());
 
     for (Index block = 0; block < s.T; block += key_block) {
       const Index keys = std::min(key_block, s.T - block);
-      pack_right<Format>(packed_k.data(), hs_panel, s.HS, keys, head.k.offset(block, 0).transposed());
-      pack_right<Format>(packed_v.data(), hs_panel, s.HS, keys, head.v.offset(block, 0).transposed());
-      pack_right<Format>(packed_k_rows.data(), key_panel, keys, s.HS, head.k.offset(block, 0));
-      dk.fill_zero();
-      dv.fill_zero();
+      pack_right<Format>(packed_k, hs_panel, s.HS, keys, head.k.offset(block, 0).transposed());
+      pack_right<Format>(packed_v, hs_panel, s.HS, keys, head.v.offset(block, 0).transposed());
+      pack_right<Format>(packed_k_rows, key_panel, keys, s.HS, head.k.offset(block, 0));
+      for (T* sums : {dk, dv}) std::fill_n(sums, keys * s.HS, T(0));
 
       const Index last_query = std::min(s.T, block + keys - 1 + s.window);  // end of the queries that see the block
       for (Index q0 = block; q0 < last_query; q0 += query_block) {
@@ -79,23 +80,23 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
           const Index begin = queries * t / tiles, rows = queries * (t + 1) / tiles - begin, q = q0 + begin;
           const ScoreTile<T> tile(q, rows, block, keys, s);
           const Index first = tile.first - block;
-          T* p_tile = p.data() + begin * score_stride;
-          T* ds_tile = ds.data() + begin * score_stride;
+          T* p_tile = p + begin * score_stride;
+          T* ds_tile = ds + begin * score_stride;
           const auto multiply_keys = [&](T* scores, MatrixView<T> left, const T* packed) {
             multiply_packed<Format>(rows, tile.keys, s.HS, left.offset(q, 0), packed + first / panel * hs_panel,
                                     hs_panel, scores + first, score_stride, false);
           };
-          multiply_keys(p_tile, head.q, packed_k.data());
-          multiply_keys(ds_tile, dout, packed_v.data());
+          multiply_keys(p_tile, head.q, packed_k);
+          multiply_keys(ds_tile, dout, packed_v);
           for (Index r = 0; r < rows; ++r) {
             T* p_row = p_tile + r * score_stride + first;
             T* ds_row = ds_tile + r * score_stride + first;
-            const V total = V::broadcast(-lse[job * s.T + q + r]), dot = V::broadcast(dots.data()[q + r]);
+            const V total = V::broadcast(-lse[job * s.T + q + r]), dot = V::broadcast(dots[q + r]);
             tile.fill_unseen(p_row, r, s, -std::numeric_limits<T>::infinity());
-            if (s.dropout) head.dropout_factors(factors.data(), q + r, tile.first, tile.keys);
+            if (s.dropout) head.dropout_factors(factors, q + r, tile.first, tile.keys);
             for (Index j = 0; j < tile.keys; j += width) {
               const V prob = simd::exp_of_negative(simd::fma(V::load(p_row + j), V::broadcast(scale), total));
-              const V factor = s.dropout ? V::load(factors.data() + j) : V::broadcast(T(1));
+              const V factor = s.dropout ? V::load(factors + j) : V::broadcast(T(1));
               (prob * factor).store(p_row + j);
               (prob * (V::load(ds_row + j) * factor - dot) * scale).store(ds_row + j);
             }
@@ -107,12 +108,12 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
           }
           multiply_packed<Format>(rows, s.HS, std::min(tile.keys, keys - first),
                                   MatrixView<T>{ds_tile + first, score_stride},
-                                  packed_k_rows.data() + first / Format::depth * panel, key_panel, dq + q * stride,
-                                  stride, !overwrite || block > 0);
+                                  packed_k_rows + first / Format::depth * panel, key_panel, dq + q * stride, stride,
+                                  !overwrite || block > 0);
         }
         // 2. for each tile of keys: dv += p^T dy, dk += ds^T q, from the first query that sees one of them
-        pack_right<Format>(packed_q.data(), query_panel, queries, s.HS, head.q.offset(q0, 0));
-        pack_right<Format>(packed_dy.data(), query_panel, queries, s.HS, dout.offset(q0, 0));
+        pack_right<Format>(packed_q, query_panel, queries, s.HS, head.q.offset(q0, 0));
+        pack_right<Format>(packed_dy, query_panel, queries, s.HS, dout.offset(q0, 0));
         for (Index key = 0; key < keys; key += tile_rows) {
           const Index rows = std::min(tile_rows, keys - key);
           const Index from = std::max<Index>(0, block + key - q0) / Format::depth * Format::depth;
@@ -122,8 +123,8 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
                                     MatrixView<T>{left + from * score_stride + key, score_stride}.transposed(),
                                     packed + from / Format::depth * panel, query_panel, to + key * s.HS, s.HS, true);
           };
-          add(dv.data(), p.data(), packed_dy.data());
-          add(dk.data(), ds.data(), packed_q.data());
+          add(dv, p, packed_dy);
+          add(dk, ds, packed_q);
         }
       }
       for (Index j = 0; j < keys; ++j) {
@@ -131,8 +132,8 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
           simd::transform(
               to, s.HS, [=](V a, V b) { return accumulate ? a + b : b; }, accumulate ? to : from, from);
         };
-        write(dq + s.C() + (block + j) * stride, dk.data() + j * s.HS);
-        write(dq + 2 * s.C() + (block + j) * stride, dv.data() + j * s.HS);
+        write(dq + s.C() + (block + j) * stride, dk + j * s.HS);
+        write(dq + 2 * s.C() + (block + j) * stride, dv + j * s.HS);
       }
     }
   });
