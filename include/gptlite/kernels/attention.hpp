@@ -116,7 +116,7 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
                                  packed_size<Format>(s.HS, queries), std::min(s.T + queries, key_block) * queries,
                                  s.dropout ? queries * (std::min(s.T, key_block) + width) : 0});
     const auto [packed_k, packed_v, packed_q, score_block, factors] = space.arrays();
-    T* const scores = score_block;
+    T* const scores = score_block;  // lambdas of C++20 may not capture the name of a binding with clang
     for (Index t = 0; t < key_tiles; ++t)
       pack_left<Format>(packed_k + t * left_tile, std::min(tile_rows, s.T - t * tile_rows), s.HS,
                         head.k.offset(t * tile_rows, 0));

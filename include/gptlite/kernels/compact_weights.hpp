@@ -1,10 +1,10 @@
 #pragma once
-// Weights without the idle bits of their exponents: the same numbers in 28 bits instead of 32, and in 12 instead of 16
-// for bfloat16. Generation waits for memory, so fewer bytes are more tokens a second. The weights of a column seldom
-// differ by more than 2^15, so that four bits say how far an exponent lies above the lowest that is told; the few
-// smaller weights are kept apart. Zhang et al. 2025 (DFloat11) shorten exponents too, with codes of varying length.
+// Weights with short exponents: the same numbers in 28 bits instead of 32, and in 12 instead of 16 for bfloat16.
+// Generation waits for memory, so fewer bytes are more tokens a second. The weights of a column seldom differ by more
+// than 2^15, so four bits hold an exponent as its distance from the column's lowest, the base. The few weights below
+// the base are kept apart. Zhang et al. 2025 (DFloat11) shorten exponents too, with codes of varying length.
 //
-// Sizes:  K depth, rows of the matrix    columns of a panel, Tile::columns    group: 8 rows, which share words
+// Sizes:  K depth, rows of the matrix    columns of a panel, Tile::columns    block: 8 rows, which share words
 
 #include <algorithm>
 #include <array>
@@ -21,17 +21,17 @@ namespace kernels {
 
 namespace detail {
 
-/// A weight in short: its sign in bit 31, then four idle bits, then exponent and mantissa, less those of the column's
-/// base. The idle bits of a group's first rows hold its last rows.
+/// The code of a weight: its sign in bit 31, then four idle bits, then exponent and mantissa, less those of the
+/// column's base. The idle bits of a block's first rows hold its last rows.
 inline constexpr std::uint32_t sign_bit = 0x80000000u, idle_bits = 0x78000000u;
 inline constexpr int idle_begin = 27, idle_count = 4;
 
-/// The lowest bits of floats as they are: rows 0 to 6 of a group each take a word, row 7 their idle bits.
+/// Codes of floats: rows 0 to 6 of a block each take a word, row 7 their idle bits.
 struct FloatWords {
   static constexpr Index count = 7;
   static float rounded(float weight) { return weight; }
 
-  /// Adds row i of a group to its words, a stride apart.
+  /// Adds the code of row i of a block to its words, a stride apart.
   static void put(std::uint32_t* words, Index stride, Index i, std::uint32_t bits) {
     if (i < count) {
       words[i * stride] |= bits;
@@ -40,7 +40,7 @@ struct FloatWords {
     const std::uint32_t moved = (bits & ~sign_bit) | bits >> 31 << idle_begin;  // 28 bits side by side
     for (Index n = 0; n < count; ++n) words[n * stride] |= (moved >> idle_count * n & 15u) << idle_begin;
   }
-  /// Row i of a group. word(n) loads word n.
+  /// The codes of row i of a block. word(n) loads word n.
   template <class Word>
   static simd::Vec<float> row(Word&& word, Index i) {
     if (i < count) return simd::map_bits([](auto bits) { return bits & ~idle_bits; }, word(i));
@@ -55,8 +55,8 @@ struct FloatWords {
   }
 };
 
-/// bfloat16, whose lower 16 bits are zero: rows 0 to 2 take the upper and rows 3 to 5 the lower halves of three words,
-/// rows 6 and 7 their idle bits.
+/// Codes of bfloat16, whose lower 16 bits are zero: rows 0 to 2 of a block take the upper and rows 3 to 5 the lower
+/// halves of three words, rows 6 and 7 their idle bits.
 struct Bfloat16Words {
   static constexpr Index count = 3;
   static constexpr std::uint32_t kept = ~idle_bits & 0xffff0000u;
@@ -92,13 +92,18 @@ struct Bfloat16Words {
 
 }  // namespace detail
 
-/// A weight whose exponent is too low for its column: it is held as the smallest number that can be told.
+/// A weight below its column's base. It is held as the base, and what that adds too much is taken off the sum. As long
+/// as most weights of the column are larger, this rounds no more than the sum itself (one_small_in_column).
 struct SmallWeight {
   Index row, column;   ///< of the panel
   float weight, held;  ///< what it is, and what row() gives instead
 };
 
-/// A form of weights (weight_forms.hpp): a panel begins with each column's base, the float that is 0 in short.
+/// At most one weight in so many may be small: in the matrix, since each costs time, and in a column, since sums are
+/// rounded.
+inline constexpr Index one_small_in = 256, one_small_in_column = 16;
+
+/// A form of weights (weight_forms.hpp): a panel begins with each column's base, the float whose code is 0.
 template <class Words>
 class CompactWeights {
  public:
@@ -112,8 +117,8 @@ class CompactWeights {
       bases_[v] = Vec::load(reinterpret_cast<const float*>(header) + static_cast<Index>(v) * Vec::width);
   }
 
-  /// Notes the bases of `count` columns of depth K. A base is a power of two; a column of the smallest floats has 0,
-  /// and zeros of its own.
+  /// Notes the bases of `count` columns of depth K. A base is a power of two, or 0 if that reaches all of the column,
+  /// zeros included.
   static void pack_header(std::byte* to, Index K, Index count, MatrixView<float> w) {
     std::array<std::uint32_t, static_cast<std::size_t>(columns)> bases{};
     for (Index j = 0; j < count; ++j) {

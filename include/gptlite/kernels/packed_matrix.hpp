@@ -5,6 +5,13 @@
 //
 // Sizes:  M rows of x and y    K depth: columns of x, rows of the matrix    N columns of the matrix and of y
 
+#include <algorithm>
+#include <array>
+#include <numeric>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
 #include "gptlite/core/parallel.hpp"
 #include "gptlite/kernels/gemm/gemm.hpp"
 #include "gptlite/kernels/weight_forms.hpp"
@@ -28,7 +35,7 @@ void multiply_panels(Index K, const T* x, Index ldx, const std::byte* panel, Ind
   constexpr std::size_t across = vectors * static_cast<std::size_t>(Panels);
   // Sums that do not wait for each other: one FMA takes four cycles, and a core starts two in each.
   constexpr std::size_t chains = std::max<std::size_t>(1, 8 / (rows * across));
-  // One turn of the loop reads whole cache lines of each panel.
+  // One turn of the loop reads eight rows at least.
   constexpr Index blocks = std::max<Index>(1, 8 / Form::block), turn_bytes = blocks * Form::block_bytes;
   const auto forms = forms_of<Form>(panel, panel_bytes, std::make_index_sequence<static_cast<std::size_t>(Panels)>());
   panel += Form::header_bytes;
@@ -65,12 +72,12 @@ void multiply_panels(Index K, const T* x, Index ldx, const std::byte* panel, Ind
   };
   // The processor's own prefetching leaves a quarter to half of the memory's speed. Lines are asked for twice: early
   // into the L2 cache, then into L1. Panels follow each other, so that the end of one asks for the next.
-  constexpr Index far = 4096, near = 1024, line = 64;
+  constexpr Index ahead_l2 = 4096, ahead_l1 = 1024, line = 64;
   for (Index k = 0; k < K; k += blocks * Form::block, panel += turn_bytes) {
     for (Index p = 0; p < Panels; ++p)
       for (Index at = 0; at < turn_bytes; at += line) {
-        simd::prefetch_for_later(panel + p * panel_bytes + far + at);
-        simd::prefetch_for_soon(panel + p * panel_bytes + near + at);
+        simd::prefetch_for_later(panel + p * panel_bytes + ahead_l2 + at);
+        simd::prefetch_for_soon(panel + p * panel_bytes + ahead_l1 + at);
       }
     if (k + blocks * Form::block <= K) {
 #pragma GCC unroll 32
@@ -98,15 +105,12 @@ template <class T>
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  /// Packs the K x N matrix `w`. For double only WeightFormat::fp32, its own numbers. Where exponents can be shortened
-  /// without loss, they are.
+  /// Packs the K x N matrix `w`. For double only WeightFormat::fp32, its own numbers. Exponents are shortened
+  /// (compact_weights.hpp) unless many weights are too small for that.
   PackedMatrix(Index depth, Index columns, MatrixView<T> w, WeightFormat format)
       : K_(depth), N_(columns), format_(format) {
+    compact_ = few_are_small(w);
     pack(w);
-    Index small = 0;
-    for (const std::vector<SmallWeight>& panel : small_) small += static_cast<Index>(panel.size());
-    compact_ = small * 256 <= K_ * N_;  // more would take longer than they save
-    if (!compact_) pack(w);
   }
 
   Index columns() const { return N_; }
@@ -138,6 +142,25 @@ class PackedMatrix {
   Index panel_count() const { return (N_ + width - 1) / width; }
   std::byte* panel(Index p) const { return data_.data() + p * panel_bytes_; }
 
+  /// Whether so few weights are small that exponents can be shortened.
+  bool few_are_small(MatrixView<T> w) const {
+    if constexpr (!simd::has_vectors_of_bits) return false;  // codes would be turned into floats one by one
+    std::vector<Index> small(static_cast<std::size_t>(panel_count()));
+    with_form<T>(format_, true, [&]<class Form>(std::type_identity<Form>) {
+      parallel_for(panel_count(), [&](Index p) {
+        const Index count = std::min(width, N_ - p * width);
+        const MatrixView<T> columns = w.offset(0, p * width);
+        std::array<std::byte, static_cast<std::size_t>(Form::header_bytes)> header;
+        Form::pack_header(header.data(), K_, count, columns);
+        const std::vector<SmallWeight> found = Form::small_weights(header.data(), K_, count, columns);
+        std::array<Index, static_cast<std::size_t>(width)> of_column{};
+        for (const SmallWeight& weight : found) ++of_column[static_cast<std::size_t>(weight.column)];
+        const bool too_many = *std::max_element(of_column.begin(), of_column.end()) * one_small_in_column > K_;
+        small[static_cast<std::size_t>(p)] = too_many ? K_ * N_ : static_cast<Index>(found.size());
+      });
+    });
+    return std::accumulate(small.begin(), small.end(), Index{0}) * one_small_in <= K_ * N_;
+  }
   void pack(MatrixView<T> w) {
     with_form<T>(format_, compact_, [&]<class Form>(std::type_identity<Form>) {
       panel_bytes_ = Form::header_bytes + (K_ + Form::block - 1) / Form::block * Form::block_bytes;
@@ -200,6 +223,7 @@ class PackedMatrix {
       multiply_packed<PlainFormat<T>>(M, columns, K_, MatrixView<T>{x, K_}, reinterpret_cast<const T*>(panel(begin)),
                                       K_ * width, y + column, N_, false);
     } else {
+      for (Index m = 0; m < M && K_ == 0; ++m) std::fill_n(y + m * N_ + column, columns, T(0));
       constexpr Index depth = Tile<T>::depth / Form::block * Form::block;
       const Storage<T> plain((end - begin) * depth * width);
       for (Index k = 0; k < K_; k += depth) {

@@ -18,6 +18,9 @@ namespace kernels::simd {
 #if defined(__GNUC__)
 // Packets are vectors of the compiler too; Eigen has no integer arithmetic on all of them.
 using FloatBits = std::uint32_t __attribute__((vector_size(sizeof(Vec<float>::Packet))));
+inline constexpr bool has_vectors_of_bits = Vec<float>::width > 1;
+#else
+inline constexpr bool has_vectors_of_bits = false;
 #endif
 
 /// The nearest bfloat16 numbers, as floats: round_to_bfloat16 lane by lane.
