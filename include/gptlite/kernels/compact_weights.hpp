@@ -151,8 +151,8 @@ class CompactWeights {
   }
 
   /// Row i of a block.
-  std::array<simd::Vec<float>, static_cast<std::size_t>(Tile<float>::vectors)> row(const std::byte* at, Index i) const {
-    std::array<Vec, static_cast<std::size_t>(Tile<float>::vectors)> row;
+  PanelRow<float> row(const std::byte* at, Index i) const {
+    PanelRow<float> row;
     for (std::size_t v = 0; v < row.size(); ++v) {
       const auto word = [&](Index n) {
         return Vec::load(reinterpret_cast<const float*>(at) + n * columns + static_cast<Index>(v) * Vec::width);
@@ -174,7 +174,7 @@ class CompactWeights {
     return base;
   }
 
-  std::array<Vec, static_cast<std::size_t>(Tile<float>::vectors)> bases_;
+  PanelRow<float> bases_;
 };
 
 using CompactFloats = CompactWeights<detail::FloatWords>;

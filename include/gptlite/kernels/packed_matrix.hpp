@@ -108,8 +108,9 @@ class PackedMatrix {
   /// Packs the K x N matrix `w`. For double only WeightFormat::fp32, its own numbers. Exponents are shortened
   /// (compact_weights.hpp) unless many weights are too small for that.
   PackedMatrix(Index depth, Index columns, MatrixView<T> w, WeightFormat format)
-      : K_(depth), N_(columns), format_(format) {
+      : K_(depth), N_(columns), format_(format), small_(static_cast<std::size_t>(panel_count())) {
     compact_ = few_are_small(w);
+    if (!compact_) small_.assign(small_.size(), {});
     pack(w);
   }
 
@@ -142,36 +143,36 @@ class PackedMatrix {
   Index panel_count() const { return (N_ + width - 1) / width; }
   std::byte* panel(Index p) const { return data_.data() + p * panel_bytes_; }
 
-  /// Whether so few weights are small that exponents can be shortened.
-  bool few_are_small(MatrixView<T> w) const {
+  /// Collects the small weights and says whether they are few enough to shorten exponents.
+  bool few_are_small(MatrixView<T> w) {
     if constexpr (!simd::has_vectors_of_bits) return false;  // codes would be turned into floats one by one
-    std::vector<Index> small(static_cast<std::size_t>(panel_count()));
+    std::vector<Index> counts(small_.size());
     with_form<T>(format_, true, [&]<class Form>(std::type_identity<Form>) {
       parallel_for(panel_count(), [&](Index p) {
         const Index count = std::min(width, N_ - p * width);
         const MatrixView<T> columns = w.offset(0, p * width);
         std::array<std::byte, static_cast<std::size_t>(Form::header_bytes)> header;
         Form::pack_header(header.data(), K_, count, columns);
-        const std::vector<SmallWeight> found = Form::small_weights(header.data(), K_, count, columns);
+        std::vector<SmallWeight>& found = small_[static_cast<std::size_t>(p)];
+        found = Form::small_weights(header.data(), K_, count, columns);
         std::array<Index, static_cast<std::size_t>(width)> of_column{};
         for (const SmallWeight& weight : found) ++of_column[static_cast<std::size_t>(weight.column)];
         const bool too_many = *std::max_element(of_column.begin(), of_column.end()) * one_small_in_column > K_;
-        small[static_cast<std::size_t>(p)] = too_many ? K_ * N_ : static_cast<Index>(found.size());
+        counts[static_cast<std::size_t>(p)] = too_many ? K_ * N_ : static_cast<Index>(found.size());
+        if (too_many) found = {};  // they may be as large as the matrix
       });
     });
-    return std::accumulate(small.begin(), small.end(), Index{0}) * one_small_in <= K_ * N_;
+    return std::accumulate(counts.begin(), counts.end(), Index{0}) * one_small_in <= K_ * N_;
   }
   void pack(MatrixView<T> w) {
     with_form<T>(format_, compact_, [&]<class Form>(std::type_identity<Form>) {
       panel_bytes_ = Form::header_bytes + (K_ + Form::block - 1) / Form::block * Form::block_bytes;
       data_ = Storage<std::byte>(panel_count() * panel_bytes_);
-      small_.assign(static_cast<std::size_t>(panel_count()), {});
       parallel_for(panel_count(), [&](Index p) {
         const Index count = std::min(width, N_ - p * width);
         Form::pack_header(panel(p), K_, count, w.offset(0, p * width));
         for (Index k = 0; k < K_; k += Form::block)
           Form::pack_block(panel(p), block<Form>(p, k), std::min(Form::block, K_ - k), count, w.offset(k, p * width));
-        small_[static_cast<std::size_t>(p)] = Form::small_weights(panel(p), K_, count, w.offset(0, p * width));
       });
     });
   }

@@ -21,10 +21,6 @@ enum class WeightFormat { fp32, bf16, int8 };
 
 namespace kernels {
 
-/// One row of a panel, in registers.
-template <class T>
-using PanelRow = std::array<simd::Vec<T>, static_cast<std::size_t>(Tile<T>::vectors)>;
-
 /// What the forms have in common whose blocks say all.
 struct WithoutHeader {
   static constexpr Index header_bytes = 0;

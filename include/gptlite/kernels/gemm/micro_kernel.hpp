@@ -25,6 +25,10 @@ struct Tile {
   static constexpr Index depth = 256;
 };
 
+/// One row of a packed panel, Tile::columns numbers, in registers.
+template <class T>
+using PanelRow = std::array<simd::Vec<T>, static_cast<std::size_t>(Tile<T>::vectors)>;
+
 namespace detail {
 
 /// C (+)= A B for a tile of Rows x Tile::columns. Element k of A begins at a[k * a_step], the rows side by side; B is
