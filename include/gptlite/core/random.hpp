@@ -37,6 +37,9 @@ inline std::array<PhiloxLanes, 4> philox(RandomStream id, std::uint64_t first) {
   }
   auto key0 = static_cast<std::uint32_t>(id.seed), key1 = static_cast<std::uint32_t>(id.seed >> 32);
   for (int round = 0; round < 10; ++round) {
+#if GPTLITE_OPENMP
+#pragma omp simd  // or g++ unrolls the loop before it looks for vectors
+#endif
     for (std::size_t i = 0; i < philox_lanes; ++i) {
       const std::uint64_t product0 = std::uint64_t{0xD2511F53} * x[0][i],
                           product1 = std::uint64_t{0xCD9E8D57} * x[2][i];
