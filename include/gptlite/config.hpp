@@ -27,11 +27,16 @@
 #endif
 #endif
 
-// Instruction set as the compiler will see it: it decides the packet type of every kernel template.
+// Instruction set as the compiler will see it: it decides the packet type and the tiles of every kernel template. SSE4A
+// is AMD's alone.
 #if defined(EIGEN_DONT_VECTORIZE)
 #define GPTLITE_ISA scalar
+#elif defined(__AVX512BF16__) && defined(__SSE4A__)
+#define GPTLITE_ISA avx512bf16_amd
 #elif defined(__AVX512BF16__)
 #define GPTLITE_ISA avx512bf16
+#elif defined(__AVX512F__) && defined(__SSE4A__)
+#define GPTLITE_ISA avx512_amd
 #elif defined(__AVX512F__)
 #define GPTLITE_ISA avx512
 #elif defined(__AVX2__) && defined(__FMA__)

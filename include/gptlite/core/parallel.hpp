@@ -33,7 +33,8 @@ inline int num_threads() {
 }
 
 /// Sets the number of threads for gptlite alone; the host program's OpenMP settings are never touched. 0 restores the
-/// default. No result depends on it: work is cut by shape, so the bits are the same for any number of threads.
+/// default. No result depends on it: the order of every sum follows from the shapes, so the bits are the same for any
+/// number of threads.
 inline void set_num_threads(int threads) {
   check<ConfigError>(threads >= 0, "set_num_threads", "needs 0 (default) or a positive number, got ", threads);
   detail::requested_threads().store(threads, std::memory_order_relaxed);

@@ -49,10 +49,12 @@ struct AttentionHead {
   void dropout_factors(T* out, Index query, Index first_key, Index count) const {
     s.dropout.factors(out, (job * s.T + query) * s.T + first_key, count);
   }
-  /// scores (keys, stride) of `rows` queries times their dropout factors. `factors` has room for rows * (keys + width).
-  void drop_scores(T* scores, Index stride, T* factors, Index query, Index rows, Index first_key, Index keys) const {
+  /// p (keys, stride) of `rows` queries times their dropout factors, packed for the product with v. `factors` has room
+  /// for rows * (keys + width).
+  template <class Format>
+  void drop_and_pack(T* p, Index stride, T* factors, Index query, Index rows, Index first_key, Index keys) const {
     using V = simd::Vec<T>;
-    constexpr Index width = V::width;
+    constexpr Index width = V::width, depth = Format::depth;
     const Index length = (keys + width - 1) / width * width;
     for (Index r = 0; r < rows; ++r) dropout_factors(factors + r * length, query + r, first_key, length);
     std::array<V, static_cast<std::size_t>(width)> square;  // factors lie by query, scores by key
@@ -61,9 +63,13 @@ struct AttentionHead {
         for (Index r = 0; r < width; ++r)
           square[static_cast<std::size_t>(r)] = V::load(factors + std::min(n + r, rows - 1) * length + j);
         simd::transpose<T>(square);
-        for (Index i = 0; i < std::min(width, keys - j); ++i) {
-          T* at = scores + (j + i) * stride + n;
-          (V::load(at) * square[static_cast<std::size_t>(i)]).store(at);
+        for (Index i = 0; i < std::min(width, keys - j); i += depth) {
+          ElementNumbers<Format> dropped;
+          for (Index d = 0; d < depth; ++d)
+            dropped[static_cast<std::size_t>(d)] =
+                j + i + d < keys ? V::load(p + (j + i + d) * stride + n) * square[static_cast<std::size_t>(i + d)]
+                                 : V::zero();
+          Format::across(dropped).store(p + (j + i) / depth * stride + n);
         }
       }
   }
@@ -76,9 +82,10 @@ struct RunningSoftmax {
   V largest = V::broadcast(-std::numeric_limits<T>::infinity());
   V sum = V::zero();
 
-  /// Turns the scores (keys, stride) of one block into p = exp(scores * scale - largest so far). Returns what the sums
-  /// over earlier blocks must be multiplied with.
-  V add_block(T* scores, Index keys, Index stride, T scale) {
+  /// Turns the scores (keys, stride) of one block into p = exp(scores * scale - largest so far), packed for the product
+  /// with v if so asked. Returns what the sums over earlier blocks must be multiplied with.
+  template <class Format>
+  V add_block(T* scores, Index keys, Index stride, T scale, bool pack) {
     V block_largest = V::broadcast(-std::numeric_limits<T>::infinity());
     for (Index j = 0; j < keys; ++j) block_largest = simd::max(block_largest, V::load(scores + j * stride));
     const V lowest = V::broadcast(std::numeric_limits<T>::lowest());
@@ -86,10 +93,18 @@ struct RunningSoftmax {
     const V shift = -simd::where_less(new_largest, lowest, V::zero(), new_largest);  // a lane may see no key yet
     const V rescale = simd::exp_of_negative(largest + shift);
     V block_sum = V::zero();
-    for (Index j = 0; j < keys; ++j) {
-      const V p = simd::exp_of_negative(simd::fma(V::load(scores + j * stride), V::broadcast(scale), shift));
-      block_sum = block_sum + p;
-      p.store(scores + j * stride);
+    for (Index j = 0; j < keys; j += Format::depth) {
+      ElementNumbers<Format> p;
+      for (Index d = 0; d < Format::depth; ++d) {
+        V& number = p[static_cast<std::size_t>(d)];
+        number = V::zero();
+        if (j + d == keys) break;
+        T* at = scores + (j + d) * stride;
+        number = simd::exp_of_negative(simd::fma(V::load(at), V::broadcast(scale), shift));
+        block_sum = block_sum + number;
+        if (!pack) number.store(at);
+      }
+      if (pack) Format::across(p).store(scores + j / Format::depth * stride);
     }
     sum = simd::fma(sum, rescale, block_sum);
     largest = new_largest;
@@ -101,8 +116,9 @@ template <class Format, class T>
 void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
   using V = simd::Vec<T>;
   constexpr Index panel = Tile<T>::columns, tile_rows = Tile<T>::rows, width = V::width;
-  constexpr Index queries = 2 * panel;         // of a block: scores are held as (key, query), so that a lane is a query
-  constexpr Index key_block = 36 * tile_rows;  // keys whose scores are held at once, 1,008 with AVX-512
+  constexpr Index queries =
+      32 / panel * panel;  // of a block: scores are held as (key, query), so that a lane is a query
+  constexpr Index key_block = 1024 / tile_rows * tile_rows;  // keys whose scores are held at once
   constexpr auto vectors = static_cast<std::size_t>(queries / width);
   const T scale = static_cast<T>(s.scale());
   std::array<T, static_cast<std::size_t>(width)> lane_numbers;
@@ -110,9 +126,9 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
 
   parallel_for(s.B * s.NH, [&](Index job) {
     const AttentionHead<T> head(s, job, qkv);
-    const Index left_tile = tile_rows * element_count<Format>(s.HS), q_panel = panel_size<Format>(s.HS);
+    const Index left_tile = left_size<Format>(s.HS), q_panel = panel_size<Format>(s.HS);
     const Index key_tiles = (s.T + tile_rows - 1) / tile_rows, v_panel = panel_size<Format>(s.T);
-    const Workspace<T, 5> space({key_tiles * left_tile + width, packed_size<Format>(s.T, s.HS),
+    const Workspace<T, 5> space({key_tiles * left_tile, packed_size<Format>(s.T, s.HS),
                                  packed_size<Format>(s.HS, queries), std::min(s.T + queries, key_block) * queries,
                                  s.dropout ? queries * (std::min(s.T, key_block) + width) : 0});
     const auto [packed_k, packed_v, packed_q, score_block, factors] = space.arrays();
@@ -133,9 +149,9 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
         // 1. scores (keys, queries) = k q^T
         for (Index j = 0; j < keys; j += tile_rows) {
           const Index count = std::min(tile_rows, keys - j);
-          const auto multiply = micro_kernel_of<typename Format::Product>(count);
+          const auto multiply = micro_kernel_of<typename Format::Product>(LeftOrder::rows, count);
           for (Index n = 0; n < rows; n += panel)
-            multiply(element_count<Format>(s.HS), packed_k + (block + j) / tile_rows * left_tile, tile_rows,
+            multiply(element_count<Format>(s.HS), packed_k + (block + j) / tile_rows * left_tile, 1,
                      packed_q + n / panel * q_panel, scores + j * queries + n, queries, false);
         }
         // 2. -inf where a query does not see the key
@@ -154,7 +170,8 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
         });
         // 3. p = exp(scores - largest so far), with dropout; what came before is scaled to the new largest
         for (Index n = 0; n < rows; n += width) {
-          const V rescale = softmax[static_cast<std::size_t>(n / width)].add_block(scores + n, keys, queries, scale);
+          const V rescale = softmax[static_cast<std::size_t>(n / width)].template add_block<Format>(
+              scores + n, keys, queries, scale, !s.dropout);
           if (block == first) continue;
           std::array<T, static_cast<std::size_t>(width)> by_row;
           rescale.store(by_row.data());
@@ -163,10 +180,18 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
                 out + (n + r) * s.C(), s.HS, [f = by_row[static_cast<std::size_t>(r)]](V v) { return v * f; },
                 out + (n + r) * s.C());
         }
-        if (s.dropout) head.drop_scores(scores, queries, factors, q, rows, block, keys);
+        if (s.dropout) head.template drop_and_pack<Format>(scores, queries, factors, q, rows, block, keys);
         // 4. y (+)= p^T v
-        multiply_packed<Format>(rows, s.HS, keys, MatrixView<T>{scores, queries}.transposed(),
-                                packed_v + block / Format::depth * panel, v_panel, out, s.C(), block > first);
+        const DepthBlocks<Format> depths(keys);
+        const Index tiles = (rows + tile_rows - 1) / tile_rows;
+        for (Index d = 0; d < depths.count; ++d)
+          for (Index t = 0; t < tiles; ++t) {
+            const Index k = depths.begin(d), n = rows * t / tiles;
+            multiply_tile<Format>(rows * (t + 1) / tiles - n, s.HS, element_count<Format>(depths.begin(d + 1) - k),
+                                  LeftTile<T>{scores + k / Format::depth * queries + n, queries, LeftOrder::columns},
+                                  packed_v + (block + k) / Format::depth * panel, v_panel, out + n * s.C(), s.C(),
+                                  block > first || d > 0);
+          }
       }
       // 5. y /= sum of p
       for (Index n = 0; n < rows; n += width) {

@@ -2,6 +2,8 @@
 // Fused causal self-attention: backward. The scores are computed again from the saved logarithms of the softmax's sums,
 // for one block of keys and one block of queries at a time; sizes are those of attention.hpp.
 
+#include <array>
+
 #include "gptlite/kernels/attention.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -9,17 +11,18 @@ namespace kernels {
 
 namespace detail {
 
-/// Queries begin .. begin + rows - 1 against the keys first .. first + keys - 1, whole panels: every key of a block
+/// Queries begin .. begin + rows - 1 against the keys first .. first + keys - 1, in whole steps: every key of a block
 /// that one of the queries sees, and some that none does.
-template <class T>
+template <class Format>
 struct ScoreTile {
-  static constexpr Index panel = Tile<T>::columns;
+  using T = typename Format::Number;
+  static constexpr Index step = std::max(Tile<T>::columns, Format::depth* simd::Vec<T>::width);
   Index begin, rows, first, keys;
 
   ScoreTile(Index query, Index count, Index block, Index block_keys, const AttentionShape& s)
-      : begin(query), rows(count), first(std::max(block, s.first_visible(query) / panel * panel)) {
+      : begin(query), rows(count), first(std::max(block, s.first_visible(query) / step * step)) {
     const Index end = std::min(block + block_keys, begin + rows);
-    keys = end <= first ? 0 : (end - first + panel - 1) / panel * panel;
+    keys = end <= first ? 0 : (end - first + step - 1) / step * step;
   }
   /// Which of the tile's keys query r of the tile sees.
   Index visible_begin(Index r, const AttentionShape& s) const {
@@ -37,10 +40,11 @@ template <class Format, class T>
 void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, const T* y, const T* lse,
                         const AttentionShape& s) {
   using V = simd::Vec<T>;
-  constexpr Index panel = Tile<T>::columns, tile_rows = Tile<T>::rows, width = V::width;
+  constexpr Index panel = Tile<T>::columns, tile_rows = Tile<T>::rows, width = V::width, depth = Format::depth;
+  constexpr Index step = ScoreTile<Format>::step;
   // p and ds of one pair of blocks stay in the L2 cache.
-  const Index key_block = std::min<Index>(256, (s.T + panel - 1) / panel * panel);
-  const Index query_block = std::min(4 * tile_rows, s.T);
+  const Index key_block = std::min<Index>(256, (s.T + step - 1) / step * step);
+  const Index query_block = std::min(112 / tile_rows * tile_rows, s.T);
   const T scale = static_cast<T>(s.scale());
 
   parallel_for(s.B * s.NH, [&](Index job) {
@@ -48,14 +52,18 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
     const MatrixView<T> dout{dy + head.output_offset(), s.C()};
     const T* out = y + head.output_offset();
     T* dq = dqkv + (head.q.data - qkv);
-    const Index stride = 3 * s.C(), score_stride = key_block + tile_rows + panel;
+    const Index stride = 3 * s.C(), score_stride = key_block + tile_rows + step;
     const Index hs_panel = panel_size<Format>(s.HS), key_panel = panel_size<Format>(key_block);
     const Index query_panel = panel_size<Format>(query_block);
     const Index right = packed_size<Format>(s.HS, key_block), rows_right = packed_size<Format>(query_block, s.HS);
-    const Index score_count = query_block * score_stride, gradients = key_block * s.HS;
-    const Workspace<T, 11> space({right, right, packed_size<Format>(key_block, s.HS), rows_right, rows_right,
-                                  score_count, score_count, s.dropout ? key_block : 0, gradients, gradients, s.T});
-    const auto [packed_k, packed_v, packed_k_rows, packed_q, packed_dy, p, ds, factors, dk, dv, dots] = space.arrays();
+    const Index tile_scores = tile_rows * score_stride, gradients = key_block * s.HS;
+    const Index pairs = element_count<Format>(query_block) * score_stride;
+    const Workspace<T, 14> space({right, right, packed_size<Format>(key_block, s.HS), rows_right, rows_right,
+                                  tile_scores, tile_scores, left_size<Format>(key_block), pairs, pairs,
+                                  s.dropout ? depth * key_block : 0, gradients, gradients, s.T});
+    // scores and dp: of one tile of queries. p and ds: packed as the left side of the products for dv and dk.
+    const auto [packed_k, packed_v, packed_k_rows, packed_q, packed_dy, scores, dp, ds_rows, p, ds, factors, dk, dv,
+                dots] = space.arrays();
     // dq is a sum over blocks of keys. If the first block meets all queries, it overwrites.
     const bool overwrite = !accumulate && s.window >= s.T;
     if (!accumulate && !overwrite)
@@ -73,55 +81,68 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
 
       const Index last_query = std::min(s.T, block + keys - 1 + s.window);  // end of the queries that see the block
       for (Index q0 = block; q0 < last_query; q0 += query_block) {
-        const Index queries = std::min(query_block, last_query - q0);
+        const Index queries = std::min(query_block, last_query - q0), elements = element_count<Format>(queries);
         const Index tiles = (queries + tile_rows - 1) / tile_rows;
         // 1. for each tile of queries: scores and dp, then p with the dropout that v saw and ds, then dq
         for (Index t = 0; t < tiles; ++t) {
-          const Index begin = queries * t / tiles, rows = queries * (t + 1) / tiles - begin, q = q0 + begin;
-          const ScoreTile<T> tile(q, rows, block, keys, s);
+          const Index begin = elements * t / tiles * depth;
+          const Index rows = std::min(queries, elements * (t + 1) / tiles * depth) - begin, q = q0 + begin;
+          const ScoreTile<Format> tile(q, rows, block, keys, s);
           const Index first = tile.first - block;
-          T* p_tile = p + begin * score_stride;
-          T* ds_tile = ds + begin * score_stride;
-          const auto multiply_keys = [&](T* scores, MatrixView<T> left, const T* packed) {
+          const auto multiply_keys = [&](T* to, MatrixView<T> left, const T* packed) {
             multiply_packed<Format>(rows, tile.keys, s.HS, left.offset(q, 0), packed + first / panel * hs_panel,
-                                    hs_panel, scores + first, score_stride, false);
+                                    hs_panel, to, score_stride, false);
           };
-          multiply_keys(p_tile, head.q, packed_k);
-          multiply_keys(ds_tile, dout, packed_v);
-          for (Index r = 0; r < rows; ++r) {
-            T* p_row = p_tile + r * score_stride + first;
-            T* ds_row = ds_tile + r * score_stride + first;
-            const V total = V::broadcast(-lse[job * s.T + q + r]), dot = V::broadcast(dots[q + r]);
-            tile.fill_unseen(p_row, r, s, -std::numeric_limits<T>::infinity());
-            if (s.dropout) head.dropout_factors(factors, q + r, tile.first, tile.keys);
-            for (Index j = 0; j < tile.keys; j += width) {
-              const V prob = simd::exp_of_negative(simd::fma(V::load(p_row + j), V::broadcast(scale), total));
-              const V factor = s.dropout ? V::load(factors + j) : V::broadcast(T(1));
-              (prob * factor).store(p_row + j);
-              (prob * (V::load(ds_row + j) * factor - dot) * scale).store(ds_row + j);
-            }
+          multiply_keys(scores, head.q, packed_k);
+          multiply_keys(dp, dout, packed_v);
+          for (Index r = 0; r < rows; r += depth) {
+            const Index count = std::min(depth, rows - r);
+            T* const p_row = p + (begin + r) / depth * score_stride + first;
+            T* const ds_row = ds + (begin + r) / depth * score_stride + first;
             // A tile of keys reads the rows of all queries from its first key on: zeros where this tile has no score.
             for (T* row : {p_row, ds_row}) {
               std::fill(row - first, row, T(0));
-              std::fill_n(row + tile.keys, std::min(tile_rows + panel, score_stride - first - tile.keys), T(0));
+              std::fill_n(row + tile.keys, std::min(tile_rows + step, score_stride - first - tile.keys), T(0));
+            }
+            for (Index i = r; i < r + count; ++i) {
+              tile.fill_unseen(scores + i * score_stride, i, s, -std::numeric_limits<T>::infinity());
+              if (s.dropout) head.dropout_factors(factors + (i - r) * key_block, q + i, tile.first, tile.keys);
+            }
+            for (Index j = 0; j < tile.keys; j += depth * width) {
+              std::array<ElementNumbers<Format>, static_cast<std::size_t>(depth)> probs{}, grads{};  // [vector][row]
+              for (Index i = 0; i < count; ++i) {
+                const V total = V::broadcast(-lse[job * s.T + q + r + i]), dot = V::broadcast(dots[q + r + i]);
+                ElementNumbers<Format> along;
+                for (Index v = 0; v < depth; ++v) {
+                  const Index key = j + v * width, at = (r + i) * score_stride + key;
+                  const auto row = static_cast<std::size_t>(i), vector = static_cast<std::size_t>(v);
+                  const V prob = simd::exp_of_negative(simd::fma(V::load(scores + at), V::broadcast(scale), total));
+                  const V factor = s.dropout ? V::load(factors + i * key_block + key) : V::broadcast(T(1));
+                  probs[vector][row] = prob * factor;
+                  grads[vector][row] = along[vector] = prob * (V::load(dp + at) * factor - dot) * scale;
+                }
+                Format::along(along).store(ds_rows + j / depth * tile_rows + (r + i) * width);
+              }
+              for (Index v = 0; v < depth; ++v) {
+                Format::across(probs[static_cast<std::size_t>(v)]).store(p_row + j + v * width);
+                Format::across(grads[static_cast<std::size_t>(v)]).store(ds_row + j + v * width);
+              }
             }
           }
-          multiply_packed<Format>(rows, s.HS, std::min(tile.keys, keys - first),
-                                  MatrixView<T>{ds_tile + first, score_stride},
-                                  packed_k_rows + first / Format::depth * panel, key_panel, dq + q * stride, stride,
-                                  !overwrite || block > 0);
+          multiply_tile<Format>(rows, s.HS, element_count<Format>(std::min(tile.keys, keys - first)),
+                                LeftTile<T>{ds_rows, 1, LeftOrder::rows}, packed_k_rows + first / depth * panel,
+                                key_panel, dq + q * stride, stride, !overwrite || block > 0);
         }
         // 2. for each tile of keys: dv += p^T dy, dk += ds^T q, from the first query that sees one of them
         pack_right<Format>(packed_q, query_panel, queries, s.HS, head.q.offset(q0, 0));
         pack_right<Format>(packed_dy, query_panel, queries, s.HS, dout.offset(q0, 0));
         for (Index key = 0; key < keys; key += tile_rows) {
-          const Index rows = std::min(tile_rows, keys - key);
-          const Index from = std::max<Index>(0, block + key - q0) / Format::depth * Format::depth;
-          if (from >= queries) break;
+          const Index rows = std::min(tile_rows, keys - key), from = std::max<Index>(0, block + key - q0) / depth;
+          if (from >= elements) break;
           const auto add = [&](T* to, const T* left, const T* packed) {
-            multiply_packed<Format>(rows, s.HS, queries - from,
-                                    MatrixView<T>{left + from * score_stride + key, score_stride}.transposed(),
-                                    packed + from / Format::depth * panel, query_panel, to + key * s.HS, s.HS, true);
+            multiply_tile<Format>(rows, s.HS, elements - from,
+                                  LeftTile<T>{left + from * score_stride + key, score_stride, LeftOrder::columns},
+                                  packed + from * panel, query_panel, to + key * s.HS, s.HS, true);
           };
           add(dv, p, packed_dy);
           add(dk, ds, packed_q);

@@ -75,9 +75,10 @@ inline Vec<float> dot_pairs(Vec<float> a, Vec<float> b, Vec<float> sum) {
 }
 /// Lane i is the pair of first[i] and second[i], rounded.
 inline Vec<float> interleave_pairs(Vec<float> first, Vec<float> second) {
-  const __m512i lower = _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(first.packet)));
-  const __m512i upper = _mm512_cvtepu16_epi32(reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(second.packet)));
-  return {_mm512_castsi512_ps(_mm512_or_si512(lower, _mm512_slli_epi32(upper, 16)))};
+  const __m512i rounded = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second.packet, first.packet));
+  alignas(64) static constexpr std::uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                          8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  return {_mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(order), rounded))};
 }
 /// Lane i is the pair of numbers 2i and 2i + 1 of the 2 * width numbers in `first` and `second`, rounded.
 inline Vec<float> adjacent_pairs(Vec<float> first, Vec<float> second) {

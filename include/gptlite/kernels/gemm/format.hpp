@@ -1,7 +1,12 @@
 #pragma once
 // The forms in which a product's operands are held while it runs. A form turns `depth` numbers that are neighbours
 // along the summed axis into one element, and says how two elements are multiplied and added to a sum.
+//
+//   element(from, stride, count)   the element of `count` (1..depth) numbers, stride apart
+//   along(v)                       `width` elements in a row from the depth * width neighbours in v[0], v[1], ...
+//   across(v)                      `width` elements side by side, one from each lane; v[i] holds their i-th numbers
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <type_traits>
@@ -20,12 +25,9 @@ struct PlainFormat {
   using V = simd::Vec<T>;
   static constexpr Index depth = 1;
 
-  /// The element of `count` (1..depth) numbers, stride apart.
   static T element(const T* from, Index /*stride*/, Index /*count*/) { return *from; }
-  /// `width` elements in a row from depth * width neighbours along the summed axis.
-  static V along(const T* from) { return V::load(from); }
-  /// The elements of `width` neighbours across it; the numbers of an element are stride apart.
-  static V across(const T* from, Index /*stride*/) { return V::load(from); }
+  static V along(std::array<V, 1> v) { return v[0]; }
+  static V across(std::array<V, 1> v) { return v[0]; }
   static V multiply_add(V a, V b, V sum) { return simd::fma(a, b, sum); }
 };
 
@@ -37,8 +39,8 @@ struct RoundedFormat {
   static constexpr Index depth = 1;
 
   static float element(const float* from, Index /*stride*/, Index /*count*/) { return round_to_bfloat16(*from); }
-  static V along(const float* from) { return simd::round_to_bfloat16(V::load(from)); }
-  static V across(const float* from, Index /*stride*/) { return along(from); }
+  static V along(std::array<V, 1> v) { return simd::round_to_bfloat16(v[0]); }
+  static V across(std::array<V, 1> v) { return along(v); }
 };
 
 /// Pairs of bfloat16 in the bits of a float, for VDPBF16PS. Only where simd::has_bf16_pairs.
@@ -52,12 +54,22 @@ struct PairFormat {
     const std::uint32_t first = bfloat16_bits(from[0]), second = count > 1 ? bfloat16_bits(from[stride]) : 0u;
     return std::bit_cast<float>(first | second << 16);
   }
-  static V along(const float* from) { return simd::adjacent_pairs(V::load(from), V::load(from + V::width)); }
-  static V across(const float* from, Index stride) {
-    return simd::interleave_pairs(V::load(from), V::load(from + stride));
-  }
+  static V along(std::array<V, 2> v) { return simd::adjacent_pairs(v[0], v[1]); }
+  static V across(std::array<V, 2> v) { return simd::interleave_pairs(v[0], v[1]); }
   static V multiply_add(V a, V b, V sum) { return simd::dot_pairs(a, b, sum); }
 };
+
+/// The numbers of a form's elements in registers, depth vectors of them.
+template <class Format>
+using ElementNumbers = std::array<typename Format::V, static_cast<std::size_t>(Format::depth)>;
+
+/// `depth` vectors that begin `stride` apart.
+template <class Format>
+ElementNumbers<Format> load_numbers(const typename Format::Number* from, Index stride) {
+  ElementNumbers<Format> v;
+  for (std::size_t i = 0; i < v.size(); ++i) v[i] = Format::V::load(from + static_cast<Index>(i) * stride);
+  return v;
+}
 
 /// True where VDPBF16PS does twice the work of a float FMA: on AMD from Zen 4 on. Intel's cores without AMX do half
 /// (pigirons/cpufp: Zen 4 325 against 164 GFLOP/s a core, Sapphire Rapids 115 against 230; measured here 82 and 170).

@@ -3,6 +3,9 @@
 //
 // Sizes:  M rows of C and A    N columns of C and B    K depth: columns of A, rows of B
 
+#include <algorithm>
+#include <limits>
+
 #include "gptlite/core/parallel.hpp"
 #include "gptlite/kernels/gemm/pack.hpp"
 
@@ -13,6 +16,33 @@ namespace kernels {
 struct NoEpilogue {
   void operator()(Index /*row*/, Index /*rows*/) const {}
 };
+
+/// C (+)= A B for one tile of A, `elements` deep, and a packed B whose panels are panel_stride elements apart.
+/// `meanwhile(panel)` is called before each panel.
+template <class Format, class T, class Meanwhile>
+void multiply_tile(Index rows, Index N, Index elements, LeftTile<T> left, const T* packed, Index panel_stride, T* c,
+                   Index ldc, bool accumulate, Meanwhile&& meanwhile) {
+  constexpr Index columns = Tile<T>::columns;
+  const auto multiply = micro_kernel_of<typename Format::Product>(left.order, rows);
+  Index n = 0;
+  for (; n + columns <= N; n += columns, packed += panel_stride) {
+    meanwhile(n / columns);
+    multiply(elements, left.data, left.step, packed, c + n, ldc, accumulate);
+  }
+  if (n == N) return;
+  alignas(64) T edge[static_cast<std::size_t>(Tile<T>::rows * columns)];  // C is narrower than the last panel
+  multiply(elements, left.data, left.step, packed, edge, columns, false);
+  for (Index i = 0; i < rows; ++i)
+    for (Index j = 0; j < N - n; ++j) {
+      T& to = c[i * ldc + n + j];
+      to = accumulate ? to + edge[i * columns + j] : edge[i * columns + j];
+    }
+}
+template <class Format, class T>
+void multiply_tile(Index rows, Index N, Index elements, LeftTile<T> left, const T* packed, Index panel_stride, T* c,
+                   Index ldc, bool accumulate) {
+  multiply_tile<Format>(rows, N, elements, left, packed, panel_stride, c, ldc, accumulate, [](Index) {});
+}
 
 namespace detail {
 
@@ -30,40 +60,22 @@ struct DepthBlocks {
 
 /// C (+)= A B for one block of the summed axis. `packed` is where the first panel's block begins. InPlace: A need not
 /// be packed where its rows lie side by side in the form that is multiplied, for an A in the L1 or L2 cache.
+/// rows_behind: so many rows behind the last one of A can be read too.
 template <class Format, bool InPlace, class T, class Epilogue>
-void multiply_block(Index M, Index N, Index K, MatrixView<T> a, const T* packed, Index panel_stride, T* c, Index ldc,
-                    bool accumulate, Epilogue&& epilogue) {
-  constexpr Index columns = Tile<T>::columns;
-  alignas(64) T left[static_cast<std::size_t>(Tile<T>::rows * Tile<T>::depth + simd::Vec<T>::width)];
-  alignas(64) T edge[static_cast<std::size_t>(Tile<T>::rows * columns)];  // the last panel's tile, if C is narrower
+void multiply_block(Index M, Index N, Index K, MatrixView<T> a, Index rows_behind, const T* packed, Index panel_stride,
+                    T* c, Index ldc, bool accumulate, Epilogue&& epilogue) {
+  alignas(64) T left_packed[static_cast<std::size_t>(left_size<Format>(Tile<T>::depth * Format::depth))];
   // Rows are dealt out evenly over the fewest tiles: 32 rows become 16 + 16, not 28 + 4.
-  const Index tiles = (M + Tile<T>::rows - 1) / Tile<T>::rows, elements = element_count<Format>(K);
+  const Index tiles = (M + Tile<T>::rows - 1) / Tile<T>::rows, panels = N / Tile<T>::columns;
   for (Index tile = 0; tile < tiles; ++tile) {
     const Index m = M * tile / tiles, rows = M * (tile + 1) / tiles - m;
-    const T* a_tile = left;
-    Index a_step = Tile<T>::rows;
-    if (InPlace && std::is_same_v<Format, PlainFormat<T>> && a.row_stride == 1) {
-      a_tile = a.data + m;
-      a_step = a.column_stride;
-    } else {
-      pack_left<Format>(left, rows, K, a.offset(m, 0));
-    }
-    const auto multiply = micro_kernel_of<typename Format::Product>(rows);
-    T* c_row = c + m * ldc;
+    const bool in_place = InPlace && std::is_same_v<Format, PlainFormat<T>> && a.row_stride == 1;
+    const LeftTile<T> left =
+        in_place ? LeftTile<T>{a.data + m, a.column_stride, LeftOrder::columns}
+                 : pack_left<Format>(left_packed, rows, K, a.offset(m, 0), m, M - m - rows + rows_behind);
     const Index next = m + rows, next_rows = tile + 1 < tiles ? M * (tile + 2) / tiles - next : 0;
-    Index n = 0;
-    for (; n + columns <= N; n += columns) {
-      prefetch_left(next_rows, K, a.offset(next, 0), n / columns, N / columns);
-      multiply(elements, a_tile, a_step, packed + n / columns * panel_stride, c_row + n, ldc, accumulate);
-    }
-    if (n < N) {
-      multiply(elements, a_tile, a_step, packed + n / columns * panel_stride, edge, columns, false);
-      for (Index i = 0; i < rows; ++i)
-        for (Index j = 0; j < N - n; ++j) {
-          T& to = c_row[i * ldc + n + j];
-          to = accumulate ? to + edge[i * columns + j] : edge[i * columns + j];
-        }
-    }
+    multiply_tile<Format>(rows, N, element_count<Format>(K), left, packed, panel_stride, c + m * ldc, ldc, accumulate,
+                          [&](Index panel) { prefetch_left(next_rows, K, a.offset(next, 0), panel, panels); });
     epilogue(m, rows);
   }
 }
@@ -71,40 +83,46 @@ void multiply_block(Index M, Index N, Index K, MatrixView<T> a, const T* packed,
 }  // namespace detail
 
 /// C (+)= A B on the calling thread, for a packed B whose panels are panel_stride elements apart. A is M x K, C is M x
-/// N with rows ldc apart. The order of each sum depends on K alone.
+/// N with rows ldc apart. rows_behind: so many rows behind the last one of A can be read too, which packs a transposed
+/// A of few rows faster. The order of each sum depends on K alone.
 template <class Format, class T>
 void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed_b, Index panel_stride, T* c, Index ldc,
-                     bool accumulate) {
+                     bool accumulate, Index rows_behind = 0) {
   const detail::DepthBlocks<Format> blocks(K);
   if (K == 0 && !accumulate)
     for (Index m = 0; m < M; ++m) std::fill_n(c + m * ldc, N, T(0));
   for (Index i = 0; i < blocks.count; ++i) {
     const Index k = blocks.begin(i), depth = blocks.begin(i + 1) - k;
-    detail::multiply_block<Format, true>(M, N, depth, a.offset(0, k), packed_b + k / Format::depth * Tile<T>::columns,
-                                         panel_stride, c, ldc, accumulate || i > 0, NoEpilogue{});
+    detail::multiply_block<Format, true>(M, N, depth, a.offset(0, k), rows_behind,
+                                         packed_b + k / Format::depth * Tile<T>::columns, panel_stride, c, ldc,
+                                         accumulate || i > 0, NoEpilogue{});
   }
 }
 
-/// How a product is cut into jobs, by its sizes alone: blocks of C that are large enough to be worth packing B for, and
-/// so many that up to 16 threads are busy.
+/// How a product is cut into jobs: blocks of C, a row of blocks packs all of B and a column of blocks all of A. The cut
+/// depends on the number of threads, the order of the sums does not.
 struct GemmBlocks {
   Index M, panels, rows = 1, columns = 1;  // rows and columns of blocks
 
-  /// left_cost, right_cost: of packing one number of A, of B.
+  /// left_cost, right_cost: of packing one number of A, of B, in multiplications.
   GemmBlocks(Index m, Index n, Index k, Index panel, Index left_cost, Index right_cost)
       : M(m), panels((n + panel - 1) / panel) {
-    constexpr Index most_rows = 1024, most_columns = 768, small = 4 * 256 * 128;
-    rows = (M + most_rows - 1) / most_rows;
-    columns = (n + most_columns - 1) / most_columns;
+    constexpr Index most_columns = 768;  // of a block: its part of B stays in the L2 cache
+    const Index narrowest = (n + most_columns - 1) / most_columns;
     // A job below 2^21 multiplications, some 15 us, is not worth a thread.
-    const Index wanted = std::clamp<Index>(M * n / 2 * k >> 20, 1, 16);
-    while (rows * columns < wanted) {
-      if (rows * columns >= 4 && M / rows * (n / columns) < small) break;
-      // Each row of blocks packs all of B, each column of blocks all of A.
-      if (columns == panels || right_cost * n * rows <= left_cost * M * columns)
-        rows = std::min(2 * rows, M);
-      else
-        columns = std::min(2 * columns, panels);
+    const Index workers = std::clamp<Index>(M * n / 2 * k >> 20, 1, std::min<Index>(num_threads(), M * panels));
+    Index least = std::numeric_limits<Index>::max();
+    for (Index r = 1; r <= std::min(workers, M); ++r) {
+      const Index threads_across = workers / r;
+      const Index c = std::min(panels, (narrowest + threads_across - 1) / threads_across * threads_across);
+      const Index block_rows = (M + r - 1) / r, block_columns = (panels + c - 1) / c * panel;
+      const Index turns = (r * c + workers - 1) / workers;  // blocks that the busiest thread takes
+      const Index cost = turns * (block_rows * block_columns + left_cost * block_rows + right_cost * block_columns);
+      if (cost < least) {
+        least = cost;
+        rows = r;
+        columns = c;
+      }
     }
   }
   Index count() const { return rows * columns; }
@@ -118,8 +136,11 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
           bool accumulate, Epilogue&& epilogue) {
   if (M == 0 || N == 0) return;
   constexpr Index panel = Tile<T>::columns;
-  constexpr Index copy = 1, turn = 3;  // turning squares takes three times as long
-  const GemmBlocks blocks(M, N, K, panel, a.column_stride == 1 ? turn : copy, b.column_stride == 1 ? copy : turn);
+  // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
+  // vectors of neighbours, of a transposed B squares are turned.
+  constexpr Index of_rows = 8, of_vectors = 16, of_squares = 32;
+  const GemmBlocks blocks(M, N, K, panel, a.column_stride == 1 ? of_rows : of_vectors,
+                          b.column_stride == 1 ? of_vectors : of_squares);
   with_format<T>(precision, [&]<class Format>(Format) {
     const detail::DepthBlocks<Format> depths(K);
     parallel_for(blocks.count(), [&](Index job) {
@@ -141,8 +162,8 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
         const Index panel_stride = panel_size<Format>(depth);
         pack_right<Format>(packed.data(), panel_stride, depth, width, b.offset(k, column));
         const auto multiply = [&](auto&& after) {
-          detail::multiply_block<Format, false>(rows, width, depth, a.offset(row, k), packed.data(), panel_stride,
-                                                c_block, ldc, accumulate || d > 0, after);
+          detail::multiply_block<Format, false>(rows, width, depth, a.offset(row, k), M - row - rows, packed.data(),
+                                                panel_stride, c_block, ldc, accumulate || d > 0, after);
         };
         if (d + 1 < depths.count)
           multiply(NoEpilogue{});

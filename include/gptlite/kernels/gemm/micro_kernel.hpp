@@ -3,6 +3,7 @@
 //
 // Sizes:  M rows of C and A    N columns of C and B    K elements along the summed axis
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -14,10 +15,10 @@ namespace kernels {
 /// The tile of C that one call of the micro-kernel computes.
 template <class T>
 struct Tile {
-  /// With AVX-512 one vector of columns and as many rows as there are registers: each FMA broadcasts its element of A
-  /// from memory, so a step is little more than its FMAs, and a core whose other hardware thread is busy keeps 85% of
-  /// its peak where 14 rows of two vectors keep 70% (Sapphire Rapids). Elsewhere a broadcast costs a register and an
-  /// instruction, shared by two vectors.
+  /// Two vectors of columns share a broadcast element of A, with as many rows as there are registers: on Zen 5 14 x 2
+  /// vectors reach the peak, 28 x 1 93% of it. On Intel's cores with AVX-512 one vector of columns and FMAs that
+  /// broadcast from memory: a step is little more than its FMAs, and a core whose other hardware thread is busy keeps
+  /// 85% of its peak where 14 x 2 keeps 70% (Sapphire Rapids).
   static constexpr Index vectors = simd::broadcasts_from_memory ? 1 : 2;
   static constexpr Index rows = simd::broadcasts_from_memory ? 28 : (simd::registers - 1) / vectors - 1;
   static constexpr Index columns = vectors * simd::Vec<T>::width;
@@ -29,16 +30,23 @@ struct Tile {
 template <class T>
 using PanelRow = std::array<simd::Vec<T>, static_cast<std::size_t>(Tile<T>::vectors)>;
 
+/// How a tile's part of A lies in memory: blocks of one vector of elements a row, as [k / width][Tile::rows][width], or
+/// the elements of all rows side by side. Either way packing it copies vectors, whichever way A itself lies.
+enum class LeftOrder { rows, columns };
+
 namespace detail {
 
-/// C (+)= A B for a tile of Rows x Tile::columns. Element k of A begins at a[k * a_step], the rows side by side; B is
+/// C (+)= A B for a tile of Rows x Tile::columns. In the order of columns element k of A begins at a[k * a_step]; B is
 /// packed, its element k begins at b[k * Tile::columns].
-template <class Format, Index Rows>
+template <class Format, Index Rows, LeftOrder Order>
 void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const typename Format::Number* b,
                   typename Format::Number* c, Index ldc, bool accumulate) {
   using T = typename Format::Number;
   using V = simd::Vec<T>;
-  constexpr Index vectors = Tile<T>::vectors;
+  constexpr Index vectors = Tile<T>::vectors, width = V::width;
+  constexpr bool by_rows = Order == LeftOrder::rows;
+  constexpr Index row_stride = by_rows ? width : 1;
+  if constexpr (by_rows) a_step = 1;
   V sums[Rows][vectors];
 #pragma GCC unroll 28
   for (Index m = 0; m < Rows; ++m)
@@ -48,30 +56,35 @@ void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const
   const auto step = [&] {
     V row[vectors];
 #pragma GCC unroll 2
-    for (Index v = 0; v < vectors; ++v) row[v] = V::load(b + v * V::width);
+    for (Index v = 0; v < vectors; ++v) row[v] = V::load(b + v * width);
 #pragma GCC unroll 28
     for (Index m = 0; m < Rows; ++m) {
-      const V element = V::broadcast(a[m]);
+      const V element = V::broadcast(a[m * row_stride]);
 #pragma GCC unroll 2
       for (Index v = 0; v < vectors; ++v) sums[m][v] = Format::multiply_add(element, row[v], sums[m][v]);
     }
     a += a_step;
     b += Tile<T>::columns;
   };
-  // C's lines are asked for one a step: all at once they would hold up the loads of B.
-  Index k = 0;
   const T* line = c;
-  for (; k < std::min(K, Rows); ++k, line += ldc) {
-    simd::prefetch_for_write(line);
-    step();
+  for (Index k = 0; k < K; k += width) {
+    const Index steps = std::min(width, K - k);
+    Index i = 0;
+    // C's lines are asked for one row a step: all at once they would hold up the loads of B.
+    for (const Index lines = std::clamp<Index>(Rows - k, 0, steps); i < lines; ++i, line += ldc) {
+      simd::prefetch_for_write(line);
+      if constexpr (vectors > 1) simd::prefetch_for_write(line + Tile<T>::columns - 1);
+      step();
+    }
+    for (; i < steps; ++i) step();
+    if constexpr (by_rows) a += (Tile<T>::rows - 1) * width;
   }
-  for (; k < K; ++k) step();
 
 #pragma GCC unroll 28
   for (Index m = 0; m < Rows; ++m)
 #pragma GCC unroll 2
     for (Index v = 0; v < vectors; ++v) {
-      T* to = c + m * ldc + v * V::width;
+      T* to = c + m * ldc + v * width;
       (accumulate ? V::load(to) + sums[m][v] : sums[m][v]).store(to);
     }
 }
@@ -80,19 +93,20 @@ template <class Format>
 using MicroKernel = void (*)(Index K, const typename Format::Number* a, Index a_step, const typename Format::Number* b,
                              typename Format::Number* c, Index ldc, bool accumulate);
 
-template <class Format, std::size_t... I>
+template <class Format, LeftOrder Order, std::size_t... I>
 constexpr std::array<MicroKernel<Format>, sizeof...(I)> micro_kernels(std::index_sequence<I...>) {
-  return {micro_kernel<Format, static_cast<Index>(I) + 1>...};
+  return {micro_kernel<Format, static_cast<Index>(I) + 1, Order>...};
 }
 
 }  // namespace detail
 
-/// The micro-kernel for a number of rows that is known only at run time, 1 .. Tile::rows.
+/// The micro-kernel for an order of A and a number of rows that is known only at run time, 1 .. Tile::rows.
 template <class Format>
-detail::MicroKernel<Format> micro_kernel_of(Index rows) {
-  static constexpr auto by_rows =
-      detail::micro_kernels<Format>(std::make_index_sequence<Tile<typename Format::Number>::rows>{});
-  return by_rows[static_cast<std::size_t>(rows - 1)];
+detail::MicroKernel<Format> micro_kernel_of(LeftOrder order, Index rows) {
+  constexpr std::make_index_sequence<Tile<typename Format::Number>::rows> numbers{};
+  static constexpr auto by_rows = detail::micro_kernels<Format, LeftOrder::rows>(numbers);
+  static constexpr auto by_columns = detail::micro_kernels<Format, LeftOrder::columns>(numbers);
+  return (order == LeftOrder::rows ? by_rows : by_columns)[static_cast<std::size_t>(rows - 1)];
 }
 
 }  // namespace kernels
