@@ -149,10 +149,9 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
         // 1. scores (keys, queries) = k q^T
         for (Index j = 0; j < keys; j += tile_rows) {
           const Index count = std::min(tile_rows, keys - j);
-          const auto multiply = micro_kernel_of<typename Format::Product>(LeftOrder::rows, count);
-          for (Index n = 0; n < rows; n += panel)
-            multiply(element_count<Format>(s.HS), packed_k + (block + j) / tile_rows * left_tile, 1,
-                     packed_q + n / panel * q_panel, scores + j * queries + n, queries, false);
+          multiply_tile<Format>(count, (rows + panel - 1) / panel * panel, element_count<Format>(s.HS),
+                                LeftTile<T>{packed_k + (block + j) / tile_rows * left_tile, 1, LeftOrder::rows},
+                                packed_q, q_panel, scores + j * queries, queries, false);
         }
         // 2. -inf where a query does not see the key
         const auto hide = [&](Index from, Index to, auto&& hidden) {

@@ -104,22 +104,25 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
               std::fill(row - first, row, T(0));
               std::fill_n(row + tile.keys, std::min(tile_rows + step, score_stride - first - tile.keys), T(0));
             }
+            ElementNumbers<Format> total, dot;
             for (Index i = r; i < r + count; ++i) {
+              total[static_cast<std::size_t>(i - r)] = V::broadcast(-lse[job * s.T + q + i]);
+              dot[static_cast<std::size_t>(i - r)] = V::broadcast(dots[q + i]);
               tile.fill_unseen(scores + i * score_stride, i, s, -std::numeric_limits<T>::infinity());
               if (s.dropout) head.dropout_factors(factors + (i - r) * key_block, q + i, tile.first, tile.keys);
             }
             for (Index j = 0; j < tile.keys; j += depth * width) {
               std::array<ElementNumbers<Format>, static_cast<std::size_t>(depth)> probs{}, grads{};  // [vector][row]
               for (Index i = 0; i < count; ++i) {
-                const V total = V::broadcast(-lse[job * s.T + q + r + i]), dot = V::broadcast(dots[q + r + i]);
                 ElementNumbers<Format> along;
                 for (Index v = 0; v < depth; ++v) {
                   const Index key = j + v * width, at = (r + i) * score_stride + key;
                   const auto row = static_cast<std::size_t>(i), vector = static_cast<std::size_t>(v);
-                  const V prob = simd::exp_of_negative(simd::fma(V::load(scores + at), V::broadcast(scale), total));
+                  const V prob =
+                      simd::exp_of_negative(simd::fma(V::load(scores + at), V::broadcast(scale), total[row]));
                   const V factor = s.dropout ? V::load(factors + i * key_block + key) : V::broadcast(T(1));
                   probs[vector][row] = prob * factor;
-                  grads[vector][row] = along[vector] = prob * (V::load(dp + at) * factor - dot) * scale;
+                  grads[vector][row] = along[vector] = prob * (V::load(dp + at) * factor - dot[row]) * scale;
                 }
                 Format::along(along).store(ds_rows + j / depth * tile_rows + (r + i) * width);
               }

@@ -122,11 +122,12 @@ class PackedMatrix {
   template <class Epilogue>
   void multiply(Index M, const T* x, T* y, Epilogue&& epilogue) const {
     with_form<T>(format_, compact_, [&]<class Form>(std::type_identity<Form>) {
-      // With few rows a job reads some 64 KB of weights at least; panels that are read together sum in another order,
-      // so the cut must not depend on the number of threads. With many rows its panels stay in the L2 cache.
-      const Index threads = num_threads(),
-                  narrow = (panel_count() + threads * most_panels - 1) / (threads * most_panels);
-      const Index wanted = M <= few_rows ? std::clamp<Index>(bytes() >> 16, 1, 16) : narrow * threads;
+      // A job reads some 64 KB of weights at least, or multiplies as long. With few rows, panels that are read together
+      // sum in another order, so the cut must not depend on the number of threads.
+      const Index worth = std::max<Index>(M / few_rows, 1) * bytes() >> 16;
+      const Index threads = std::clamp<Index>(worth, 1, num_threads());
+      const Index narrow = (panel_count() + threads * most_panels - 1) / (threads * most_panels);
+      const Index wanted = M <= few_rows ? std::clamp<Index>(worth, 1, 16) : narrow * threads;
       const Index jobs = std::min(wanted, panel_count());
       parallel_for(jobs, [&](Index job) {
         const Index begin = panel_count() * job / jobs, end = panel_count() * (job + 1) / jobs;
@@ -141,7 +142,7 @@ class PackedMatrix {
   }
 
  private:
-  static constexpr Index width = Tile<T>::columns, few_rows = 8, most_panels = 768 / width;
+  static constexpr Index width = Tile<T>::columns, few_rows = 8, most_panels = Tile<T>::most_columns / width;
 
   Index panel_count() const { return (N_ + width - 1) / width; }
   std::byte* panel(Index p) const { return data_.data() + p * panel_bytes_; }
@@ -221,15 +222,6 @@ class PackedMatrix {
     }
   }
 
-  /// Calls f with the form of gemm in which many rows are multiplied: bf16 weights as pairs where that is faster, which
-  /// rounds x too, else plain numbers.
-  template <class F>
-  void with_product(F&& f) const {
-    if constexpr (std::is_same_v<T, float> && simd::has_bf16_pairs)
-      if (format_ == WeightFormat::bf16 && bf16_pairs_are_fast()) return f(PairFormat{});
-    f(PlainFormat<T>{});
-  }
-
   template <class Form>
   void many(Index M, const T* x, T* y, Index begin, Index end) const {
     const Index column = begin * width, columns = std::min(end * width, N_) - column;
@@ -239,9 +231,12 @@ class PackedMatrix {
     } else {
       for (Index m = 0; m < M && K_ == 0; ++m) std::fill_n(y + m * N_ + column, columns, T(0));
       constexpr Index depth = Tile<T>::depth / Form::block * Form::block;
-      with_product([&]<class Product>(Product) {
+      // bf16 weights are multiplied as pairs where that is faster, which rounds x too.
+      const bool pairs = format_ == WeightFormat::bf16 && bf16_pairs_are_fast();
+      with_format<T>(pairs ? Precision::bf16 : Precision::fp32, [&]<class Product>(Product) {
         constexpr Index stride = panel_size<Product>(depth);
-        const Storage<T> packed((end - begin) * stride + simd::Vec<T>::width), plain(depth * width);
+        const Storage<T> packed((end - begin) * stride + simd::Vec<T>::width);
+        const Storage<T> plain(Product::depth == 1 ? 0 : depth * width);
         for (Index k = 0; k < K_; k += depth) {
           const Index length = std::min(depth, K_ - k);
           for (Index p = begin; p < end; ++p) {

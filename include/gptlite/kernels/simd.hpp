@@ -30,6 +30,10 @@ inline constexpr bool broadcasts_from_memory = true;
 inline constexpr bool broadcasts_from_memory = false;
 #endif
 
+/// Numbers of a cache line.
+template <class T>
+inline constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+
 /// Asks for the cache line at `address`, which will be written at once, read in a while, or read soon. To g++ a
 /// function that only prefetches has no effect, and calls of it are dropped; the empty asm is an effect.
 template <class T>

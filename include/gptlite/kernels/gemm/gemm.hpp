@@ -83,17 +83,16 @@ void multiply_block(Index M, Index N, Index K, MatrixView<T> a, Index rows_behin
 }  // namespace detail
 
 /// C (+)= A B on the calling thread, for a packed B whose panels are panel_stride elements apart. A is M x K, C is M x
-/// N with rows ldc apart. rows_behind: so many rows behind the last one of A can be read too, which packs a transposed
-/// A of few rows faster. The order of each sum depends on K alone.
+/// N with rows ldc apart. The order of each sum depends on K alone.
 template <class Format, class T>
 void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed_b, Index panel_stride, T* c, Index ldc,
-                     bool accumulate, Index rows_behind = 0) {
+                     bool accumulate) {
   const detail::DepthBlocks<Format> blocks(K);
   if (K == 0 && !accumulate)
     for (Index m = 0; m < M; ++m) std::fill_n(c + m * ldc, N, T(0));
   for (Index i = 0; i < blocks.count; ++i) {
     const Index k = blocks.begin(i), depth = blocks.begin(i + 1) - k;
-    detail::multiply_block<Format, true>(M, N, depth, a.offset(0, k), rows_behind,
+    detail::multiply_block<Format, true>(M, N, depth, a.offset(0, k), 0,
                                          packed_b + k / Format::depth * Tile<T>::columns, panel_stride, c, ldc,
                                          accumulate || i > 0, NoEpilogue{});
   }
@@ -101,13 +100,13 @@ void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed
 
 /// How a product is cut into jobs: blocks of C, a row of blocks packs all of B and a column of blocks all of A. The cut
 /// depends on the number of threads, the order of the sums does not.
+template <class T>
 struct GemmBlocks {
+  static constexpr Index panel = Tile<T>::columns, most_columns = Tile<T>::most_columns;
   Index M, panels, rows = 1, columns = 1;  // rows and columns of blocks
 
   /// left_cost, right_cost: of packing one number of A, of B, in multiplications.
-  GemmBlocks(Index m, Index n, Index k, Index panel, Index left_cost, Index right_cost)
-      : M(m), panels((n + panel - 1) / panel) {
-    constexpr Index most_columns = 768;  // of a block: its part of B stays in the L2 cache
+  GemmBlocks(Index m, Index n, Index k, Index left_cost, Index right_cost) : M(m), panels((n + panel - 1) / panel) {
     const Index narrowest = (n + most_columns - 1) / most_columns;
     // A job below 2^21 multiplications, some 15 us, is not worth a thread.
     const Index workers = std::clamp<Index>(M * n / 2 * k >> 20, 1, std::min<Index>(num_threads(), M * panels));
@@ -139,8 +138,8 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
   // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
   // vectors of neighbours, of a transposed B squares are turned.
   constexpr Index of_rows = 8, of_vectors = 16, of_squares = 32;
-  const GemmBlocks blocks(M, N, K, panel, a.column_stride == 1 ? of_rows : of_vectors,
-                          b.column_stride == 1 ? of_vectors : of_squares);
+  const GemmBlocks<T> blocks(M, N, K, a.column_stride == 1 ? of_rows : of_vectors,
+                             b.column_stride == 1 ? of_vectors : of_squares);
   with_format<T>(precision, [&]<class Format>(Format) {
     const detail::DepthBlocks<Format> depths(K);
     parallel_for(blocks.count(), [&](Index job) {

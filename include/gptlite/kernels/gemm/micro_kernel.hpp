@@ -24,6 +24,8 @@ struct Tile {
   static constexpr Index columns = vectors * simd::Vec<T>::width;
   /// Elements of the summed axis that a tile runs through at once: the tile's part of A stays in the L1 cache.
   static constexpr Index depth = 256;
+  /// Columns of B that a job multiplies at most: `depth` elements of them, packed, stay in the L2 cache.
+  static constexpr Index most_columns = 768;
 };
 
 /// One row of a packed panel, Tile::columns numbers, in registers.

@@ -47,24 +47,21 @@ void pack_panel(T* panel, Index K, Index columns, Index padded, MatrixView<T> b)
   const Index whole = K / depth, elements = element_count<Format>(K);
   // Where vectors of columns begin; the last one overlaps the one before.
   const auto for_vectors = [&](auto&& f) {
+    if (columns == Width && Width % width == 0) {  // a loop that the compiler knows the length of
+      for (Index j = 0; j < Width; j += width) f(j);
+      return;
+    }
     for (Index j = 0; j + width <= columns; j += width) f(j);
     if (columns % width != 0) f(std::max<Index>(0, columns - width));
   };
   Index e = 0;
   if (b.column_stride == 1) {
-    const auto pack_rows = [&](auto&& for_vectors_of_row) {
+    if (columns >= width)
       for (; e < whole; ++e) {
         const T* row = b.data + e * depth * b.row_stride;
-        for_vectors_of_row(
+        for_vectors(
             [&](Index j) { Format::across(load_numbers<Format>(row + j, b.row_stride)).store(panel + e * Width + j); });
       }
-    };
-    if (columns == Width && Width % width == 0)
-      pack_rows([](auto&& f) {
-        for (Index j = 0; j < Width; j += width) f(j);
-      });
-    else if (columns >= width)
-      pack_rows(for_vectors);
   } else {  // squares of width x width elements, turned
     std::array<V, static_cast<std::size_t>(width)> square;
     for (; e + width <= whole; e += width) {
@@ -105,7 +102,7 @@ void pack_right(T* packed, Index stride, Index K, Index N, MatrixView<T> b) {
     for (Index n = 0; n < N; n += columns) {
       const Index rows = std::min(few, K - k);
       for (Index i = 0; i < rows; ++i)
-        for (Index j = 0; j < columns; j += 16) simd::prefetch_for_later(b.offset(k + few + i, n + j).data);
+        for (Index j = 0; j < columns; j += simd::line<T>) simd::prefetch_for_later(b.offset(k + few + i, n + j).data);
       pack_panel<Format, columns>(packed + n / columns * stride + k / Format::depth * columns, rows,
                                   std::min(columns, N - n), columns, b.offset(k, n));
     }
@@ -158,7 +155,7 @@ LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<T> a, Index bef
 /// Asks for part `part` of `parts` of what pack_left() will read.
 template <class T>
 void prefetch_left(Index rows, Index K, MatrixView<T> a, Index part, Index parts) {
-  constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+  constexpr Index line = simd::line<T>;
   const bool by_rows = a.column_stride == 1;
   const Index lines = by_rows ? rows : K, length = by_rows ? K : rows,
               stride = by_rows ? a.row_stride : a.column_stride;
