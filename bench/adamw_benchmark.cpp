@@ -25,14 +25,16 @@ void adamw(benchmark::State& state, Index n) {
                                 .grad_scale = 0.5,
                                 .correction1 = 0.1,
                                 .correction2 = 0.05};
-  bench::time_bytes(state, 28 * static_cast<double>(n),
-                    [&] { kernels::adamw(p.data(), m.data(), v.data(), g.data(), n, step); });
+  bench::time_bytes(state, 28 * static_cast<double>(n), [&] {
+    kernels::adamw<float>({{p.data(), m.data(), v.data(), g.data(), n, step}});
+  });
 }
 
 void sum_of_squares(benchmark::State& state, Index n) {
   const Tensor<float> g = Tensor<float>::normal({n}, 0, 1e-3, {1, 2});
-  bench::time_bytes(state, 4 * static_cast<double>(n),
-                    [&] { benchmark::DoNotOptimize(kernels::sum_of_squares(g.data(), n)); });
+  bench::time_bytes(state, 4 * static_cast<double>(n), [&] {
+    benchmark::DoNotOptimize(kernels::sum_of_squares<float>({{g.data(), static_cast<std::size_t>(n)}}));
+  });
 }
 
 }  // namespace

@@ -31,8 +31,12 @@ std::pair<State<T>, State<double>> stepped(Index size, int steps) {
     std::vector<T> grad(n);
     fill_normal(grad.data(), size, 0, 1, {.seed = 1, .stream = static_cast<std::uint64_t>(t)});
     const double correction1 = 1 - std::pow(beta1, t), correction2 = 1 - std::pow(beta2, t);
-    kernels::adamw(state.p.data(), state.m.data(), state.v.data(), static_cast<const T*>(grad.data()), size,
-                   {rate, beta1, beta2, eps, decay, scale, correction1, correction2});
+    // In two parameters, of a third of the numbers and the rest.
+    const kernels::AdamWStep step{rate, beta1, beta2, eps, decay, scale, correction1, correction2};
+    const Index third = size / 3;
+    kernels::adamw<T>({{state.p.data(), state.m.data(), state.v.data(), grad.data(), third, step},
+                       {state.p.data() + third, state.m.data() + third, state.v.data() + third, grad.data() + third,
+                        size - third, step}});
     for (std::size_t i = 0; i < n; ++i) {
       const double g = scale * static_cast<double>(grad[i]);
       plain.m[i] = beta1 * plain.m[i] + (1 - beta1) * g;
@@ -70,7 +74,7 @@ TEST_CASE("adamw and sum_of_squares have the same bits for any number of threads
   for (const int threads : {1, 2, 3, 4}) {
     set_num_threads(threads);
     const std::vector<float> p = stepped<float>(size, 2).first.p;
-    const double squares = kernels::sum_of_squares(p.data(), size);
+    const double squares = kernels::sum_of_squares<float>({p, {p.data(), 5}});
     if (threads == 1) serial = p, serial_squares = squares;
     CHECK((p == serial));
     CHECK(squares == serial_squares);
@@ -86,6 +90,7 @@ TEST_CASE_TEMPLATE("sum_of_squares adds up all squares", T, float, double) {
       x[i] = static_cast<T>(static_cast<int>(i % 7) - 3);
       expected += static_cast<double>(x[i] * x[i]);
     }
-    CHECK(kernels::sum_of_squares(static_cast<const T*>(x.data()), static_cast<Index>(size)) == expected);
+    CHECK(kernels::sum_of_squares<T>({x}) == expected);
+    CHECK(kernels::sum_of_squares<T>({x, {}, x}) == 2 * expected);
   }
 }

@@ -13,6 +13,20 @@ namespace kernels {
 /// Elements that one job of an element-wise loop takes: long enough to be worth a thread, short enough for a cache.
 inline constexpr Index elementwise_grain = 1 << 14;
 
+/// A part of one of several arrays, at most elementwise_grain long.
+struct ArrayPiece {
+  std::size_t array;
+  Index begin, end;
+};
+/// The pieces of arrays of such sizes, in order: so one parallel region goes over many small arrays.
+inline std::vector<ArrayPiece> pieces_of(const std::vector<Index>& sizes) {
+  std::vector<ArrayPiece> pieces;
+  for (std::size_t array = 0; array < sizes.size(); ++array)
+    for (Index begin = 0; begin < sizes[array]; begin += elementwise_grain)
+      pieces.push_back({array, begin, std::min(sizes[array], begin + elementwise_grain)});
+  return pieces;
+}
+
 /// out[i] = f(in[i]...) for i in 0..n-1, in parallel. f takes and returns simd::Vec<T>; out may be one of the inputs.
 template <class T, class F, class... In>
 void transform(T* out, Index n, F&& f, const In*... in) {

@@ -31,9 +31,13 @@ void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, cons
       if (bias != nullptr)
         simd::transform(
             out, columns, [](V a, V b) { return a + b; }, out, bias + column);
-      if (s.activation == Activation::gelu)
+      if (s.activation == Activation::gelu) {
+        T* const activated = y + r * s.N + column;
+        // The same columns of the next rows: until their stores come they are here.
+        for (Index j = 0; j < columns; j += simd::line<T>) simd::prefetch_for_write(activated + count * s.N + j);
         simd::transform(
-            y + r * s.N + column, columns, [](V v) { return detail::Gelu<T>::value(v); }, out);
+            activated, columns, [](V v) { return detail::Gelu<T>::value(v); }, out);
+      }
     }
   };
   gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, z, s.N, false, finish);

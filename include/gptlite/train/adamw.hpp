@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -80,11 +81,11 @@ class AdamW {
   /// Clips the gradients to max_grad_norm, updates every parameter that has one, and clears them. If their norm is not
   /// finite it updates nothing and says so: one bad batch does not ruin the weights.
   StepResult step() {
-    double squares = 0;
+    std::vector<std::span<const T>> gradients;
     for (const Parameter& parameter : parameters_)
       if (parameter.tensor.has_grad())
-        squares += kernels::sum_of_squares(std::as_const(parameter.tensor).grad().data(), parameter.tensor.size());
-    const double norm = std::sqrt(squares);
+        gradients.emplace_back(std::as_const(parameter.tensor).grad().data(), parameter.tensor.size());
+    const double norm = std::sqrt(kernels::sum_of_squares(gradients));
     const bool finite = is_finite(norm);
     if (finite) update(norm);
     zero_grad();
@@ -126,6 +127,7 @@ class AdamW {
                                  .grad_scale = clip ? options_.max_grad_norm / (norm + norm_eps) : 1,
                                  .correction1 = exact ? 1 : correction1,
                                  .correction2 = exact ? 1 : correction2};
+    std::vector<kernels::AdamWParameter<T>> updates;
     for (Parameter& parameter : parameters_) {
       Tensor<T>& tensor = parameter.tensor;
       if (!tensor.has_grad()) continue;
@@ -135,9 +137,10 @@ class AdamW {
       }
       constants.learning_rate = rate * parameter.scale;
       constants.weight_decay = tensor.rank() >= 2 ? options_.weight_decay : 0;
-      kernels::adamw(tensor.data(), parameter.m.data(), parameter.v.data(), tensor.grad().data(), tensor.size(),
-                     constants);
+      updates.push_back(
+          {tensor.data(), parameter.m.data(), parameter.v.data(), tensor.grad().data(), tensor.size(), constants});
     }
+    kernels::adamw(updates);
   }
 
   AdamWOptions options_;

@@ -64,19 +64,34 @@ struct DepthBlocks {
 template <class Format, bool InPlace, class T, class Epilogue>
 void multiply_block(Index M, Index N, Index K, MatrixView<T> a, Index rows_behind, const T* packed, Index panel_stride,
                     T* c, Index ldc, bool accumulate, Epilogue&& epilogue) {
-  alignas(64) T left_packed[static_cast<std::size_t>(left_size<Format>(Tile<T>::depth * Format::depth))];
+  // Tiles of columns are packed together: so the rows of memory that they share are read in longer pieces.
+  constexpr Index most_together = 4, room = left_size<Format>(Tile<T>::depth * Format::depth);
+  alignas(64) T left_packed[static_cast<std::size_t>(most_together * room)];
+  std::array<LeftTile<T>, most_together> left;
   // Rows are dealt out evenly over the fewest tiles: 32 rows become 16 + 16, not 28 + 4.
   const Index tiles = (M + Tile<T>::rows - 1) / Tile<T>::rows, panels = N / Tile<T>::columns;
-  for (Index tile = 0; tile < tiles; ++tile) {
-    const Index m = M * tile / tiles, rows = M * (tile + 1) / tiles - m;
-    const bool in_place = InPlace && std::is_same_v<Format, PlainFormat<T>> && a.row_stride == 1;
-    const LeftTile<T> left =
-        in_place ? LeftTile<T>{a.data + m, a.column_stride, LeftOrder::columns}
-                 : pack_left<Format>(left_packed, rows, K, a.offset(m, 0), m, M - m - rows + rows_behind);
-    const Index next = m + rows, next_rows = tile + 1 < tiles ? M * (tile + 2) / tiles - next : 0;
-    multiply_tile<Format>(rows, N, element_count<Format>(K), left, packed, panel_stride, c + m * ldc, ldc, accumulate,
-                          [&](Index panel) { prefetch_left(next_rows, K, a.offset(next, 0), panel, panels); });
-    epilogue(m, rows);
+  const auto row_of = [&](Index tile) { return M * std::min(tile, tiles) / tiles; };
+  const bool by_rows = a.column_stride == 1;
+  const bool in_place = InPlace && std::is_same_v<Format, PlainFormat<T>> && a.row_stride == 1;
+  const Index together = by_rows || in_place ? 1 : most_together;
+  for (Index first = 0; first < tiles; first += together) {
+    const Index begin = row_of(first), end = row_of(first + 1), next_rows = row_of(first + 2) - end;
+    const Index count = std::min(together, tiles - first);
+    if (in_place)
+      left[0] = {a.data + begin, a.column_stride, LeftOrder::columns};
+    else if (by_rows)
+      left[0] = pack_left<Format>(left_packed, end - begin, K, a.offset(begin, 0));
+    else
+      pack_left_columns<Format>(left.data(), left_packed, room, count, K, a, M + rows_behind,
+                                [&](Index i) { return row_of(first + i); });
+    for (Index i = 0; i < count; ++i) {
+      const Index m = row_of(first + i), rows = row_of(first + i + 1) - m;
+      multiply_tile<Format>(rows, N, element_count<Format>(K), left[static_cast<std::size_t>(i)], packed, panel_stride,
+                            c + m * ldc, ldc, accumulate, [&](Index panel) {
+                              if (by_rows) prefetch_left(next_rows, K, a.offset(end, 0), panel, panels);
+                            });
+      epilogue(m, rows);
+    }
   }
 }
 
