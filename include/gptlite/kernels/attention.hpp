@@ -133,9 +133,7 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
                                  s.dropout ? queries * (std::min(s.T, key_block) + width) : 0});
     const auto [packed_k, packed_v, packed_q, score_block, factors] = space.arrays();
     T* const scores = score_block;  // lambdas of C++20 may not capture the name of a binding with clang
-    for (Index t = 0; t < key_tiles; ++t)
-      pack_left<Format>(packed_k + t * left_tile, std::min(tile_rows, s.T - t * tile_rows), s.HS,
-                        head.k.offset(t * tile_rows, 0));
+    pack_left_tiles<Format>(packed_k, s.T, s.HS, head.k);
     pack_right<Format>(packed_v, v_panel, s.T, s.HS, head.v);
 
     for (Index q = 0; q < s.T; q += queries) {

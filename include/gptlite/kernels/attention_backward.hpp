@@ -42,9 +42,11 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
   using V = simd::Vec<T>;
   constexpr Index panel = Tile<T>::columns, tile_rows = Tile<T>::rows, width = V::width, depth = Format::depth;
   constexpr Index step = ScoreTile<Format>::step;
+  static_assert(tile_rows % depth == 0, "a tile of queries has whole elements");
   // p and ds of one pair of blocks stay in the L2 cache.
-  const Index key_block = std::min<Index>(256, (s.T + step - 1) / step * step);
-  const Index query_block = std::min(112 / tile_rows * tile_rows, s.T);
+  const Index key_block = std::min<Index>(s.T <= 256 ? 256 : 224, (s.T + step - 1) / step * step);
+  const Index query_tiles = (s.T + tile_rows - 1) / tile_rows;
+  const Index query_block = std::min(112 / tile_rows, query_tiles) * tile_rows;
   const T scale = static_cast<T>(s.scale());
 
   parallel_for(s.B * s.NH, [&](Index job) {
@@ -54,16 +56,22 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
     T* dq = dqkv + (head.q.data - qkv);
     const Index stride = 3 * s.C(), score_stride = key_block + tile_rows + step;
     const Index hs_panel = panel_size<Format>(s.HS), key_panel = panel_size<Format>(key_block);
-    const Index query_panel = panel_size<Format>(query_block);
-    const Index right = packed_size<Format>(s.HS, key_block), rows_right = packed_size<Format>(query_block, s.HS);
+    const Index query_panel = panel_size<Format>(s.T), left_tile = left_size<Format>(s.HS);
+    const Index right = packed_size<Format>(s.HS, key_block), rows_right = packed_size<Format>(s.T, s.HS);
     const Index tile_scores = tile_rows * score_stride, gradients = key_block * s.HS;
     const Index pairs = element_count<Format>(query_block) * score_stride;
-    const Workspace<T, 14> space({right, right, packed_size<Format>(key_block, s.HS), rows_right, rows_right,
-                                  tile_scores, tile_scores, left_size<Format>(key_block), pairs, pairs,
-                                  s.dropout ? depth * key_block : 0, gradients, gradients, s.T});
-    // scores and dp: of one tile of queries. p and ds: packed as the left side of the products for dv and dk.
-    const auto [packed_k, packed_v, packed_k_rows, packed_q, packed_dy, scores, dp, ds_rows, p, ds, factors, dk, dv,
-                dots] = space.arrays();
+    const Workspace<T, 16> space({right, right, packed_size<Format>(key_block, s.HS), query_tiles * left_tile,
+                                  query_tiles * left_tile, rows_right, rows_right, tile_scores, tile_scores,
+                                  left_size<Format>(key_block), pairs, pairs, s.dropout ? depth * key_block : 0,
+                                  gradients, gradients, s.T});
+    // q and dy are packed both as tiles and as right-hand matrices. scores and dp: of one tile of queries. p and ds:
+    // packed as the left side of the products for dv and dk.
+    const auto [packed_k, packed_v, packed_k_rows, q_tiles, dy_tiles, packed_q, packed_dy, scores, dp, ds_rows, p, ds,
+                factors, dk, dv, dots] = space.arrays();
+    pack_left_tiles<Format>(q_tiles, s.T, s.HS, head.q);
+    pack_left_tiles<Format>(dy_tiles, s.T, s.HS, dout);
+    pack_right<Format>(packed_q, query_panel, s.T, s.HS, head.q);
+    pack_right<Format>(packed_dy, query_panel, s.T, s.HS, dout);
     // dq is a sum over blocks of keys. If the first block meets all queries, it overwrites.
     const bool overwrite = !accumulate && s.window >= s.T;
     if (!accumulate && !overwrite)
@@ -80,21 +88,27 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
       for (T* sums : {dk, dv}) std::fill_n(sums, keys * s.HS, T(0));
 
       const Index last_query = std::min(s.T, block + keys - 1 + s.window);  // end of the queries that see the block
-      for (Index q0 = block; q0 < last_query; q0 += query_block) {
+      for (Index q0 = block / query_block * query_block; q0 < last_query; q0 += query_block) {
         const Index queries = std::min(query_block, last_query - q0), elements = element_count<Format>(queries);
-        const Index tiles = (queries + tile_rows - 1) / tile_rows;
         // 1. for each tile of queries: scores and dp, then p with the dropout that v saw and ds, then dq
-        for (Index t = 0; t < tiles; ++t) {
-          const Index begin = elements * t / tiles * depth;
-          const Index rows = std::min(queries, elements * (t + 1) / tiles * depth) - begin, q = q0 + begin;
+        for (Index begin = 0; begin < queries; begin += tile_rows) {
+          const Index rows = std::min(tile_rows, queries - begin), q = q0 + begin;
           const ScoreTile<Format> tile(q, rows, block, keys, s);
+          if (tile.keys == 0) continue;  // all of its queries come before the block
           const Index first = tile.first - block;
-          const auto multiply_keys = [&](T* to, MatrixView<T> left, const T* packed) {
-            multiply_packed<Format>(rows, tile.keys, s.HS, left.offset(q, 0), packed + first / panel * hs_panel,
-                                    hs_panel, to, score_stride, false);
+          const auto multiply_keys = [&](T* to, const T* tiles, const T* packed) {
+            const T* const left = tiles + q / tile_rows * left_tile;
+            constexpr Index line = simd::line<T>;
+            // Meanwhile the next tile is asked for, line by line.
+            multiply_tile<Format>(rows, tile.keys, element_count<Format>(s.HS),
+                                  LeftTile<T>{left, 1, LeftOrder::rows}, packed + first / panel * hs_panel, hs_panel,
+                                  to, score_stride, false, [&](Index i) {
+                                    prefetch_left(left_tile / line, line, MatrixView<T>{left + left_tile, line}, i,
+                                                  tile.keys / panel);
+                                  });
           };
-          multiply_keys(scores, head.q, packed_k);
-          multiply_keys(dp, dout, packed_v);
+          multiply_keys(scores, q_tiles, packed_k);
+          multiply_keys(dp, dy_tiles, packed_v);
           for (Index r = 0; r < rows; r += depth) {
             const Index count = std::min(depth, rows - r);
             T* const p_row = p + (begin + r) / depth * score_stride + first;
@@ -137,15 +151,13 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
                                 key_panel, dq + q * stride, stride, !overwrite || block > 0);
         }
         // 2. for each tile of keys: dv += p^T dy, dk += ds^T q, from the first query that sees one of them
-        pack_right<Format>(packed_q, query_panel, queries, s.HS, head.q.offset(q0, 0));
-        pack_right<Format>(packed_dy, query_panel, queries, s.HS, dout.offset(q0, 0));
         for (Index key = 0; key < keys; key += tile_rows) {
           const Index rows = std::min(tile_rows, keys - key), from = std::max<Index>(0, block + key - q0) / depth;
           if (from >= elements) break;
           const auto add = [&](T* to, const T* left, const T* packed) {
             multiply_tile<Format>(rows, s.HS, elements - from,
                                   LeftTile<T>{left + from * score_stride + key, score_stride, LeftOrder::columns},
-                                  packed + from * panel, query_panel, to + key * s.HS, s.HS, true);
+                                  packed + (q0 / depth + from) * panel, query_panel, to + key * s.HS, s.HS, true);
           };
           add(dv, p, packed_dy);
           add(dk, ds, packed_q);

@@ -192,5 +192,15 @@ void prefetch_left(Index rows, Index K, MatrixView<T> a, Index part, Index parts
       simd::prefetch_for_later(a.offset(m, std::min(k, K - 1)).data);
 }
 
+/// Packs a whole left-hand M x K matrix whose rows are contiguous, as tiles left_size<Format>(K) elements apart.
+template <class Format, class T = typename Format::Number>
+void pack_left_tiles(T* packed, Index M, Index K, MatrixView<T> a) {
+  constexpr Index rows = Tile<T>::rows;
+  for (Index m = 0; m < M; m += rows, packed += left_size<Format>(K)) {
+    prefetch_left(std::clamp<Index>(M - m - rows, 0, rows), K, a.offset(m + rows, 0), 0, 1);
+    pack_left<Format>(packed, std::min(rows, M - m), K, a.offset(m, 0));
+  }
+}
+
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI
