@@ -118,31 +118,42 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
               std::fill(row - first, row, T(0));
               std::fill_n(row + tile.keys, std::min(tile_rows + step, score_stride - first - tile.keys), T(0));
             }
+            // Where the last element has no second row its first stands for it, with p = 0.
             ElementNumbers<Format> total, dot;
-            for (Index i = r; i < r + count; ++i) {
-              total[static_cast<std::size_t>(i - r)] = V::broadcast(-lse[job * s.T + q + i]);
-              dot[static_cast<std::size_t>(i - r)] = V::broadcast(dots[q + i]);
-              tile.fill_unseen(scores + i * score_stride, i, s, -std::numeric_limits<T>::infinity());
-              if (s.dropout) head.dropout_factors(factors + (i - r) * key_block, q + i, tile.first, tile.keys);
+            std::array<Index, static_cast<std::size_t>(depth)> at;
+            for (Index i = 0; i < depth; ++i) {
+              const bool exists = i < count;
+              const Index row = r + (exists ? i : 0);
+              const auto n = static_cast<std::size_t>(i);
+              at[n] = row * score_stride;
+              total[n] = V::broadcast(exists ? -lse[job * s.T + q + row] : -std::numeric_limits<T>::infinity());
+              dot[n] = V::broadcast(dots[q + row]);
+              if (!exists) continue;
+              tile.fill_unseen(scores + at[n], row, s, -std::numeric_limits<T>::infinity());
+              if (s.dropout) head.dropout_factors(factors + i * key_block, q + row, tile.first, tile.keys);
             }
             for (Index j = 0; j < tile.keys; j += depth * width) {
-              std::array<ElementNumbers<Format>, static_cast<std::size_t>(depth)> probs{}, grads{};  // [vector][row]
-              for (Index i = 0; i < count; ++i) {
+              std::array<ElementNumbers<Format>, static_cast<std::size_t>(depth)> probs, grads;  // [vector][row]
+#pragma GCC unroll 2
+              for (std::size_t row = 0; row < depth; ++row) {
                 ElementNumbers<Format> along;
-                for (Index v = 0; v < depth; ++v) {
-                  const Index key = j + v * width, at = (r + i) * score_stride + key;
-                  const auto row = static_cast<std::size_t>(i), vector = static_cast<std::size_t>(v);
+#pragma GCC unroll 2
+                for (std::size_t vector = 0; vector < depth; ++vector) {
+                  const Index key = j + static_cast<Index>(vector) * width, from = at[row] + key;
                   const V prob =
-                      simd::exp_of_negative(simd::fma(V::load(scores + at), V::broadcast(scale), total[row]));
-                  const V factor = s.dropout ? V::load(factors + i * key_block + key) : V::broadcast(T(1));
+                      simd::exp_of_negative(simd::fma(V::load(scores + from), V::broadcast(scale), total[row]));
+                  const V factor = s.dropout ? V::load(factors + static_cast<Index>(row) * key_block + key)
+                                             : V::broadcast(T(1));
                   probs[vector][row] = prob * factor;
-                  grads[vector][row] = along[vector] = prob * (V::load(dp + at) * factor - dot[row]) * scale;
+                  grads[vector][row] = along[vector] = prob * (V::load(dp + from) * factor - dot[row]) * scale;
                 }
-                Format::along(along).store(ds_rows + j / depth * tile_rows + (r + i) * width);
+                Format::along(along).store(ds_rows + j / depth * tile_rows + (r + static_cast<Index>(row)) * width);
               }
-              for (Index v = 0; v < depth; ++v) {
-                Format::across(probs[static_cast<std::size_t>(v)]).store(p_row + j + v * width);
-                Format::across(grads[static_cast<std::size_t>(v)]).store(ds_row + j + v * width);
+#pragma GCC unroll 2
+              for (std::size_t vector = 0; vector < depth; ++vector) {
+                const Index key = j + static_cast<Index>(vector) * width;
+                Format::across(probs[vector]).store(p_row + key);
+                Format::across(grads[vector]).store(ds_row + key);
               }
             }
           }

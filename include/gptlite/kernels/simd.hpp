@@ -151,8 +151,11 @@ template <class T>
 void transpose(std::array<Vec<T>, static_cast<std::size_t>(Vec<T>::width)>& rows) {
   constexpr Index width = Vec<T>::width;
   Eigen::internal::PacketBlock<typename Vec<T>::Packet, static_cast<int>(width)> block;
+  // Unrolled they stay in registers.
+#pragma GCC unroll 16
   for (Index i = 0; i < width; ++i) block.packet[i] = rows[static_cast<std::size_t>(i)].packet;
   Eigen::internal::ptranspose(block);
+#pragma GCC unroll 16
   for (Index i = 0; i < width; ++i) rows[static_cast<std::size_t>(i)].packet = block.packet[i];
 }
 

@@ -69,12 +69,14 @@ void pack_panel(T* panel, Index K, Index columns, Index padded, MatrixView<T> b)
       const Index ahead = e + 4 * width;
       const T* later = b.data + (ahead < whole ? ahead * depth : Width * b.column_stride + (ahead - whole) * depth);
       for_vectors([&](Index j) {
+#pragma GCC unroll 16
         for (Index i = 0; i < width; ++i) {
           const Index column = std::min(j + i, columns - 1) * b.column_stride;
           for (Index d = 0; d < depth; ++d) simd::prefetch_for_later(later + column + d * width);
           square[static_cast<std::size_t>(i)] = Format::along(load_numbers<Format>(b.data + column + e * depth, width));
         }
         simd::transpose<T>(square);
+#pragma GCC unroll 16
         for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)].store(panel + (e + i) * Width + j);
       });
     }
