@@ -81,13 +81,28 @@ TEST_CASE_TEMPLATE("without depth C is zero or stays", T, float, double) {
     }
 }
 
+TEST_CASE_TEMPLATE("bias is added to every row of a product", T, float, double) {
+  for (const Sizes size : {large<T>, Sizes{1, 1, 1}, Sizes{3, Tile<T>::columns, 5}, Sizes{3, 2, 0}})
+    for (const bool accumulate : {false, true}) {
+      const Index M = size.M, N = size.N, K = size.K;
+      const Matrix<T> a(M, K, false, 1), b(K, N, false, 2);
+      const std::vector<T> bias = Matrix<T>(1, N, false, 3).memory;
+      std::vector<T> c(static_cast<std::size_t>(M * N), T(5)), expected = c;
+      gemm(Precision::fp32, M, N, K, a.view, b.view, expected.data(), N, accumulate);
+      for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += bias[i % static_cast<std::size_t>(N)];
+      gemm(Precision::fp32, M, N, K, a.view, b.view, c.data(), N, accumulate, bias.data(),
+           [](Index, Index, Index, Index) {});
+      CHECK((c == expected));
+    }
+}
+
 TEST_CASE("without rows or columns nothing is written and no epilogue called") {
   float c = 5;
   int calls = 0;
   const Matrix<float> a(4, 4, false, 1);
   const auto epilogue = [&](Index, Index, Index, Index) { ++calls; };
-  gemm(Precision::fp32, 0, 4, 4, a.view, a.view, &c, 4, false, epilogue);
-  gemm(Precision::fp32, 4, 0, 4, a.view, a.view, &c, 4, false, epilogue);
+  gemm(Precision::fp32, 0, 4, 4, a.view, a.view, &c, 4, false, &c, epilogue);
+  gemm(Precision::fp32, 4, 0, 4, a.view, a.view, &c, 4, false, &c, epilogue);
   CHECK(c == 5);
   CHECK(calls == 0);
 }
@@ -99,7 +114,7 @@ TEST_CASE_TEMPLATE("the epilogue sees every element of C once and finished", T, 
     std::vector<T> plain(static_cast<std::size_t>(M * N)), c(plain.size());
     std::vector<int> calls(plain.size());
     gemm(Precision::fp32, M, N, K, a.view, b.view, plain.data(), N, false);
-    gemm(Precision::fp32, M, N, K, a.view, b.view, c.data(), N, false,
+    gemm(Precision::fp32, M, N, K, a.view, b.view, c.data(), N, false, static_cast<const T*>(nullptr),
          [&](Index row, Index rows, Index column, Index columns) {
            for (Index m = row; m < row + rows; ++m)
              for (Index n = column; n < column + columns; ++n) {

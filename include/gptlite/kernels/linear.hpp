@@ -25,22 +25,17 @@ struct LinearShape {
 template <class T>
 void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, const LinearShape& s) {
   using V = simd::Vec<T>;
-  const auto finish = [&](Index row, Index count, Index column, Index columns) {
+  const auto activate = [&](Index row, Index count, Index column, Index columns) {
+    if (s.activation != Activation::gelu) return;
     for (Index r = row; r < row + count; ++r) {
-      T* out = z + r * s.N + column;
-      if (bias != nullptr)
-        simd::transform(
-            out, columns, [](V a, V b) { return a + b; }, out, bias + column);
-      if (s.activation == Activation::gelu) {
-        T* const activated = y + r * s.N + column;
-        // The same columns of the next rows: until their stores come they are here.
-        for (Index j = 0; j < columns; j += simd::line<T>) simd::prefetch_for_write(activated + count * s.N + j);
-        simd::transform(
-            activated, columns, [](V v) { return detail::Gelu<T>::value(v); }, out);
-      }
+      T* const to = y + r * s.N + column;
+      // The same columns of the next rows: when they are stored they are in cache.
+      for (Index j = 0; j < columns; j += simd::line<T>) simd::prefetch_for_write(to + count * s.N + j);
+      simd::transform(
+          to, columns, [](V v) { return detail::Gelu<T>::value(v); }, z + r * s.N + column);
     }
   };
-  gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, z, s.N, false, finish);
+  gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, z, s.N, false, bias, activate);
 }
 
 /// dz = dy activation'(z);  dx (+)= dz weight^T;  dweight (+)= x^T dz;  dbias (+)= column sums of dz.

@@ -1,5 +1,6 @@
 #pragma once
-// gemm: the matrix product C = A B or C += A B for any of the three products of training, with an epilogue.
+// gemm: the matrix products of training, C = A B or C += A B, each for operands that are transposed or not, with a bias
+// and an epilogue.
 //
 // Sizes:  M rows of C and A    N columns of C and B    K depth: columns of A, rows of B
 
@@ -17,21 +18,24 @@ struct NoEpilogue {
   void operator()(Index /*row*/, Index /*rows*/) const {}
 };
 
-/// C (+)= A B for one tile of A, `elements` deep, and a packed B whose panels are panel_stride elements apart.
+/// C (+)= A B + bias for one tile of A, `elements` deep, and a packed B whose panels are panel_stride elements apart.
 /// `meanwhile(panel)` is called before each panel.
 template <class Format, class T, class Meanwhile>
 void multiply_tile(Index rows, Index N, Index elements, LeftTile<T> left, const T* packed, Index panel_stride, T* c,
-                   Index ldc, bool accumulate, Meanwhile&& meanwhile) {
+                   Index ldc, bool accumulate, Meanwhile&& meanwhile, const T* bias = nullptr) {
   constexpr Index columns = Tile<T>::columns;
   const auto multiply = micro_kernel_of<typename Format::Product>(left.order, rows);
   Index n = 0;
   for (; n + columns <= N; n += columns, packed += panel_stride) {
     meanwhile(n / columns);
-    multiply(elements, left.data, left.step, packed, c + n, ldc, accumulate);
+    multiply(elements, left.data, left.step, packed, c + n, ldc, accumulate, bias == nullptr ? bias : bias + n);
   }
   if (n == N) return;
-  alignas(64) T edge[static_cast<std::size_t>(Tile<T>::rows * columns)];  // C is narrower than the last panel
-  multiply(elements, left.data, left.step, packed, edge, columns, false);
+  // C and bias are narrower than the last panel.
+  alignas(64) T edge[static_cast<std::size_t>(Tile<T>::rows * columns)];
+  alignas(64) T edge_bias[static_cast<std::size_t>(columns)] = {};
+  if (bias != nullptr) std::copy_n(bias + n, N - n, edge_bias);
+  multiply(elements, left.data, left.step, packed, edge, columns, false, edge_bias);
   for (Index i = 0; i < rows; ++i)
     for (Index j = 0; j < N - n; ++j) {
       T& to = c[i * ldc + n + j];
@@ -58,12 +62,12 @@ struct DepthBlocks {
   Index begin(Index i) const { return std::min(K, elements * i / count * Format::depth); }
 };
 
-/// C (+)= A B for one block of the summed axis. `packed` is where the first panel's block begins. InPlace: A need not
-/// be packed where its rows lie side by side in the form that is multiplied, for an A in the L1 or L2 cache.
+/// C (+)= A B + bias for one block of the summed axis. `packed` is where the first panel's block begins. InPlace: A
+/// need not be packed where its rows lie side by side in the form that is multiplied, for an A in the L1 or L2 cache.
 /// rows_behind: so many rows behind the last one of A can be read too.
 template <class Format, bool InPlace, class T, class Epilogue>
 void multiply_block(Index M, Index N, Index K, MatrixView<T> a, Index rows_behind, const T* packed, Index panel_stride,
-                    T* c, Index ldc, bool accumulate, Epilogue&& epilogue) {
+                    T* c, Index ldc, bool accumulate, const T* bias, Epilogue&& epilogue) {
   // Tiles of columns are packed together: so the rows of memory that they share are read in longer pieces.
   constexpr Index most_together = 4, room = left_size<Format>(Tile<T>::depth * Format::depth);
   alignas(64) T left_packed[static_cast<std::size_t>(most_together * room)];
@@ -86,10 +90,13 @@ void multiply_block(Index M, Index N, Index K, MatrixView<T> a, Index rows_behin
                                 [&](Index i) { return row_of(first + i); });
     for (Index i = 0; i < count; ++i) {
       const Index m = row_of(first + i), rows = row_of(first + i + 1) - m;
-      multiply_tile<Format>(rows, N, element_count<Format>(K), left[static_cast<std::size_t>(i)], packed, panel_stride,
-                            c + m * ldc, ldc, accumulate, [&](Index panel) {
-                              if (by_rows) prefetch_left(next_rows, K, a.offset(end, 0), panel, panels);
-                            });
+      multiply_tile<Format>(
+          rows, N, element_count<Format>(K), left[static_cast<std::size_t>(i)], packed, panel_stride, c + m * ldc, ldc,
+          accumulate,
+          [&](Index panel) {
+            if (by_rows) prefetch_left(next_rows, K, a.offset(end, 0), panel, panels);
+          },
+          bias);
       epilogue(m, rows);
     }
   }
@@ -109,7 +116,7 @@ void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed
     const Index k = blocks.begin(i), depth = blocks.begin(i + 1) - k;
     detail::multiply_block<Format, true>(M, N, depth, a.offset(0, k), 0,
                                          packed_b + k / Format::depth * Tile<T>::columns, panel_stride, c, ldc,
-                                         accumulate || i > 0, NoEpilogue{});
+                                         accumulate || i > 0, static_cast<const T*>(nullptr), NoEpilogue{});
   }
 }
 
@@ -142,12 +149,13 @@ struct GemmBlocks {
   Index count() const { return rows * columns; }
 };
 
-/// C (+)= A B, parallel over blocks of C. A is M x K, B is K x N, C is M x N and contiguous in its rows, ldc apart.
+/// C (+)= A B + bias, parallel over blocks of C. A is M x K, B is K x N, C is M x N and contiguous in its rows, ldc
+/// apart; the N numbers of bias are added to every row, null is zero.
 /// `epilogue(row, rows, column, columns)` is called once for each finished part of C, on the thread that made it, while
 /// the part is in cache. bf16 rounds both operands; the sums are in T.
 template <class T, class Epilogue>
 void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc,
-          bool accumulate, Epilogue&& epilogue) {
+          bool accumulate, const T* bias, Epilogue&& epilogue) {
   if (M == 0 || N == 0) return;
   constexpr Index panel = Tile<T>::columns;
   // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
@@ -165,8 +173,10 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
       T* c_block = c + row * ldc + column;
       const auto finish = [&](Index m, Index count) { epilogue(row + m, count, column, width); };
       if (K == 0) {
-        if (!accumulate)
-          for (Index m = 0; m < rows; ++m) std::fill_n(c_block + m * ldc, width, T(0));
+        for (Index m = 0; m < rows; ++m)
+          for (Index n = 0; n < width; ++n)
+            c_block[m * ldc + n] =
+                (accumulate ? c_block[m * ldc + n] : T(0)) + (bias == nullptr ? T(0) : bias[column + n]);
         return finish(0, rows);
       }
       // B is packed by the job that uses it: into its core's cache, no thread waits for another.
@@ -177,7 +187,8 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
         pack_right<Format>(packed.data(), panel_stride, depth, width, b.offset(k, column));
         const auto multiply = [&](auto&& after) {
           detail::multiply_block<Format, false>(rows, width, depth, a.offset(row, k), M - row - rows, packed.data(),
-                                                panel_stride, c_block, ldc, accumulate || d > 0, after);
+                                                panel_stride, c_block, ldc, accumulate || d > 0,
+                                                bias == nullptr || d > 0 ? nullptr : bias + column, after);
         };
         if (d + 1 < depths.count)
           multiply(NoEpilogue{});
@@ -188,11 +199,11 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
   });
 }
 
-/// The same without an epilogue.
+/// The same without bias and epilogue.
 template <class T>
 void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc,
           bool accumulate) {
-  gemm(precision, M, N, K, a, b, c, ldc, accumulate, [](Index, Index, Index, Index) {});
+  gemm(precision, M, N, K, a, b, c, ldc, accumulate, static_cast<const T*>(nullptr), [](Index, Index, Index, Index) {});
 }
 
 }  // namespace kernels

@@ -38,11 +38,11 @@ enum class LeftOrder { rows, columns };
 
 namespace detail {
 
-/// C (+)= A B for a tile of Rows x Tile::columns. In the order of columns element k of A begins at a[k * a_step]; B is
-/// packed, its element k begins at b[k * Tile::columns].
+/// C (+)= A B for a tile of Rows x Tile::columns; where `bias` is not null, plus bias in each row. In the order of
+/// columns element k of A begins at a[k * a_step]; B is packed, its element k begins at b[k * Tile::columns].
 template <class Format, Index Rows, LeftOrder Order>
 void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const typename Format::Number* b,
-                  typename Format::Number* c, Index ldc, bool accumulate) {
+                  typename Format::Number* c, Index ldc, bool accumulate, const typename Format::Number* bias) {
   using T = typename Format::Number;
   using V = simd::Vec<T>;
   constexpr Index vectors = Tile<T>::vectors, width = V::width;
@@ -50,10 +50,12 @@ void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const
   constexpr Index row_stride = by_rows ? width : 1;
   if constexpr (by_rows) a_step = 1;
   V sums[Rows][vectors];
-#pragma GCC unroll 28
-  for (Index m = 0; m < Rows; ++m)
 #pragma GCC unroll 2
-    for (Index v = 0; v < vectors; ++v) sums[m][v] = V::zero();
+  for (Index v = 0; v < vectors; ++v) {
+    const V first = bias == nullptr ? V::zero() : V::load(bias + v * width);
+#pragma GCC unroll 28
+    for (Index m = 0; m < Rows; ++m) sums[m][v] = first;
+  }
 
   const auto step = [&] {
     V row[vectors];
@@ -93,7 +95,8 @@ void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const
 
 template <class Format>
 using MicroKernel = void (*)(Index K, const typename Format::Number* a, Index a_step, const typename Format::Number* b,
-                             typename Format::Number* c, Index ldc, bool accumulate);
+                             typename Format::Number* c, Index ldc, bool accumulate,
+                             const typename Format::Number* bias);
 
 template <class Format, LeftOrder Order, std::size_t... I>
 constexpr std::array<MicroKernel<Format>, sizeof...(I)> micro_kernels(std::index_sequence<I...>) {
