@@ -90,10 +90,31 @@ TEST_CASE_TEMPLATE("bias is added to every row of a product", T, float, double) 
       std::vector<T> c(static_cast<std::size_t>(M * N), T(5)), expected = c;
       gemm(Precision::fp32, M, N, K, a.view, b.view, expected.data(), N, accumulate);
       for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += bias[i % static_cast<std::size_t>(N)];
-      gemm(Precision::fp32, M, N, K, a.view, b.view, c.data(), N, accumulate, bias.data(),
+      gemm(Precision::fp32, M, N, K, a.view, b.view, c.data(), N, accumulate, GemmOptions<T>{.bias = bias.data()},
            [](Index, Index, Index, Index) {});
       CHECK((c == expected));
     }
+}
+
+TEST_CASE_TEMPLATE("a product adds up the columns of B on the way", T, float, double) {
+  for (const int threads : {1, 3})
+    for (const Precision precision : {Precision::fp32, Precision::bf16})
+      for (const Sizes size : {large<T>, Sizes{1, 1, 1}, Sizes{64, Tile<T>::columns, 700}, Sizes{3, 2, 0}})
+        for (const bool accumulate : {false, true}) {
+          set_num_threads(threads);
+          const Index M = size.M, N = size.N, K = size.K;
+          const Matrix<T> a(M, K, false, 1), b(K, N, false, 2);
+          std::vector<T> c(static_cast<std::size_t>(M * N)), sums(static_cast<std::size_t>(N), T(7)), expected = sums;
+          for (Index n = 0; n < N; ++n) {
+            T& sum = expected[static_cast<std::size_t>(n)];
+            if (!accumulate) sum = 0;
+            for (Index k = 0; k < K; ++k) sum += b(k, n);
+          }
+          gemm(precision, M, N, K, a.view, b.view, c.data(), N, false,
+               GemmOptions<T>{.b_sums = {sums.data(), accumulate}}, [](Index, Index, Index, Index) {});
+          CHECK((sums == expected));
+        }
+  set_num_threads(0);
 }
 
 TEST_CASE("without rows or columns nothing is written and no epilogue called") {
@@ -101,8 +122,8 @@ TEST_CASE("without rows or columns nothing is written and no epilogue called") {
   int calls = 0;
   const Matrix<float> a(4, 4, false, 1);
   const auto epilogue = [&](Index, Index, Index, Index) { ++calls; };
-  gemm(Precision::fp32, 0, 4, 4, a.view, a.view, &c, 4, false, &c, epilogue);
-  gemm(Precision::fp32, 4, 0, 4, a.view, a.view, &c, 4, false, &c, epilogue);
+  gemm(Precision::fp32, 0, 4, 4, a.view, a.view, &c, 4, false, GemmOptions<float>{}, epilogue);
+  gemm(Precision::fp32, 4, 0, 4, a.view, a.view, &c, 4, false, GemmOptions<float>{}, epilogue);
   CHECK(c == 5);
   CHECK(calls == 0);
 }
@@ -114,7 +135,7 @@ TEST_CASE_TEMPLATE("the epilogue sees every element of C once and finished", T, 
     std::vector<T> plain(static_cast<std::size_t>(M * N)), c(plain.size());
     std::vector<int> calls(plain.size());
     gemm(Precision::fp32, M, N, K, a.view, b.view, plain.data(), N, false);
-    gemm(Precision::fp32, M, N, K, a.view, b.view, c.data(), N, false, static_cast<const T*>(nullptr),
+    gemm(Precision::fp32, M, N, K, a.view, b.view, c.data(), N, false, GemmOptions<T>{},
          [&](Index row, Index rows, Index column, Index columns) {
            for (Index m = row; m < row + rows; ++m)
              for (Index n = column; n < column + columns; ++n) {

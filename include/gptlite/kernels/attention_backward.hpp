@@ -43,7 +43,8 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
   constexpr Index panel = Tile<T>::columns, tile_rows = Tile<T>::rows, width = V::width, depth = Format::depth;
   constexpr Index step = ScoreTile<Format>::step;
   static_assert(tile_rows % depth == 0, "a tile of queries has whole elements");
-  // p and ds of one pair of blocks stay in the L2 cache.
+  // p and ds of one pair of blocks stay in the L2 cache. Where there are many blocks of keys, each is as long as two of
+  // queries, so that it begins with a tile of queries.
   const Index key_block = std::min<Index>(s.T <= 256 ? 256 : 224, (s.T + step - 1) / step * step);
   const Index query_tiles = (s.T + tile_rows - 1) / tile_rows;
   const Index query_block = std::min(112 / tile_rows, query_tiles) * tile_rows;

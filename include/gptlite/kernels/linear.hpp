@@ -35,7 +35,8 @@ void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, cons
           to, columns, [](V v) { return detail::Gelu<T>::value(v); }, z + r * s.N + column);
     }
   };
-  gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, z, s.N, false, bias, activate);
+  gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, z, s.N, false,
+       GemmOptions<T>{.bias = bias}, activate);
 }
 
 /// dz = dy activation'(z);  dx (+)= dz weight^T;  dweight (+)= x^T dz;  dbias (+)= column sums of dz.
@@ -54,8 +55,9 @@ void linear_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbia
     gemm(s.precision, s.rows, s.K, s.N, dz_view, MatrixView<T>{weight, s.N}.transposed(), dx.data, s.K, dx.accumulate);
   if (dweight)
     gemm(s.precision, s.K, s.N, s.rows, MatrixView<T>{x, s.K}.transposed(), dz_view, dweight.data, s.N,
-         dweight.accumulate);
-  if (dbias) column_sums(dbias.data, dz, s.rows, s.N, dbias.accumulate);
+         dweight.accumulate, GemmOptions<T>{.b_sums = dbias}, [](Index, Index, Index, Index) {});
+  else if (dbias)
+    column_sums(dbias.data, dz, s.rows, s.N, dbias.accumulate);
 }
 
 }  // namespace kernels

@@ -4,6 +4,7 @@
 //
 //   element(from, stride, count)   the element of `count` (1..depth) numbers, stride apart
 //   along(v)                       `width` elements in a row from the depth * width neighbours in v[0], v[1], ...
+//   total(e)                       of `width` elements, the sum of the numbers of each
 //   across(v)                      `width` elements side by side, one from each lane; v[i] holds their i-th numbers
 
 #include <array>
@@ -28,6 +29,7 @@ struct PlainFormat {
   static T element(const T* from, Index /*stride*/, Index /*count*/) { return *from; }
   static V along(std::array<V, 1> v) { return v[0]; }
   static V across(std::array<V, 1> v) { return v[0]; }
+  static V total(V elements) { return elements; }
   static V multiply_add(V a, V b, V sum) { return simd::fma(a, b, sum); }
 };
 
@@ -41,6 +43,7 @@ struct RoundedFormat {
   static float element(const float* from, Index /*stride*/, Index /*count*/) { return round_to_bfloat16(*from); }
   static V along(std::array<V, 1> v) { return simd::round_to_bfloat16(v[0]); }
   static V across(std::array<V, 1> v) { return along(v); }
+  static V total(V elements) { return elements; }
 };
 
 /// Pairs of bfloat16 in the bits of a float, for VDPBF16PS. Only where simd::has_bf16_pairs.
@@ -56,6 +59,7 @@ struct PairFormat {
   }
   static V along(std::array<V, 2> v) { return simd::adjacent_pairs(v[0], v[1]); }
   static V across(std::array<V, 2> v) { return simd::interleave_pairs(v[0], v[1]); }
+  static V total(V elements) { return simd::first_of_pairs(elements) + simd::second_of_pairs(elements); }
   static V multiply_add(V a, V b, V sum) { return simd::dot_pairs(a, b, sum); }
 };
 

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "gptlite/core/parallel.hpp"
+#include "gptlite/kernels/elementwise.hpp"
 #include "gptlite/kernels/gemm/pack.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -149,13 +149,20 @@ struct GemmBlocks {
   Index count() const { return rows * columns; }
 };
 
+/// What comes with a product.
+template <class T>
+struct GemmOptions {
+  const T* bias = nullptr;    ///< N numbers that are added to every row of C
+  GradTarget<T> b_sums = {};  ///< receives the N sums of B's columns; in bf16 of the rounded numbers
+};
+
 /// C (+)= A B + bias, parallel over blocks of C. A is M x K, B is K x N, C is M x N and contiguous in its rows, ldc
-/// apart; the N numbers of bias are added to every row, null is zero.
+/// apart.
 /// `epilogue(row, rows, column, columns)` is called once for each finished part of C, on the thread that made it, while
 /// the part is in cache. bf16 rounds both operands; the sums are in T.
 template <class T, class Epilogue>
 void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc,
-          bool accumulate, const T* bias, Epilogue&& epilogue) {
+          bool accumulate, const GemmOptions<T>& options, Epilogue&& epilogue) {
   if (M == 0 || N == 0) return;
   constexpr Index panel = Tile<T>::columns;
   // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
@@ -172,11 +179,14 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
       const Index width = std::min(N, blocks.panels * (j + 1) / blocks.columns * panel) - column;
       T* c_block = c + row * ldc + column;
       const auto finish = [&](Index m, Index count) { epilogue(row + m, count, column, width); };
+      const T* const bias = options.bias == nullptr ? nullptr : options.bias + column;
+      // Every row of blocks packs B, the first one adds it up.
+      const GradTarget<T> b_sums = i == 0 && options.b_sums ? options.b_sums.offset(column) : GradTarget<T>{};
       if (K == 0) {
+        if (b_sums && !b_sums.accumulate) std::fill_n(b_sums.data, width, T(0));
         for (Index m = 0; m < rows; ++m)
           for (Index n = 0; n < width; ++n)
-            c_block[m * ldc + n] =
-                (accumulate ? c_block[m * ldc + n] : T(0)) + (bias == nullptr ? T(0) : bias[column + n]);
+            c_block[m * ldc + n] = (accumulate ? c_block[m * ldc + n] : T(0)) + (bias == nullptr ? T(0) : bias[n]);
         return finish(0, rows);
       }
       // B is packed by the job that uses it: into its core's cache, no thread waits for another.
@@ -185,10 +195,13 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
         const Index k = depths.begin(d), depth = depths.begin(d + 1) - k;
         const Index panel_stride = panel_size<Format>(depth);
         pack_right<Format>(packed.data(), panel_stride, depth, width, b.offset(k, column));
+        if (b_sums)
+          packed_column_sums<Format>(b_sums.data, packed.data(), panel_stride, depth, width,
+                                     b_sums.accumulate || d > 0);
         const auto multiply = [&](auto&& after) {
           detail::multiply_block<Format, false>(rows, width, depth, a.offset(row, k), M - row - rows, packed.data(),
                                                 panel_stride, c_block, ldc, accumulate || d > 0,
-                                                bias == nullptr || d > 0 ? nullptr : bias + column, after);
+                                                d == 0 ? bias : nullptr, after);
         };
         if (d + 1 < depths.count)
           multiply(NoEpilogue{});
@@ -199,11 +212,11 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
   });
 }
 
-/// The same without bias and epilogue.
+/// The same without options and epilogue.
 template <class T>
 void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc,
           bool accumulate) {
-  gemm(precision, M, N, K, a, b, c, ldc, accumulate, static_cast<const T*>(nullptr), [](Index, Index, Index, Index) {});
+  gemm(precision, M, N, K, a, b, c, ldc, accumulate, GemmOptions<T>{}, [](Index, Index, Index, Index) {});
 }
 
 }  // namespace kernels

@@ -124,6 +124,26 @@ void pack_right(T* packed, Index stride, Index K, Index N, MatrixView<T> b) {
                                 b.offset(0, i * columns));
 }
 
+/// sums[n] (+)= the sum of column n of a matrix that pack_right() packed: of its numbers as they were rounded. The
+/// order depends on K alone.
+template <class Format, class T = typename Format::Number>
+void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N, bool accumulate) {
+  using V = simd::Vec<T>;
+  constexpr Index columns = Tile<T>::columns, width = V::width;
+  const Index elements = element_count<Format>(K);
+  for (Index n = 0; n < N; n += width) {
+    const T* from = packed + n / columns * stride + n % columns;
+    std::array<V, 4> totals{V::zero(), V::zero(), V::zero(), V::zero()};  // four, as an addition takes a few cycles
+    for (Index e = 0; e < elements; ++e) {
+      V& total = totals[static_cast<std::size_t>(e % 4)];
+      total = total + Format::total(V::load(from + e * columns));
+    }
+    const V sum = (totals[0] + totals[1]) + (totals[2] + totals[3]);
+    const Index count = std::min(width, N - n);
+    (accumulate ? V::load_first(sums + n, count) + sum : sum).store_first(sums + n, count);
+  }
+}
+
 /// A tile of a left-hand matrix as the micro-kernel takes it.
 template <class T>
 struct LeftTile {
