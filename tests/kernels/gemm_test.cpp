@@ -99,7 +99,8 @@ TEST_CASE_TEMPLATE("bias is added to every row of a product", T, float, double) 
 TEST_CASE_TEMPLATE("a product adds up the columns of B on the way", T, float, double) {
   for (const int threads : {1, 3})
     for (const Precision precision : {Precision::fp32, Precision::bf16})
-      for (const Sizes size : {large<T>, Sizes{1, 1, 1}, Sizes{64, Tile<T>::columns, 700}, Sizes{3, 2, 0}})
+      for (const Sizes size : {large<T>, Sizes{1, 1, 1}, Sizes{64, Tile<T>::columns, 700}, Sizes{3, 2, 0},
+                               Sizes{0, 70, 300}, Sizes{0, 3, 0}})
         for (const bool accumulate : {false, true}) {
           set_num_threads(threads);
           const Index M = size.M, N = size.N, K = size.K;

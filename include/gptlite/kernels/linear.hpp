@@ -5,7 +5,6 @@
 
 #include "gptlite/kernels/activations.hpp"
 #include "gptlite/kernels/gemm/gemm.hpp"
-#include "gptlite/kernels/reduce.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
@@ -53,11 +52,10 @@ void linear_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbia
   const MatrixView<T> dz_view{dz, s.N};
   if (dx)
     gemm(s.precision, s.rows, s.K, s.N, dz_view, MatrixView<T>{weight, s.N}.transposed(), dx.data, s.K, dx.accumulate);
-  if (dweight)
-    gemm(s.precision, s.K, s.N, s.rows, MatrixView<T>{x, s.K}.transposed(), dz_view, dweight.data, s.N,
+  // Without dweight a product of no rows adds up dz: in the same order.
+  if (dweight || dbias)
+    gemm(s.precision, dweight ? s.K : 0, s.N, s.rows, MatrixView<T>{x, s.K}.transposed(), dz_view, dweight.data, s.N,
          dweight.accumulate, GemmOptions<T>{.b_sums = dbias}, [](Index, Index, Index, Index) {});
-  else if (dbias)
-    column_sums(dbias.data, dz, s.rows, s.N, dbias.accumulate);
 }
 
 }  // namespace kernels

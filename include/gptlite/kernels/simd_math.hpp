@@ -34,12 +34,11 @@ inline Vec<float> scale_by_power(Vec<float> p, Vec<float> n_bits) {
 }
 #endif
 
-namespace detail {
-/// e^x where it is a normal number, and NaN for NaN: |x| <= 87. Relative error 2e-7 (float).
+/// e^x for x <= 0, as a softmax needs it after its maximum is taken out; 0 below -87. Relative error 2e-7 (float).
 /// x = n log(2) + r with |r| <= log(2) / 2; exp(r) = 1 + r + r^2 p(r), where p has the least relative error of its
 /// degree (fitted by weighted least squares, 1.1e-7); 2^n is added to the exponent.
 template <class T>
-Vec<T> exp_in_range(Vec<T> x) {
+Vec<T> exp_of_negative(Vec<T> x) {
   using V = Vec<T>;
 #if defined(__GNUC__)
   if constexpr (std::is_same_v<T, float> && V::width > 1) {
@@ -55,17 +54,10 @@ Vec<T> exp_in_range(Vec<T> x) {
     p = fma(p, r, constant(0.49999228825520037));
     p = fma(p, r, constant(1));
     p = fma(p, r, constant(1));
-    return scale_by_power(p, bits);
+    return where_less(x, constant(-87), V::zero(), scale_by_power(p, bits));
   }
 #endif
-  return exp(x);
-}
-}  // namespace detail
-
-/// e^x for x <= 0, as a softmax needs it after its maximum is taken out; 0 below -87. Relative error 2e-7 (float).
-template <class T>
-Vec<T> exp_of_negative(Vec<T> x) {
-  return where_less(x, Vec<T>::broadcast(T(-87)), Vec<T>::zero(), detail::exp_in_range(x));
+  return where_less(x, V::broadcast(T(-87)), V::zero(), exp(x));
 }
 
 template <class T>
@@ -75,11 +67,10 @@ Vec<T> log(Vec<T> a) {
   else
     return lanewise(a, [](T lane) { return std::log(lane); });
 }
-/// 1 / (1 + exp(-a)); 0 below -87.
+/// 1 / (1 + exp(-a)).
 template <class T>
 Vec<T> sigmoid(Vec<T> a) {
-  const Vec<T> exponential = detail::exp_in_range(max(-a, Vec<T>::broadcast(T(-87))));
-  return where_less(a, Vec<T>::broadcast(T(-87)), Vec<T>::zero(), T(1) / (T(1) + exponential));
+  return T(1) / (T(1) + exp(-a));
 }
 /// tanh(a): for |a| < 0.625 a rational function of a^2 (Cephes, tanh.c), which keeps the relative precision near 0;
 /// beyond, 1 - 2 / (exp(2 |a|) + 1) with the sign of a.

@@ -153,7 +153,7 @@ struct GemmBlocks {
 template <class T>
 struct GemmOptions {
   const T* bias = nullptr;    ///< N numbers that are added to every row of C
-  GradTarget<T> b_sums = {};  ///< receives the N sums of B's columns; in bf16 of the rounded numbers
+  GradTarget<T> b_sums = {};  ///< receives the N sums of B's columns, also where M is 0; in bf16 of the rounded numbers
 };
 
 /// C (+)= A B + bias, parallel over blocks of C. A is M x K, B is K x N, C is M x N and contiguous in its rows, ldc
@@ -163,12 +163,12 @@ struct GemmOptions {
 template <class T, class Epilogue>
 void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc,
           bool accumulate, const GemmOptions<T>& options, Epilogue&& epilogue) {
-  if (M == 0 || N == 0) return;
+  if (N == 0 || (M == 0 && !options.b_sums)) return;
   constexpr Index panel = Tile<T>::columns;
   // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
   // vectors of neighbours, of a transposed B squares are turned.
   constexpr Index of_rows = 8, of_vectors = 16, of_squares = 32;
-  const GemmBlocks<T> blocks(M, N, K, a.column_stride == 1 ? of_rows : of_vectors,
+  const GemmBlocks<T> blocks(std::max<Index>(M, 1), N, K, a.column_stride == 1 ? of_rows : of_vectors,
                              b.column_stride == 1 ? of_vectors : of_squares);
   with_format<T>(precision, [&]<class Format>(Format) {
     const detail::DepthBlocks<Format> depths(K);
@@ -187,7 +187,8 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
         for (Index m = 0; m < rows; ++m)
           for (Index n = 0; n < width; ++n)
             c_block[m * ldc + n] = (accumulate ? c_block[m * ldc + n] : T(0)) + (bias == nullptr ? T(0) : bias[n]);
-        return finish(0, rows);
+        if (rows > 0) finish(0, rows);
+        return;
       }
       // B is packed by the job that uses it: into its core's cache, no thread waits for another.
       const Storage<T> packed(packed_size<Format>(std::min(K, Tile<T>::depth * Format::depth), width));
