@@ -101,12 +101,11 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
             const T* const left = tiles + q / tile_rows * left_tile;
             constexpr Index line = simd::line<T>;
             // Meanwhile the next tile is asked for, line by line.
-            multiply_tile<Format>(rows, tile.keys, element_count<Format>(s.HS),
-                                  LeftTile<T>{left, 1, LeftOrder::rows}, packed + first / panel * hs_panel, hs_panel,
-                                  to, score_stride, false, [&](Index i) {
-                                    prefetch_left(left_tile / line, line, MatrixView<T>{left + left_tile, line}, i,
-                                                  tile.keys / panel);
-                                  });
+            multiply_tile<Format>(
+                rows, tile.keys, element_count<Format>(s.HS), LeftTile<T>{left, 1, LeftOrder::rows},
+                packed + first / panel * hs_panel, hs_panel, to, score_stride, false, [&](Index i) {
+                  prefetch_left(left_tile / line, line, MatrixView<T>{left + left_tile, line}, i, tile.keys / panel);
+                });
           };
           multiply_keys(scores, q_tiles, packed_k);
           multiply_keys(dp, dy_tiles, packed_v);
@@ -119,19 +118,20 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
               std::fill(row - first, row, T(0));
               std::fill_n(row + tile.keys, std::min(tile_rows + step, score_stride - first - tile.keys), T(0));
             }
-            // Where the last element has no second row its first stands for it, with p = 0.
+            // Where the last element has no second row its first stands for it, dropout included, with p = 0.
             ElementNumbers<Format> total, dot;
-            std::array<Index, static_cast<std::size_t>(depth)> at;
+            std::array<Index, static_cast<std::size_t>(depth)> at, factors_at;
             for (Index i = 0; i < depth; ++i) {
               const bool exists = i < count;
               const Index row = r + (exists ? i : 0);
               const auto n = static_cast<std::size_t>(i);
               at[n] = row * score_stride;
+              factors_at[n] = (exists ? i : 0) * key_block;
               total[n] = V::broadcast(exists ? -lse[job * s.T + q + row] : -std::numeric_limits<T>::infinity());
               dot[n] = V::broadcast(dots[q + row]);
               if (!exists) continue;
               tile.fill_unseen(scores + at[n], row, s, -std::numeric_limits<T>::infinity());
-              if (s.dropout) head.dropout_factors(factors + i * key_block, q + row, tile.first, tile.keys);
+              if (s.dropout) head.dropout_factors(factors + factors_at[n], q + row, tile.first, tile.keys);
             }
             for (Index j = 0; j < tile.keys; j += depth * width) {
               std::array<ElementNumbers<Format>, static_cast<std::size_t>(depth)> probs, grads;  // [vector][row]
@@ -143,8 +143,7 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
                   const Index key = j + static_cast<Index>(vector) * width, from = at[row] + key;
                   const V prob =
                       simd::exp_of_negative(simd::fma(V::load(scores + from), V::broadcast(scale), total[row]));
-                  const V factor = s.dropout ? V::load(factors + static_cast<Index>(row) * key_block + key)
-                                             : V::broadcast(T(1));
+                  const V factor = s.dropout ? V::load(factors + factors_at[row] + key) : V::broadcast(T(1));
                   probs[vector][row] = prob * factor;
                   grads[vector][row] = along[vector] = prob * (V::load(dp + from) * factor - dot[row]) * scale;
                 }
