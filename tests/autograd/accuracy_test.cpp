@@ -44,6 +44,7 @@ void compare(const std::string& name, const std::vector<Shape>& shapes, F f) {
       double largest = 0, error = 0;
       for (std::size_t j = 0; j < got[i].size(); ++j) {
         largest = std::max(largest, std::abs(exact[i][j]));
+        REQUIRE(!std::isnan(got[i][j]));  // std::max would pass over it
         error = std::max(error, std::abs(got[i][j] - exact[i][j]));
       }
       // Below one rounding of float the ratio says nothing.

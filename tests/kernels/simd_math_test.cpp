@@ -24,7 +24,9 @@ double relative_error(F f, G g, double low, double high) {
   double error = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
     const double exact = g(static_cast<double>(x[i]));
-    error = std::max(error, std::abs(static_cast<double>(y[i]) - exact) / std::abs(exact));
+    const double difference = std::abs(static_cast<double>(y[i]) - exact) / std::abs(exact);
+    if (std::isnan(difference)) return difference;  // std::max would pass over it
+    error = std::max(error, difference);
   }
   return error / static_cast<double>(std::numeric_limits<T>::epsilon());
 }
