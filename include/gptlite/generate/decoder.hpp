@@ -13,8 +13,9 @@
 namespace gptlite::inline GPTLITE_ABI {
 
 struct DecoderOptions {
-  Index batch = 1;                            ///< sequences that are read side by side
-  WeightFormat weights = WeightFormat::fp32;  ///< fp32: the model's own numbers, in 28 bits each; bf16: 12 bits; int8: 8.5
+  Index batch = 1;  ///< sequences that are read side by side
+  WeightFormat weights =
+      WeightFormat::fp32;  ///< fp32: the model's own numbers, in 28 bits each; bf16: 12 bits; int8: 8.5
 };
 
 /// Reads sequences of tokens and gives the scores of what comes next: those of GPT::logits, one token at a time.
@@ -128,7 +129,7 @@ class Decoder {
 
   Tensor<T> scores(const Tensor<T>& x) const {
     Tensor<T> y = Tensor<T>::empty({x.shape()[0], config_.vocab_size});
-    head_.multiply(x.shape()[0], x.data(), y.data(), [](Index, Index, Index, Index) {});
+    head_.multiply(x.shape()[0], x.data(), y.data(), kernels::NoEpilogue{});
     return y;
   }
 

@@ -52,10 +52,11 @@ void linear_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbia
   const MatrixView<T> dz_view{dz, s.N};
   if (dx)
     gemm(s.precision, s.rows, s.K, s.N, dz_view, MatrixView<T>{weight, s.N}.transposed(), dx.data, s.K, dx.accumulate);
-  // Without dweight a product of no rows adds up dz: in the same order.
-  if (dweight || dbias)
-    gemm(s.precision, dweight ? s.K : 0, s.N, s.rows, MatrixView<T>{x, s.K}.transposed(), dz_view, dweight.data, s.N,
-         dweight.accumulate, GemmOptions<T>{.b_sums = dbias}, [](Index, Index, Index, Index) {});
+  if (dweight)
+    gemm(s.precision, s.K, s.N, s.rows, MatrixView<T>{x, s.K}.transposed(), dz_view, dweight.data, s.N,
+         dweight.accumulate, GemmOptions<T>{.b_sums = dbias}, NoEpilogue{});
+  else if (dbias)
+    column_sums_of_product(s.precision, s.N, s.rows, dz_view, dbias);
 }
 
 }  // namespace kernels

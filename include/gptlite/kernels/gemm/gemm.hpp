@@ -13,9 +13,10 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// Does nothing to finished rows of C.
+/// Does nothing to finished parts of C.
 struct NoEpilogue {
-  void operator()(Index /*row*/, Index /*rows*/) const {}
+  template <class... Part>
+  void operator()(Part...) const {}
 };
 
 /// C (+)= A B + bias for one tile of A, `elements` deep, and a packed B whose panels are panel_stride elements apart.
@@ -153,7 +154,7 @@ struct GemmBlocks {
 template <class T>
 struct GemmOptions {
   const T* bias = nullptr;    ///< N numbers that are added to every row of C
-  GradTarget<T> b_sums = {};  ///< receives the N sums of B's columns, also where M is 0; in bf16 of the rounded numbers
+  GradTarget<T> b_sums = {};  ///< receives the N sums of B's columns; in bf16 of the rounded numbers
 };
 
 /// C (+)= A B + bias, parallel over blocks of C. A is M x K, B is K x N, C is M x N and contiguous in its rows, ldc
@@ -163,12 +164,12 @@ struct GemmOptions {
 template <class T, class Epilogue>
 void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc,
           bool accumulate, const GemmOptions<T>& options, Epilogue&& epilogue) {
-  if (N == 0 || (M == 0 && !options.b_sums)) return;
+  if (M == 0 || N == 0) return;
   constexpr Index panel = Tile<T>::columns;
   // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
   // vectors of neighbours, of a transposed B squares are turned.
   constexpr Index of_rows = 8, of_vectors = 16, of_squares = 32;
-  const GemmBlocks<T> blocks(std::max<Index>(M, 1), N, K, a.column_stride == 1 ? of_rows : of_vectors,
+  const GemmBlocks<T> blocks(M, N, K, a.column_stride == 1 ? of_rows : of_vectors,
                              b.column_stride == 1 ? of_vectors : of_squares);
   with_format<T>(precision, [&]<class Format>(Format) {
     const detail::DepthBlocks<Format> depths(K);
@@ -187,8 +188,7 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
         for (Index m = 0; m < rows; ++m)
           for (Index n = 0; n < width; ++n)
             c_block[m * ldc + n] = (accumulate ? c_block[m * ldc + n] : T(0)) + (bias == nullptr ? T(0) : bias[n]);
-        if (rows > 0) finish(0, rows);
-        return;
+        return finish(0, rows);
       }
       // B is packed by the job that uses it: into its core's cache, no thread waits for another.
       const Storage<T> packed(packed_size<Format>(std::min(K, Tile<T>::depth * Format::depth), width));
@@ -217,7 +217,27 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
 template <class T>
 void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc,
           bool accumulate) {
-  gemm(precision, M, N, K, a, b, c, ldc, accumulate, GemmOptions<T>{}, [](Index, Index, Index, Index) {});
+  gemm(precision, M, N, K, a, b, c, ldc, accumulate, GemmOptions<T>{}, NoEpilogue{});
+}
+
+/// sums (+)= the sums of the columns of a K x N matrix, parallel over its panels: the bits that gemm() has for b_sums
+/// where B takes part in no product.
+template <class T>
+void column_sums_of_product(Precision precision, Index N, Index K, MatrixView<T> b, GradTarget<T> sums) {
+  constexpr Index panel = Tile<T>::columns;
+  with_format<T>(precision, [&]<class Format>(Format) {
+    const detail::DepthBlocks<Format> depths(K);
+    parallel_for((N + panel - 1) / panel, [&](Index p) {
+      const Index column = p * panel, width = std::min(panel, N - column);
+      if (K == 0 && !sums.accumulate) std::fill_n(sums.data + column, width, T(0));
+      const Storage<T> packed(packed_size<Format>(std::min(K, Tile<T>::depth * Format::depth), width));
+      for (Index d = 0; d < depths.count; ++d) {
+        const Index k = depths.begin(d), depth = depths.begin(d + 1) - k, stride = panel_size<Format>(depth);
+        pack_right<Format>(packed.data(), stride, depth, width, b.offset(k, column));
+        packed_column_sums<Format>(sums.data + column, packed.data(), stride, depth, width, sums.accumulate || d > 0);
+      }
+    });
+  });
 }
 
 }  // namespace kernels
