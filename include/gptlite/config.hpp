@@ -33,6 +33,8 @@
 #define GPTLITE_ISA scalar
 #elif defined(__AVX512BF16__) && defined(__SSE4A__)
 #define GPTLITE_ISA avx512bf16_amd
+#elif defined(__AVX512BF16__) && defined(__AMX_TILE__) && defined(__AMX_BF16__)
+#define GPTLITE_ISA avx512bf16_amx
 #elif defined(__AVX512BF16__)
 #define GPTLITE_ISA avx512bf16
 #elif defined(__AVX512F__) && defined(__SSE4A__)

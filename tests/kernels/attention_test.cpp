@@ -89,10 +89,16 @@ void fill_free_memory_with_nan() {
 }  // namespace
 
 TEST_CASE_TEMPLATE("attention and its gradient are those of plain loops", Format, kernels::PlainFormat<float>,
-                   kernels::RoundedFormat, kernels::PairFormat) {
-  if constexpr (std::is_same_v<Format, kernels::PairFormat> && !kernels::simd::has_bf16_pairs) {
-    MESSAGE("skipped: this machine has no products of pairs");
+                   kernels::RoundedFormat, kernels::PairFormat, kernels::AmxFormat) {
+  constexpr bool needs_amx = std::is_same_v<Format, kernels::AmxFormat>;
+  if constexpr ((std::is_same_v<Format, kernels::PairFormat> && !kernels::simd::has_bf16_pairs) ||
+                (needs_amx && !kernels::simd::has_amx)) {
+    MESSAGE("skipped: this machine has no such products");
   } else {
+    if (needs_amx && !kernels::simd::amx_is_usable()) {
+      MESSAGE("skipped: AMX is not for this process");
+      return;
+    }
     const double tolerance = std::is_same_v<Format, kernels::PlainFormat<float>> ? 2e-6 : 1.5e-2;
     for (const AttentionShape& s :
          {AttentionShape{2, 65, 3, 5, 65, {}}, AttentionShape{1, 300, 2, 20, 300, {}},

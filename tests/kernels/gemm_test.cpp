@@ -197,11 +197,17 @@ TEST_CASE("bf16 rounds both operands to nearest even and sums in fp32") {
 
 // The forms are tried directly: which of them bf16 takes depends on the machine.
 TEST_CASE_TEMPLATE("each form multiplies as plain loops over its rounded numbers do", Format, PlainFormat<float>,
-                   PlainFormat<double>, RoundedFormat, PairFormat) {
+                   PlainFormat<double>, RoundedFormat, PairFormat, AmxFormat) {
   using T = typename Format::Number;
-  if constexpr (std::is_same_v<Format, PairFormat> && !simd::has_bf16_pairs) {
-    MESSAGE("skipped: this machine has no products of pairs");
+  constexpr bool needs_amx = std::is_same_v<Format, AmxFormat>;
+  if constexpr ((std::is_same_v<Format, PairFormat> && !simd::has_bf16_pairs) ||
+                (needs_amx && !simd::has_amx)) {
+    MESSAGE("skipped: this machine has no such products");
   } else {
+    if (needs_amx && !simd::amx_is_usable()) {
+      MESSAGE("skipped: AMX is not for this process");
+      return;
+    }
     for (const bool transpose_a : {false, true})
       for (const bool transpose_b : {false, true})
         for (const Sizes size : {Sizes{1, 1, 1}, Sizes{3, 2, 5}, Sizes{Tile<T>::rows + 1, Tile<T>::columns + 1, 77},

@@ -83,7 +83,7 @@ TEST_CASE("bf16 weights give the product with rounded weights") {
     const auto round = [](std::vector<double>& column) {
       for (double& w : column) w = static_cast<double>(round_to_bfloat16(static_cast<float>(w)));
     };
-    const bool rounds_x = M > 8 && kernels::bf16_pairs_are_fast();
+    const bool rounds_x = M > 8 && kernels::bf16_products_are_fast();
     CHECK(largest_error<float>(M, K, N, WeightFormat::bf16, transposed, round, rounds_x) < 1e-6 * 4);
   });
 }

@@ -115,7 +115,7 @@ struct RunningSoftmax {
 template <class Format, class T>
 void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
   using V = simd::Vec<T>;
-  constexpr Index panel = Tile<T>::columns, tile_rows = Tile<T>::rows, width = V::width;
+  constexpr Index panel = Tile<T>::columns, tile_rows = FormatTile<Format>::rows, width = V::width;
   constexpr Index queries =
       32 / panel * panel;  // of a block: scores are held as (key, query), so that a lane is a query
   constexpr Index key_block = 1024 / tile_rows * tile_rows;  // keys whose scores are held at once
@@ -125,6 +125,7 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
   for (std::size_t i = 0; i < lane_numbers.size(); ++i) lane_numbers[i] = static_cast<T>(i);
 
   parallel_for(s.B * s.NH, [&](Index job) {
+    const typename Format::Registers registers;
     const AttentionHead<T> head(s, job, qkv);
     const Index left_tile = left_size<Format>(s.HS), q_panel = panel_size<Format>(s.HS);
     const Index key_tiles = (s.T + tile_rows - 1) / tile_rows, v_panel = panel_size<Format>(s.T);
@@ -179,6 +180,8 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
         }
         if (s.dropout) head.template drop_and_pack<Format>(scores, queries, factors, q, rows, block, keys);
         // 4. y (+)= p^T v
+        std::fill(scores + (keys + Format::depth - 1) / Format::depth * queries,
+                  scores + element_count<Format>(keys) * queries, T(0));  // the last group of elements is filled up
         const DepthBlocks<Format> depths(keys);
         const Index tiles = (rows + tile_rows - 1) / tile_rows;
         for (Index d = 0; d < depths.count; ++d)

@@ -40,7 +40,7 @@ template <class Format, class T>
 void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, const T* y, const T* lse,
                         const AttentionShape& s) {
   using V = simd::Vec<T>;
-  constexpr Index panel = Tile<T>::columns, tile_rows = Tile<T>::rows, width = V::width, depth = Format::depth;
+  constexpr Index panel = Tile<T>::columns, tile_rows = FormatTile<Format>::rows, width = V::width, depth = Format::depth;
   constexpr Index step = ScoreTile<Format>::step;
   static_assert(tile_rows % depth == 0, "a tile of queries has whole elements");
   // p and ds of one pair of blocks stay in the L2 cache. Where there are many blocks of keys, each is as long as two of
@@ -51,6 +51,7 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
   const T scale = static_cast<T>(s.scale());
 
   parallel_for(s.B * s.NH, [&](Index job) {
+    const typename Format::Registers registers;
     const AttentionHead<T> head(s, job, qkv);
     const MatrixView<T> dout{dy + head.output_offset(), s.C()};
     const T* out = y + head.output_offset();
@@ -83,8 +84,13 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
 
     for (Index block = 0; block < s.T; block += key_block) {
       const Index keys = std::min(key_block, s.T - block);
-      pack_right<Format>(packed_k, hs_panel, s.HS, keys, head.k.offset(block, 0).transposed());
-      pack_right<Format>(packed_v, hs_panel, s.HS, keys, head.v.offset(block, 0).transposed());
+      const Index key_panels = (keys + panel - 1) / panel, whole_steps = (keys + step - 1) / step * step / panel;
+      const auto pack_keys = [&](T* to, MatrixView<T> rows) {
+        pack_right<Format>(to, hs_panel, s.HS, keys, rows.transposed());
+        std::fill(to + key_panels * hs_panel, to + whole_steps * hs_panel, T(0));
+      };
+      pack_keys(packed_k, head.k.offset(block, 0));
+      pack_keys(packed_v, head.v.offset(block, 0));
       pack_right<Format>(packed_k_rows, key_panel, keys, s.HS, head.k.offset(block, 0));
       for (T* sums : {dk, dv}) std::fill_n(sums, keys * s.HS, T(0));
 
@@ -157,6 +163,9 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
               }
             }
           }
+          for (T* to : {p, ds})  // the last group of elements is filled up
+            std::fill(to + (begin + rows + depth - 1) / depth * score_stride,
+                      to + element_count<Format>(begin + rows) * score_stride, T(0));
           multiply_tile<Format>(rows, s.HS, element_count<Format>(std::min(tile.keys, keys - first)),
                                 LeftTile<T>{ds_rows, 1, LeftOrder::rows}, packed_k_rows + first / depth * panel,
                                 key_panel, dq + q * stride, stride, !overwrite || block > 0);

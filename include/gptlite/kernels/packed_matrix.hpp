@@ -232,7 +232,7 @@ class PackedMatrix {
       for (Index m = 0; m < M && K_ == 0; ++m) std::fill_n(y + m * N_ + column, columns, T(0));
       constexpr Index depth = Tile<T>::depth / Form::block * Form::block;
       // bf16 weights are multiplied as pairs where that is faster, which rounds x too.
-      const bool pairs = format_ == WeightFormat::bf16 && bf16_pairs_are_fast();
+      const bool pairs = format_ == WeightFormat::bf16 && bf16_products_are_fast();
       with_format<T>(pairs ? Precision::bf16 : Precision::fp32, [&]<class Product>(Product) {
         constexpr Index stride = panel_size<Product>(depth);
         const Storage<T> packed((end - begin) * stride + simd::Vec<T>::width);

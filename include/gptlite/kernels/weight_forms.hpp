@@ -17,7 +17,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 
 /// How weights are held for inference. fp32 stands for the model's own numbers. With bf16 the long products of a prompt
-/// round their other operand too where the machine multiplies pairs faster (bf16_pairs_are_fast).
+/// round their other operand too where the machine multiplies bfloat16 faster (bf16_products_are_fast).
 enum class WeightFormat { fp32, bf16, int8 };
 
 namespace kernels {

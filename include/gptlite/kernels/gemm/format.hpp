@@ -2,10 +2,12 @@
 // The forms in which a product's operands are held while it runs. A form turns `depth` numbers that are neighbours
 // along the summed axis into one element, and says how two elements are multiplied and added to a sum.
 //
-//   element(from, stride, count)   the element of `count` (1..depth) numbers, stride apart
+//   element(from, stride, count)   the element of `count` numbers, stride apart, and zeros up to depth
 //   along(v)                       `width` elements in a row from the depth * width neighbours in v[0], v[1], ...
 //   total(e)                       of `width` elements, the sum of the numbers of each
 //   across(v)                      `width` elements side by side, one from each lane; v[i] holds their i-th numbers
+//
+// Packed elements come in whole groups along the summed axis, the last one filled up with zeros.
 
 #include <array>
 #include <bit>
@@ -13,18 +15,25 @@
 #include <type_traits>
 
 #include "gptlite/core/precision.hpp"
+#include "gptlite/kernels/simd_amx.hpp"
 #include "gptlite/kernels/simd_bfloat16.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
+
+/// For forms that need nothing of the thread that multiplies.
+struct NoRegisters {
+  NoRegisters() {}  // not trivial: an object of it is not unused
+};
 
 /// Numbers as they are.
 template <class T>
 struct PlainFormat {
   using Number = T;
   using Product = PlainFormat;  ///< the form whose micro-kernel multiplies these elements
+  using Registers = NoRegisters;          ///< what a thread holds while it multiplies
   using V = simd::Vec<T>;
-  static constexpr Index depth = 1;
+  static constexpr Index depth = 1, group = 1;
 
   static T element(const T* from, Index /*stride*/, Index /*count*/) { return *from; }
   static V along(std::array<V, 1> v) { return v[0]; }
@@ -37,8 +46,9 @@ struct PlainFormat {
 struct RoundedFormat {
   using Number = float;
   using Product = PlainFormat<float>;
+  using Registers = NoRegisters;
   using V = simd::Vec<float>;
-  static constexpr Index depth = 1;
+  static constexpr Index depth = 1, group = 1;
 
   static float element(const float* from, Index /*stride*/, Index /*count*/) { return round_to_bfloat16(*from); }
   static V along(std::array<V, 1> v) { return simd::round_to_bfloat16(v[0]); }
@@ -50,17 +60,28 @@ struct RoundedFormat {
 struct PairFormat {
   using Number = float;
   using Product = PairFormat;
+  using Registers = NoRegisters;
   using V = simd::Vec<float>;
-  static constexpr Index depth = 2;
+  static constexpr Index depth = 2, group = 1;
 
   static float element(const float* from, Index stride, Index count) {
-    const std::uint32_t first = bfloat16_bits(from[0]), second = count > 1 ? bfloat16_bits(from[stride]) : 0u;
+    const std::uint32_t first = count > 0 ? bfloat16_bits(from[0]) : 0u;
+    const std::uint32_t second = count > 1 ? bfloat16_bits(from[stride]) : 0u;
     return std::bit_cast<float>(first | second << 16);
   }
   static V along(std::array<V, 2> v) { return simd::adjacent_pairs(v[0], v[1]); }
   static V across(std::array<V, 2> v) { return simd::interleave_pairs(v[0], v[1]); }
   static V total(V elements) { return simd::first_of_pairs(elements) + simd::second_of_pairs(elements); }
   static V multiply_add(V a, V b, V sum) { return simd::dot_pairs(a, b, sum); }
+};
+
+/// The same pairs for AMX, which multiplies squares of 16 x 16 of them. Only where simd::amx_is_usable().
+struct AmxFormat : PairFormat {
+  using Product = AmxFormat;
+#if GPTLITE_HAS_AMX
+  using Registers = simd::AmxRegisters;
+#endif
+  static constexpr Index group = simd::amx_rows;
 };
 
 /// The numbers of a form's elements in registers, depth vectors of them.
@@ -75,7 +96,7 @@ ElementNumbers<Format> load_numbers(const typename Format::Number* from, Index s
   return v;
 }
 
-/// True where VDPBF16PS does twice the work of a float FMA: on AMD from Zen 4 on. Intel's cores without AMX do half
+/// True where VDPBF16PS does twice the work of a float FMA: on AMD from Zen 4 on. Intel's cores do half with it
 /// (pigirons/cpufp: Zen 4 325 against 164 GFLOP/s a core, Sapphire Rapids 115 against 230; measured here 82 and 170).
 inline bool bf16_pairs_are_fast() {
 #if defined(__AVX512BF16__) && defined(__GNUC__)
@@ -85,14 +106,19 @@ inline bool bf16_pairs_are_fast() {
   return false;
 #endif
 }
+/// True where products of bfloat16 are faster than those of floats.
+inline bool bf16_products_are_fast() { return simd::amx_is_usable() || bf16_pairs_are_fast(); }
 
 /// Calls f with the form that numbers of type T take at a precision on this machine.
 template <class T, class F>
 void with_format(Precision precision, F&& f) {
   if constexpr (std::is_same_v<T, float>) {
     if (precision == Precision::bf16) {
-      if constexpr (simd::has_bf16_pairs)
+      if constexpr (simd::has_amx) {
+        if (simd::amx_is_usable()) return f(AmxFormat{});
+      } else if constexpr (simd::has_bf16_pairs) {
         if (bf16_pairs_are_fast()) return f(PairFormat{});
+      }
       return f(RoundedFormat{});
     }
   }

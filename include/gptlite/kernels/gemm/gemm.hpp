@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "gptlite/kernels/elementwise.hpp"
+#include "gptlite/kernels/gemm/amx_kernel.hpp"
 #include "gptlite/kernels/gemm/pack.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -24,6 +25,10 @@ struct NoEpilogue {
 template <class Format, class T, class Meanwhile>
 void multiply_tile(Index rows, Index N, Index elements, LeftTile<T> left, const T* packed, Index panel_stride, T* c,
                    Index ldc, bool accumulate, Meanwhile&& meanwhile, const T* bias = nullptr) {
+#if GPTLITE_HAS_AMX
+  if constexpr (std::is_same_v<typename Format::Product, AmxFormat>)
+    return amx_multiply_tile(rows, N, elements, left, packed, panel_stride, c, ldc, accumulate, meanwhile, bias);
+#endif
   constexpr Index columns = Tile<T>::columns;
   const auto multiply = micro_kernel_of<typename Format::Product>(left.order, rows);
   Index n = 0;
@@ -51,7 +56,7 @@ void multiply_tile(Index rows, Index N, Index elements, LeftTile<T> left, const 
 
 namespace detail {
 
-/// How the summed axis is cut: blocks of almost equal length, whole elements, at most Tile::depth of them.
+/// How the summed axis is cut: blocks of almost equal length, whole groups of elements, at most FormatTile::depth of them.
 template <class Format>
 struct DepthBlocks {
   Index K, elements, count;
@@ -59,8 +64,8 @@ struct DepthBlocks {
   explicit DepthBlocks(Index depth)
       : K(depth),
         elements(element_count<Format>(depth)),
-        count((elements + Tile<typename Format::Number>::depth - 1) / Tile<typename Format::Number>::depth) {}
-  Index begin(Index i) const { return std::min(K, elements * i / count * Format::depth); }
+        count((elements + FormatTile<Format>::depth - 1) / FormatTile<Format>::depth) {}
+  Index begin(Index i) const { return std::min(K, elements / Format::group * i / count * Format::group * Format::depth); }
 };
 
 /// C (+)= A B + bias for one block of the summed axis. `packed` is where the first panel's block begins. InPlace: A
@@ -70,12 +75,16 @@ template <class Format, bool InPlace, class T, class Epilogue>
 void multiply_block(Index M, Index N, Index K, MatrixView<T> a, Index rows_behind, const T* packed, Index panel_stride,
                     T* c, Index ldc, bool accumulate, const T* bias, Epilogue&& epilogue) {
   // Tiles of columns are packed together: so the rows of memory that they share are read in longer pieces.
-  constexpr Index most_together = 4, room = left_size<Format>(Tile<T>::depth * Format::depth);
+  constexpr Index most_together = FormatTile<Format>::together, room = left_size<Format>(FormatTile<Format>::depth * Format::depth);
   alignas(64) T left_packed[static_cast<std::size_t>(most_together * room)];
   std::array<LeftTile<T>, most_together> left;
   // Rows are dealt out evenly over the fewest tiles: 32 rows become 16 + 16, not 28 + 4.
-  const Index tiles = (M + Tile<T>::rows - 1) / Tile<T>::rows, panels = N / Tile<T>::columns;
-  const auto row_of = [&](Index tile) { return M * std::min(tile, tiles) / tiles; };
+  // AMX takes as long for any number of them.
+  constexpr Index most_rows = FormatTile<Format>::rows;
+  const Index tiles = (M + most_rows - 1) / most_rows, panels = N / Tile<T>::columns;
+  const auto row_of = [&](Index tile) {
+    return Format::group > 1 ? std::min(M, tile * most_rows) : M * std::min(tile, tiles) / tiles;
+  };
   const bool by_rows = a.column_stride == 1;
   const bool in_place = InPlace && std::is_same_v<Format, PlainFormat<T>> && a.row_stride == 1;
   const Index together = by_rows || in_place ? 1 : most_together;
@@ -111,6 +120,7 @@ template <class Format, class T>
 void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed_b, Index panel_stride, T* c, Index ldc,
                      bool accumulate) {
   const detail::DepthBlocks<Format> blocks(K);
+  const typename Format::Registers registers;
   if (K == 0 && !accumulate)
     for (Index m = 0; m < M; ++m) std::fill_n(c + m * ldc, N, T(0));
   for (Index i = 0; i < blocks.count; ++i) {
@@ -125,11 +135,12 @@ void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed
 /// depends on the number of threads, the order of the sums does not.
 template <class T>
 struct GemmBlocks {
-  static constexpr Index panel = Tile<T>::columns, most_columns = Tile<T>::most_columns;
+  static constexpr Index panel = Tile<T>::columns;
   Index M, panels, rows = 1, columns = 1;  // rows and columns of blocks
 
-  /// left_cost, right_cost: of packing one number of A, of B, in multiplications.
-  GemmBlocks(Index m, Index n, Index k, Index left_cost, Index right_cost) : M(m), panels((n + panel - 1) / panel) {
+  /// most_columns: of a block; left_cost, right_cost: of packing one number of A, of B, in multiplications.
+  GemmBlocks(Index m, Index n, Index k, Index most_columns, Index left_cost, Index right_cost)
+      : M(m), panels((n + panel - 1) / panel) {
     const Index narrowest = (n + most_columns - 1) / most_columns;
     // A job below 2^21 multiplications, some 15 us, is not worth a thread.
     const Index workers = std::clamp<Index>(M * n / 2 * k >> 20, 1, std::min<Index>(num_threads(), M * panels));
@@ -169,11 +180,13 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
   // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
   // vectors of neighbours, of a transposed B squares are turned.
   constexpr Index of_rows = 8, of_vectors = 16, of_squares = 32;
-  const GemmBlocks<T> blocks(M, N, K, a.column_stride == 1 ? of_rows : of_vectors,
-                             b.column_stride == 1 ? of_vectors : of_squares);
   with_format<T>(precision, [&]<class Format>(Format) {
+    const GemmBlocks<T> blocks(M, N, K, FormatTile<Format>::most_columns(element_count<Format>(K)),
+                               a.column_stride == 1 ? of_rows : of_vectors,
+                               b.column_stride == 1 ? of_vectors : of_squares);
     const detail::DepthBlocks<Format> depths(K);
     parallel_for(blocks.count(), [&](Index job) {
+      const typename Format::Registers registers;
       const Index i = job / blocks.columns, j = job % blocks.columns;
       const Index row = M * i / blocks.rows, rows = M * (i + 1) / blocks.rows - row;
       const Index column = blocks.panels * j / blocks.columns * panel;
@@ -191,7 +204,7 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
         return finish(0, rows);
       }
       // B is packed by the job that uses it: into its core's cache, no thread waits for another.
-      const Storage<T> packed(packed_size<Format>(std::min(K, Tile<T>::depth * Format::depth), width));
+      const Storage<T> packed(packed_size<Format>(std::min(K, FormatTile<Format>::depth * Format::depth), width));
       for (Index d = 0; d < depths.count; ++d) {
         const Index k = depths.begin(d), depth = depths.begin(d + 1) - k;
         const Index panel_stride = panel_size<Format>(depth);
@@ -230,7 +243,7 @@ void column_sums_of_product(Precision precision, Index N, Index K, MatrixView<T>
     parallel_for((N + panel - 1) / panel, [&](Index p) {
       const Index column = p * panel, width = std::min(panel, N - column);
       if (K == 0 && !sums.accumulate) std::fill_n(sums.data + column, width, T(0));
-      const Storage<T> packed(packed_size<Format>(std::min(K, Tile<T>::depth * Format::depth), width));
+      const Storage<T> packed(packed_size<Format>(std::min(K, FormatTile<Format>::depth * Format::depth), width));
       for (Index d = 0; d < depths.count; ++d) {
         const Index k = depths.begin(d), depth = depths.begin(d + 1) - k, stride = panel_size<Format>(depth);
         pack_right<Format>(packed.data(), stride, depth, width, b.offset(k, column));

@@ -28,11 +28,28 @@ struct Tile {
   static constexpr Index most_columns = 768;
 };
 
+/// The same for a form.
+template <class Format>
+struct FormatTile : Tile<typename Format::Number> {
+  static constexpr Index together = 4;  ///< tiles of columns that are packed at once, from longer pieces of memory
+  /// Columns of B that a job multiplies at most, for a depth.
+  static constexpr Index most_columns(Index /*elements*/) { return Tile<typename Format::Number>::most_columns; }
+};
+/// Two registers of rows by two panels. AMX multiplies as fast as C can be written, so that a tile runs through as many
+/// elements as it can; 1.25 MB of B stay in the L2 cache (2 MB on all processors that have AMX).
+template <>
+struct FormatTile<AmxFormat> : Tile<float> {
+  static constexpr Index rows = 2 * simd::amx_rows, depth = 768, together = 2;
+  static constexpr Index most_columns(Index elements) {
+    return (Index{5} << 16) / std::clamp<Index>(elements, 1, depth) / (2 * columns) * (2 * columns);
+  }
+};
+
 /// One row of a packed panel, Tile::columns numbers, in registers.
 template <class T>
 using PanelRow = std::array<simd::Vec<T>, static_cast<std::size_t>(Tile<T>::vectors)>;
 
-/// How a tile's part of A lies in memory: blocks of one vector of elements a row, as [k / width][Tile::rows][width], or
+/// How a tile's part of A lies in memory: blocks of one vector of elements a row, as [k / width][FormatTile::rows][width], or
 /// the elements of all rows side by side. Either way packing it copies vectors, whichever way A itself lies.
 enum class LeftOrder { rows, columns };
 

@@ -22,10 +22,11 @@ struct MatrixView {
   }
 };
 
-/// Elements that K numbers along the summed axis become.
+/// Elements that K numbers along the summed axis become, in whole groups.
 template <class Format>
 constexpr Index element_count(Index K) {
-  return (K + Format::depth - 1) / Format::depth;
+  constexpr Index numbers = Format::depth * Format::group;
+  return (K + numbers - 1) / numbers * Format::group;
 }
 /// Elements of one panel of a right-hand matrix of depth K, and of all its panels for N columns.
 template <class Format>
@@ -95,8 +96,8 @@ void pack_panel(T* panel, Index K, Index columns, Index padded, MatrixView<T> b)
 /// time with prefetches take 12 and 4 to 8).
 template <class Format, Index Width, class T, class ColumnOf>
 void pack_panels(T* packed, Index stride, Index K, Index count, MatrixView<T> b, ColumnOf&& column_of) {
-  constexpr Index depth = Format::depth, few = 8 / depth;
-  const Index whole = K / (few * depth) * few;
+  constexpr Index depth = Format::depth, few = 8 / depth, whole_step = std::max(few, Format::group);
+  const Index whole = K / (whole_step * depth) * whole_step;
   for (Index e = 0; e < whole; e += few)
     for (Index i = 0; i < count; ++i) {
       const T* from = b.offset(e * depth, column_of(i)).data;
@@ -152,10 +153,10 @@ struct LeftTile {
   LeftOrder order;
 };
 /// Elements from one of the summed axis to the next in a tile packed by columns.
-template <class T>
+template <class Format>
 constexpr Index left_step() {
-  constexpr Index width = simd::Vec<T>::width;
-  return (Tile<T>::rows + width - 1) / width * width;
+  constexpr Index width = simd::Vec<typename Format::Number>::width;
+  return (FormatTile<Format>::rows + width - 1) / width * width;
 }
 
 /// Room for a packed tile of the left-hand matrix, K numbers deep.
@@ -163,12 +164,12 @@ template <class Format>
 constexpr Index left_size(Index K) {
   using T = typename Format::Number;
   constexpr Index width = simd::Vec<T>::width;
-  return std::max(Tile<T>::rows * ((element_count<Format>(K) + width - 1) / width * width),
-                  left_step<T>() * element_count<Format>(K)) +
+  return std::max(FormatTile<Format>::rows * ((element_count<Format>(K) + width - 1) / width * width),
+                  left_step<Format>() * element_count<Format>(K)) +
          width;
 }
 
-/// Packs `rows` <= Tile::rows rows of the left-hand matrix, which are contiguous, K numbers deep.
+/// Packs `rows` <= FormatTile::rows rows of the left-hand matrix, which are contiguous, K numbers deep.
 template <class Format, class T = typename Format::Number>
 LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<T> a) {
   constexpr Index width = simd::Vec<T>::width, depth = Format::depth;
@@ -177,11 +178,61 @@ LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<T> a) {
     const T* from = a.data + m * a.row_stride;
     T* to = packed + m * width;
     Index e = 0;
-    for (; e + width <= whole; e += width, to += Tile<T>::rows * width)
+    for (; e + width <= whole; e += width, to += FormatTile<Format>::rows * width)
       Format::along(load_numbers<Format>(from + e * depth, width)).store(to);
     for (Index rest = e; rest < elements; ++rest)
       to[rest - e] = Format::element(from + rest * depth, 1, std::min(depth, K - rest * depth));
   }
+  return {packed, 1, LeftOrder::rows};
+}
+
+/// Turns a tile from the order of columns, `elements` of them and `step` apart, into that of rows.
+template <class Format, class T = typename Format::Number>
+void turn_left(T* turned, Index rows, Index elements, const T* tile, Index step) {
+  constexpr Index width = simd::Vec<T>::width;
+  std::array<simd::Vec<T>, static_cast<std::size_t>(width)> square;
+  for (Index e = 0; e < elements; e += width, turned += FormatTile<Format>::rows * width)
+    for (Index m = 0; m < rows; m += width) {
+#pragma GCC unroll 16
+      for (Index i = 0; i < width; ++i)
+        square[static_cast<std::size_t>(i)] = simd::Vec<T>::load(tile + (e + i) * step + m);
+      simd::transpose<T>(square);
+#pragma GCC unroll 16
+      for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)].store(turned + (m + i) * width);
+    }
+}
+
+/// Packs `rows` <= FormatTile::rows rows of the left-hand matrix, whose columns are contiguous and `readable` long, in
+/// the order of rows. For forms of whole groups, as wide as a vector.
+template <class Format, class T = typename Format::Number>
+LeftTile<T> pack_left_turned(T* packed, Index rows, Index K, MatrixView<T> a, Index readable) {
+  using V = simd::Vec<T>;
+  constexpr Index width = V::width, depth = Format::depth;
+  T* to = packed;
+  std::array<V, static_cast<std::size_t>(width)> square;
+  for (Index k = 0; k < K; k += width * depth, to += FormatTile<Format>::rows * width)
+    for (Index m = 0; m < rows; m += width) {
+      const Index lanes = std::min(width, readable - m);
+      const auto numbers = [&](Index first, auto&& load) {
+        ElementNumbers<Format> v;
+        for (std::size_t d = 0; d < v.size(); ++d) v[d] = load(first + static_cast<Index>(d));
+        return v;
+      };
+      if (lanes == width && k + width * depth <= K) {
+#pragma GCC unroll 16
+        for (Index i = 0; i < width; ++i)
+          square[static_cast<std::size_t>(i)] = Format::across(
+              numbers(k + i * depth, [&](Index at) { return V::load(a.data + at * a.column_stride + m); }));
+      } else {
+        for (Index i = 0; i < width; ++i)
+          square[static_cast<std::size_t>(i)] = Format::across(numbers(k + i * depth, [&](Index at) {
+            return at < K ? V::load_first(a.data + at * a.column_stride + m, lanes) : V::zero();
+          }));
+      }
+      simd::transpose<T>(square);
+#pragma GCC unroll 16
+      for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)].store(to + (m + i) * width);
+    }
   return {packed, 1, LeftOrder::rows};
 }
 
@@ -190,7 +241,13 @@ LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<T> a) {
 template <class Format, class T, class RowOf>
 void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count, Index K, MatrixView<T> a, Index M,
                        RowOf&& row_of) {
-  constexpr Index step = left_step<T>();
+  if constexpr (Format::group > 1) {
+    for (Index i = 0; i < count; ++i)
+      tiles[i] = pack_left_turned<Format>(packed + i * stride, row_of(i + 1) - row_of(i), K, a.offset(row_of(i), 0),
+                                          M - row_of(i));
+    return;
+  }
+  constexpr Index step = left_step<Format>();
   // A tile is read in whole vectors: the rows behind it too or, at the end of the matrix, some before it.
   const auto first_read = [&](Index i) { return std::min(row_of(i), M - step); };
   if (M >= step) {
@@ -217,7 +274,7 @@ void prefetch_left(Index rows, Index K, MatrixView<T> a, Index part, Index parts
 /// Packs a whole left-hand M x K matrix whose rows are contiguous, as tiles left_size<Format>(K) elements apart.
 template <class Format, class T = typename Format::Number>
 void pack_left_tiles(T* packed, Index M, Index K, MatrixView<T> a) {
-  constexpr Index rows = Tile<T>::rows;
+  constexpr Index rows = FormatTile<Format>::rows;
   for (Index m = 0; m < M; m += rows, packed += left_size<Format>(K)) {
     prefetch_left(std::clamp<Index>(M - m - rows, 0, rows), K, a.offset(m + rows, 0), 0, 1);
     pack_left<Format>(packed, std::min(rows, M - m), K, a.offset(m, 0));
