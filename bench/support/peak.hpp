@@ -55,21 +55,28 @@ T run_steps(Index steps, Step step) {
   return gptlite::kernels::simd::sum(total);
 }
 
-/// FLOP/s of `step`, which adds products_a_lane products to each lane of a vector: the best of seven runs of 20 ms.
-template <class T, class Step>
-double flops_per_second(double products_a_lane, Step step) {
+/// FLOP/s of all threads, each of which takes `flops` a step of run(steps, thread): the best of seven runs of 20 ms.
+template <class Run>
+double flops_per_second(double flops, Run run) {
   const int threads = gptlite::num_threads();
-  const gptlite::Storage<T> results = gptlite::Storage<T>::zeros(threads);  // read below, so that no run is left out
-  const auto run = [&](Index steps) {
-    gptlite::parallel_for(threads, [&](Index i) { results.data()[i] += run_steps<T>(steps, step); });
-  };
+  const auto all = [&](Index steps) { gptlite::parallel_for(threads, [&](Index thread) { run(steps, thread); }); };
   Index steps = 1 << 16;
-  while (fastest(1, [&] { run(steps); }) < 0.02) steps *= 2;
-  const double seconds = fastest(7, [&] { run(steps); });
-  volatile T used = results.data()[0];
-  static_cast<void>(used);
+  while (fastest(1, [&] { all(steps); }) < 0.02) steps *= 2;
+  const double seconds = fastest(7, [&] { all(steps); });
+  return flops * static_cast<double>(steps) * threads / seconds;
+}
+
+/// The same of `step`, which adds products_a_lane products to each lane of a vector.
+template <class T, class Step>
+double vector_peak(double products_a_lane, Step step) {
+  const gptlite::Storage<T> results = gptlite::Storage<T>::zeros(gptlite::num_threads());
   const double lanes = 12.0 * static_cast<double>(gptlite::kernels::simd::Vec<T>::width);
-  return 2 * products_a_lane * lanes * static_cast<double>(steps) * threads / seconds;
+  const double rate = flops_per_second(2 * products_a_lane * lanes, [&](Index steps, Index thread) {
+    results.data()[thread] += run_steps<T>(steps, step);
+  });
+  volatile T used = results.data()[0];  // so that no run is left out
+  static_cast<void>(used);
+  return rate;
 }
 
 template <class T>
@@ -77,18 +84,36 @@ double fma_peak() {
   using V = gptlite::kernels::simd::Vec<T>;
   volatile T factor = T(0.5);  // the compiler must not know it
   const V a = V::broadcast(factor), b = V::broadcast(factor);
-  return flops_per_second<T>(1, [a, b](V sum) { return gptlite::kernels::simd::fma(a, b, sum); });
+  return vector_peak<T>(1, [a, b](V sum) { return gptlite::kernels::simd::fma(a, b, sum); });
 }
 
-/// Products of pairs where the machine has fast ones. Elsewhere bf16 products are computed with fp32's.
+#if GPTLITE_HAS_AMX
+/// Four products of 16 x 32 and 32 x 16 numbers a step.
+inline double amx_peak() {
+  return flops_per_second(4 * 2 * 16 * 16 * 32, [](Index steps, Index) {
+    const gptlite::kernels::simd::AmxRegisters registers;
+    for (Index i = 0; i < steps; ++i) {
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+  });
+}
+#endif
+
+/// AMX or products of pairs where the machine has fast ones. Elsewhere bf16 products are computed with fp32's.
 inline double bf16_peak(double fp32) {
   namespace simd = gptlite::kernels::simd;
+#if GPTLITE_HAS_AMX
+  if (simd::amx_is_usable()) return amx_peak();
+#endif
   if constexpr (simd::has_bf16_pairs) {
     using V = simd::Vec<float>;
     volatile float factor = 0.5f;  // its upper half is the bfloat16 0.5, its lower half 0
     const V a = V::broadcast(factor), b = V::broadcast(factor);
     if (gptlite::kernels::bf16_pairs_are_fast())
-      return flops_per_second<float>(2, [a, b](V sum) { return simd::dot_pairs(a, b, sum); });
+      return vector_peak<float>(2, [a, b](V sum) { return simd::dot_pairs(a, b, sum); });
   }
   return fp32;
 }

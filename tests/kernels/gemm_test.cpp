@@ -200,8 +200,7 @@ TEST_CASE_TEMPLATE("each form multiplies as plain loops over its rounded numbers
                    PlainFormat<double>, RoundedFormat, PairFormat, AmxFormat) {
   using T = typename Format::Number;
   constexpr bool needs_amx = std::is_same_v<Format, AmxFormat>;
-  if constexpr ((std::is_same_v<Format, PairFormat> && !simd::has_bf16_pairs) ||
-                (needs_amx && !simd::has_amx)) {
+  if constexpr ((std::is_same_v<Format, PairFormat> && !simd::has_bf16_pairs) || (needs_amx && !simd::has_amx)) {
     MESSAGE("skipped: this machine has no such products");
   } else {
     if (needs_amx && !simd::amx_is_usable()) {
@@ -212,12 +211,16 @@ TEST_CASE_TEMPLATE("each form multiplies as plain loops over its rounded numbers
       for (const bool transpose_b : {false, true})
         for (const Sizes size : {Sizes{1, 1, 1}, Sizes{3, 2, 5}, Sizes{Tile<T>::rows + 1, Tile<T>::columns + 1, 77},
                                  Sizes{2 * Tile<T>::rows + 9, 3 * Tile<T>::columns, 2 * Tile<T>::depth + 31},
-                                 Sizes{65, 65, 4 * Tile<T>::depth + 2}}) {
+                                 Sizes{65, 65, 4 * Tile<T>::depth + 2},
+                                 Sizes{2 * FormatTile<Format>::rows, 4 * Tile<T>::columns + 5,
+                                       (FormatTile<Format>::depth + 40) * Format::depth + 1}}) {
           const Index M = size.M, N = size.N, K = size.K;
           INFO("M ", M, ", N ", N, ", K ", K, ", transposed ", transpose_a, transpose_b);
           const Matrix<T> a(M, K, transpose_a, 1), b(K, N, transpose_b, 2);
           std::vector<T> packed(static_cast<std::size_t>(packed_size<Format>(K, N)), T(99));
-          std::vector<T> c(static_cast<std::size_t>(M * N), T(5)), expected = c;
+          std::vector<T> c(static_cast<std::size_t>(M * N));
+          for (std::size_t i = 0; i < c.size(); ++i) c[i] = static_cast<T>(static_cast<int>(i % 23) - 5);
+          std::vector<T> expected = c;
           pack_right<Format>(packed.data(), panel_size<Format>(K), K, N, b.view);
           multiply_packed<Format>(M, N, K, a.view, packed.data(), panel_size<Format>(K), c.data(), N, true);
           for (Index m = 0; m < M; ++m)

@@ -40,7 +40,8 @@ template <class Format, class T>
 void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, const T* y, const T* lse,
                         const AttentionShape& s) {
   using V = simd::Vec<T>;
-  constexpr Index panel = Tile<T>::columns, tile_rows = FormatTile<Format>::rows, width = V::width, depth = Format::depth;
+  constexpr Index panel = Tile<T>::columns, tile_rows = FormatTile<Format>::rows, width = V::width,
+                  depth = Format::depth;
   constexpr Index step = ScoreTile<Format>::step;
   static_assert(tile_rows % depth == 0, "a tile of queries has whole elements");
   // p and ds of one pair of blocks stay in the L2 cache. Where there are many blocks of keys, each is as long as two of

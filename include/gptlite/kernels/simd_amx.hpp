@@ -40,11 +40,11 @@ class AmxRegisters {
   AmxRegisters& operator=(const AmxRegisters&) = delete;
 
  private:
-  /// Palette 1, then bytes of a row, 16 bits each, from byte 16 on, and rows from byte 48 on. It lies in memory for good:
-  /// g++ does not see how much of it is read.
+  /// Palette 1, then bytes of a row, 16 bits each, from byte 16 on, and rows from byte 48 on. It lies in memory for
+  /// good: g++ does not see how much of it is read.
   alignas(64) static constexpr std::uint8_t configuration[64] = {
-      1,  0, 0,  0, 0,  0, 0,  0, 0,  0, 0,  0, 0,  0, 0,  0, 64, 0, 64, 0, 64, 0, 64, 0, 64, 0, 64, 0, 64, 0, 64, 0,
-      0,  0, 0,  0, 0,  0, 0,  0, 0,  0, 0,  0, 0,  0, 0,  0, 16, 16, 16, 16, 16, 16, 16, 16};
+      1,  0, 0,  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 64, 0, 64, 0,  64, 0,  64, 0,  64, 0,
+      64, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,  0, 0,  0, 16, 16, 16, 16, 16, 16, 16, 16};
 };
 #else
 inline bool amx_is_usable() { return false; }

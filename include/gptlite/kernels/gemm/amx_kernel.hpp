@@ -15,7 +15,8 @@ namespace kernels {
 namespace detail {
 
 /// One or two halves of a tile of rows by one or two panels. a: blocks [group][32][16]; b: of each panel [element][16].
-/// The sums begin with the numbers at `from`, or with zeros if that is null, and go to `to`; strides are from row to row.
+/// The sums begin with the numbers at `from`, or with zeros if that is null, and go to `to`; strides are from row to
+/// row.
 template <bool TwoHalves, bool TwoPanels>
 void amx_kernel(Index groups, const float* a, const float* b, Index panel_stride, const float* from, Index from_stride,
                 float* to, Index to_stride) {

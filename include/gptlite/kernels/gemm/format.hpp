@@ -30,8 +30,8 @@ struct NoRegisters {
 template <class T>
 struct PlainFormat {
   using Number = T;
-  using Product = PlainFormat;  ///< the form whose micro-kernel multiplies these elements
-  using Registers = NoRegisters;          ///< what a thread holds while it multiplies
+  using Product = PlainFormat;    ///< the form whose micro-kernel multiplies these elements
+  using Registers = NoRegisters;  ///< what a thread holds while it multiplies
   using V = simd::Vec<T>;
   static constexpr Index depth = 1, group = 1;
 

@@ -10,6 +10,7 @@
 #include "gptlite/kernels/elementwise.hpp"
 #include "gptlite/kernels/gemm/amx_kernel.hpp"
 #include "gptlite/kernels/gemm/pack.hpp"
+#include "gptlite/kernels/workspace.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
@@ -56,7 +57,8 @@ void multiply_tile(Index rows, Index N, Index elements, LeftTile<T> left, const 
 
 namespace detail {
 
-/// How the summed axis is cut: blocks of almost equal length, whole groups of elements, at most FormatTile::depth of them.
+/// How the summed axis is cut: blocks of almost equal length, whole groups of elements, at most FormatTile::depth of
+/// them.
 template <class Format>
 struct DepthBlocks {
   Index K, elements, count;
@@ -65,28 +67,40 @@ struct DepthBlocks {
       : K(depth),
         elements(element_count<Format>(depth)),
         count((elements + FormatTile<Format>::depth - 1) / FormatTile<Format>::depth) {}
-  Index begin(Index i) const { return std::min(K, elements / Format::group * i / count * Format::group * Format::depth); }
+  Index begin(Index i) const {
+    return std::min(K, elements / Format::group * i / count * Format::group * Format::depth);
+  }
 };
 
-/// C (+)= A B + bias for one block of the summed axis. `packed` is where the first panel's block begins. InPlace: A
-/// need not be packed where its rows lie side by side in the form that is multiplied, for an A in the L1 or L2 cache.
-/// rows_behind: so many rows behind the last one of A can be read too.
+/// True for an A whose rows lie side by side in the form that is multiplied: it need not be packed.
+template <class Format, class T>
+bool reads_in_place(MatrixView<T> a) {
+  return std::is_same_v<Format, PlainFormat<T>> && a.row_stride == 1;
+}
+/// Numbers of room in which multiply_block() packs A.
+template <class Format>
+Index left_room(Index K) {
+  return FormatTile<Format>::together * left_size<Format>(K);
+}
+
+/// C (+)= A B + bias for one block of the summed axis. `packed` is where the first panel's block begins. InPlace: A is
+/// in the L1 or L2 cache and is read in place if it can be. rows_behind: so many rows behind the last one of A can be
+/// read too. left_packed: room for left_room<Format>(K).
 template <class Format, bool InPlace, class T, class Epilogue>
-void multiply_block(Index M, Index N, Index K, MatrixView<T> a, Index rows_behind, const T* packed, Index panel_stride,
-                    T* c, Index ldc, bool accumulate, const T* bias, Epilogue&& epilogue) {
+void multiply_block(Index M, Index N, Index K, MatrixView<T> a, Index rows_behind, T* left_packed, const T* packed,
+                    Index panel_stride, T* c, Index ldc, bool accumulate, const T* bias, Epilogue&& epilogue) {
   // Tiles of columns are packed together: so the rows of memory that they share are read in longer pieces.
-  constexpr Index most_together = FormatTile<Format>::together, room = left_size<Format>(FormatTile<Format>::depth * Format::depth);
-  alignas(64) T left_packed[static_cast<std::size_t>(most_together * room)];
-  std::array<LeftTile<T>, most_together> left;
-  // Rows are dealt out evenly over the fewest tiles: 32 rows become 16 + 16, not 28 + 4.
-  // AMX takes as long for any number of them.
-  constexpr Index most_rows = FormatTile<Format>::rows;
+  constexpr Index most_rows = FormatTile<Format>::rows, most_together = FormatTile<Format>::together;
+  const Index room = left_size<Format>(K);
+  std::array<LeftTile<T>, static_cast<std::size_t>(most_together)> left;
+  // Rows are dealt out evenly over the fewest tiles, 32 rows become 16 + 16, not 28 + 4; but not with AMX, which takes
+  // as long for any number of them.
   const Index tiles = (M + most_rows - 1) / most_rows, panels = N / Tile<T>::columns;
   const auto row_of = [&](Index tile) {
     return Format::group > 1 ? std::min(M, tile * most_rows) : M * std::min(tile, tiles) / tiles;
   };
   const bool by_rows = a.column_stride == 1;
-  const bool in_place = InPlace && std::is_same_v<Format, PlainFormat<T>> && a.row_stride == 1;
+  const bool in_place = InPlace && reads_in_place<Format>(a);
   const Index together = by_rows || in_place ? 1 : most_together;
   for (Index first = 0; first < tiles; first += together) {
     const Index begin = row_of(first), end = row_of(first + 1), next_rows = row_of(first + 2) - end;
@@ -121,11 +135,14 @@ void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed
                      bool accumulate) {
   const detail::DepthBlocks<Format> blocks(K);
   const typename Format::Registers registers;
+  Storage<T> left;
+  if (!detail::reads_in_place<Format>(a))
+    left = Storage<T>(detail::left_room<Format>(std::min(K, FormatTile<Format>::depth * Format::depth)));
   if (K == 0 && !accumulate)
     for (Index m = 0; m < M; ++m) std::fill_n(c + m * ldc, N, T(0));
   for (Index i = 0; i < blocks.count; ++i) {
     const Index k = blocks.begin(i), depth = blocks.begin(i + 1) - k;
-    detail::multiply_block<Format, true>(M, N, depth, a.offset(0, k), 0,
+    detail::multiply_block<Format, true>(M, N, depth, a.offset(0, k), 0, left.data(),
                                          packed_b + k / Format::depth * Tile<T>::columns, panel_stride, c, ldc,
                                          accumulate || i > 0, static_cast<const T*>(nullptr), NoEpilogue{});
   }
@@ -204,16 +221,18 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
         return finish(0, rows);
       }
       // B is packed by the job that uses it: into its core's cache, no thread waits for another.
-      const Storage<T> packed(packed_size<Format>(std::min(K, FormatTile<Format>::depth * Format::depth), width));
+      const Index most_depth = std::min(K, FormatTile<Format>::depth * Format::depth);
+      const Workspace<T, 2> space({packed_size<Format>(most_depth, width), detail::left_room<Format>(most_depth)});
+      const auto [packed_b, packed_a] = space.arrays();
+      T *const right = packed_b, *const left = packed_a;  // clang's lambdas do not capture bindings in C++20
       for (Index d = 0; d < depths.count; ++d) {
         const Index k = depths.begin(d), depth = depths.begin(d + 1) - k;
         const Index panel_stride = panel_size<Format>(depth);
-        pack_right<Format>(packed.data(), panel_stride, depth, width, b.offset(k, column));
+        pack_right<Format>(right, panel_stride, depth, width, b.offset(k, column));
         if (b_sums)
-          packed_column_sums<Format>(b_sums.data, packed.data(), panel_stride, depth, width,
-                                     b_sums.accumulate || d > 0);
+          packed_column_sums<Format>(b_sums.data, right, panel_stride, depth, width, b_sums.accumulate || d > 0);
         const auto multiply = [&](auto&& after) {
-          detail::multiply_block<Format, false>(rows, width, depth, a.offset(row, k), M - row - rows, packed.data(),
+          detail::multiply_block<Format, false>(rows, width, depth, a.offset(row, k), M - row - rows, left, right,
                                                 panel_stride, c_block, ldc, accumulate || d > 0,
                                                 d == 0 ? bias : nullptr, after);
         };

@@ -49,8 +49,9 @@ struct FormatTile<AmxFormat> : Tile<float> {
 template <class T>
 using PanelRow = std::array<simd::Vec<T>, static_cast<std::size_t>(Tile<T>::vectors)>;
 
-/// How a tile's part of A lies in memory: blocks of one vector of elements a row, as [k / width][FormatTile::rows][width], or
-/// the elements of all rows side by side. Either way packing it copies vectors, whichever way A itself lies.
+/// How a tile's part of A lies in memory: blocks of one vector of elements a row, as [k /
+/// width][FormatTile::rows][width], or the elements of all rows side by side. Either way packing it copies vectors,
+/// whichever way A itself lies.
 enum class LeftOrder { rows, columns };
 
 namespace detail {
