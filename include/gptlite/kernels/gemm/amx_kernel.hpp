@@ -75,8 +75,14 @@ void amx_multiply_rows(Index rows, Index N, Index elements, const float* a, cons
     alignas(64) float beside[static_cast<std::size_t>(part * part)];
     const bool from_zero = !accumulate && bias == nullptr;
     for (Index i = 0; i < rows && !from_zero; ++i)
-      for (Index j = 0; j < columns; ++j)
-        beside[i * part + j] = (accumulate ? to[i * ldc + j] : 0.0f) + (bias == nullptr ? 0.0f : bias[n + j]);
+      for (Index j = 0; j < columns; ++j) {
+        // No zero is added, which would turn -0 into 0 here and not in a part that fits.
+        float& begin = beside[i * part + j];
+        if (!accumulate)
+          begin = bias[n + j];
+        else
+          begin = bias == nullptr ? to[i * ldc + j] : to[i * ldc + j] + bias[n + j];
+      }
     const auto kernel = rows > side ? (columns > side ? amx_kernel<true, true> : amx_kernel<true, false>)
                                     : (columns > side ? amx_kernel<false, true> : amx_kernel<false, false>);
     kernel(groups, a, packed, panel_stride, from_zero ? nullptr : beside, part, beside, part);
