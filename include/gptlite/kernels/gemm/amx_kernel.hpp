@@ -105,7 +105,9 @@ void amx_multiply_tile(Index rows, Index N, Index elements, LeftTile<float> left
   alignas(64) float turned[static_cast<std::size_t>(2 * simd::amx_rows * piece)];
   for (Index first = 0; first < elements; first += piece) {
     const Index count = std::min(piece, elements - first);
-    turn_left<AmxFormat>(turned, rows, count, left.data + first * left.step, left.step);
+    turn_left<AmxFormat>(turned, rows, count, [&](Index e, Index m) {
+      return simd::Vec<float>::load(left.data + (first + e) * left.step + m);
+    });
     detail::amx_multiply_rows(rows, N, count, turned, packed + first * simd::amx_rows, panel_stride, c, ldc,
                               accumulate || first > 0, meanwhile, first > 0 ? nullptr : bias);
   }

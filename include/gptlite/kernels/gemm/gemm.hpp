@@ -67,6 +67,8 @@ struct DepthBlocks {
       : K(depth),
         elements(element_count<Format>(depth)),
         count((elements + FormatTile<Format>::depth - 1) / FormatTile<Format>::depth) {}
+  /// Numbers of the longest block, at most.
+  Index longest() const { return std::min(K, FormatTile<Format>::depth * Format::depth); }
   Index begin(Index i) const {
     return std::min(K, elements / Format::group * i / count * Format::group * Format::depth);
   }
@@ -136,8 +138,7 @@ void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed
   const detail::DepthBlocks<Format> blocks(K);
   const typename Format::Registers registers;
   Storage<T> left;
-  if (!detail::reads_in_place<Format>(a))
-    left = Storage<T>(detail::left_room<Format>(std::min(K, FormatTile<Format>::depth * Format::depth)));
+  if (!detail::reads_in_place<Format>(a)) left = Storage<T>(detail::left_room<Format>(blocks.longest()));
   if (K == 0 && !accumulate)
     for (Index m = 0; m < M; ++m) std::fill_n(c + m * ldc, N, T(0));
   for (Index i = 0; i < blocks.count; ++i) {
@@ -221,8 +222,8 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
         return finish(0, rows);
       }
       // B is packed by the job that uses it: into its core's cache, no thread waits for another.
-      const Index most_depth = std::min(K, FormatTile<Format>::depth * Format::depth);
-      const Workspace<T, 2> space({packed_size<Format>(most_depth, width), detail::left_room<Format>(most_depth)});
+      const Workspace<T, 2> space(
+          {packed_size<Format>(depths.longest(), width), detail::left_room<Format>(depths.longest())});
       const auto [packed_b, packed_a] = space.arrays();
       T *const right = packed_b, *const left = packed_a;  // clang's lambdas do not capture bindings in C++20
       for (Index d = 0; d < depths.count; ++d) {
@@ -262,7 +263,7 @@ void column_sums_of_product(Precision precision, Index N, Index K, MatrixView<T>
     parallel_for((N + panel - 1) / panel, [&](Index p) {
       const Index column = p * panel, width = std::min(panel, N - column);
       if (K == 0 && !sums.accumulate) std::fill_n(sums.data + column, width, T(0));
-      const Storage<T> packed(packed_size<Format>(std::min(K, FormatTile<Format>::depth * Format::depth), width));
+      const Storage<T> packed(packed_size<Format>(depths.longest(), width));
       for (Index d = 0; d < depths.count; ++d) {
         const Index k = depths.begin(d), depth = depths.begin(d + 1) - k, stride = panel_size<Format>(depth);
         pack_right<Format>(packed.data(), stride, depth, width, b.offset(k, column));

@@ -186,16 +186,16 @@ LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<T> a) {
   return {packed, 1, LeftOrder::rows};
 }
 
-/// Turns a tile from the order of columns, `elements` of them and `step` apart, into that of rows.
-template <class Format, class T = typename Format::Number>
-void turn_left(T* turned, Index rows, Index elements, const T* tile, Index step) {
+/// Writes a tile in the order of rows, from vectors of its columns: load(e, m) is element e of the rows from m on. For
+/// forms of whole groups, as wide as a vector.
+template <class Format, class T = typename Format::Number, class Load>
+void turn_left(T* turned, Index rows, Index elements, Load&& load) {
   constexpr Index width = simd::Vec<T>::width;
   std::array<simd::Vec<T>, static_cast<std::size_t>(width)> square;
   for (Index e = 0; e < elements; e += width, turned += FormatTile<Format>::rows * width)
     for (Index m = 0; m < rows; m += width) {
 #pragma GCC unroll 16
-      for (Index i = 0; i < width; ++i)
-        square[static_cast<std::size_t>(i)] = simd::Vec<T>::load(tile + (e + i) * step + m);
+      for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)] = load(e + i, m);
       simd::transpose<T>(square);
 #pragma GCC unroll 16
       for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)].store(turned + (m + i) * width);
@@ -203,36 +203,19 @@ void turn_left(T* turned, Index rows, Index elements, const T* tile, Index step)
 }
 
 /// Packs `rows` <= FormatTile::rows rows of the left-hand matrix, whose columns are contiguous and `readable` long, in
-/// the order of rows. For forms of whole groups, as wide as a vector.
+/// the order of rows.
 template <class Format, class T = typename Format::Number>
 LeftTile<T> pack_left_turned(T* packed, Index rows, Index K, MatrixView<T> a, Index readable) {
   using V = simd::Vec<T>;
-  constexpr Index width = V::width, depth = Format::depth;
-  T* to = packed;
-  std::array<V, static_cast<std::size_t>(width)> square;
-  for (Index k = 0; k < K; k += width * depth, to += FormatTile<Format>::rows * width)
-    for (Index m = 0; m < rows; m += width) {
-      const Index lanes = std::min(width, readable - m);
-      const auto numbers = [&](Index first, auto&& load) {
-        ElementNumbers<Format> v;
-        for (std::size_t d = 0; d < v.size(); ++d) v[d] = load(first + static_cast<Index>(d));
-        return v;
-      };
-      if (lanes == width && k + width * depth <= K) {
-#pragma GCC unroll 16
-        for (Index i = 0; i < width; ++i)
-          square[static_cast<std::size_t>(i)] = Format::across(
-              numbers(k + i * depth, [&](Index at) { return V::load(a.data + at * a.column_stride + m); }));
-      } else {
-        for (Index i = 0; i < width; ++i)
-          square[static_cast<std::size_t>(i)] = Format::across(numbers(k + i * depth, [&](Index at) {
-            return at < K ? V::load_first(a.data + at * a.column_stride + m, lanes) : V::zero();
-          }));
-      }
-      simd::transpose<T>(square);
-#pragma GCC unroll 16
-      for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)].store(to + (m + i) * width);
-    }
+  turn_left<Format>(packed, rows, element_count<Format>(K), [&](Index e, Index m) {
+    const Index k = e * Format::depth, lanes = std::min(V::width, readable - m);
+    const T* from = a.data + k * a.column_stride + m;
+    if (lanes == V::width && k + Format::depth <= K) return Format::across(load_numbers<Format>(from, a.column_stride));
+    ElementNumbers<Format> edge;
+    for (Index d = 0; d < Format::depth; ++d)
+      edge[static_cast<std::size_t>(d)] = k + d < K ? V::load_first(from + d * a.column_stride, lanes) : V::zero();
+    return Format::across(edge);
+  });
   return {packed, 1, LeftOrder::rows};
 }
 
