@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "gptlite/core/random.hpp"
@@ -197,9 +199,9 @@ TEST_CASE("bf16 rounds both operands to nearest even and sums in fp32") {
 
 // The forms are tried directly: which of them bf16 takes depends on the machine.
 TEST_CASE_TEMPLATE("each form multiplies as plain loops over its rounded numbers do", Format, PlainFormat<float>,
-                   PlainFormat<double>, RoundedFormat, PairFormat, AmxFormat) {
+                   PlainFormat<double>, RoundedFormat, PairFormat, AmxFormat, SplitFormat) {
   using T = typename Format::Number;
-  constexpr bool needs_amx = std::is_same_v<Format, AmxFormat>;
+  constexpr bool needs_amx = AmxForm<Format>;
   if constexpr ((std::is_same_v<Format, PairFormat> && !simd::has_bf16_pairs) || (needs_amx && !simd::has_amx)) {
     MESSAGE("skipped: this machine has no such products");
   } else {
@@ -229,6 +231,87 @@ TEST_CASE_TEMPLATE("each form multiplies as plain loops over its rounded numbers
           CHECK((c == expected));  // small whole numbers are bfloat16 numbers
         }
   }
+}
+
+// A product of floats as sums of bfloat16. No whole numbers here: those are in the first plane alone.
+TEST_CASE("fp32 on AMX: floats times the unit matrix are the same bits, and errors are not those of bfloat16") {
+  if (!simd::amx_is_usable()) {
+    MESSAGE("skipped: AMX is not for this process");
+    return;
+  }
+  for (const bool transposed : {false, true}) {
+    const Index M = 67, K = 2 * FormatTile<SplitFormat>::depth + 37;
+    INFO("transposed ", transposed);
+    std::vector<float> numbers(static_cast<std::size_t>(M * K)), unit(static_cast<std::size_t>(K * K));
+    fill_normal(numbers.data(), M * K, 0, 1, {.seed = 1, .stream = 1});
+    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] *= std::ldexp(1.0f, static_cast<int>(i % 60) - 30);
+    for (Index k = 0; k < K; ++k) unit[static_cast<std::size_t>(k * K + k)] = 1;
+    const auto view = [&](const std::vector<float>& matrix, Index rows, Index columns) {
+      return transposed ? MatrixView<float>{matrix.data(), rows}.transposed()
+                        : MatrixView<float>{matrix.data(), columns};
+    };
+    const auto at = [&](Index m, Index k) {
+      return numbers[static_cast<std::size_t>(transposed ? k * M + m : m * K + k)];
+    };
+    std::vector<float> left(numbers.size()), right(numbers.size());
+    gemm(Precision::fp32, M, K, K, view(numbers, M, K), view(unit, K, K), left.data(), K, false);
+    gemm(Precision::fp32, K, M, K, view(unit, K, K), view(numbers, M, K).transposed(), right.data(), M, false);
+    Index wrong = 0;
+    for (Index m = 0; m < M; ++m)
+      for (Index k = 0; k < K; ++k) {
+        wrong += left[static_cast<std::size_t>(m * K + k)] != at(m, k);
+        wrong += right[static_cast<std::size_t>(k * M + m)] != at(m, k);
+      }
+    CHECK(wrong == 0);
+  }
+  for (const Index K : {5, 384, 1536, 5000}) {
+    INFO("K ", K);
+    const Index M = 40, N = 50;
+    std::vector<float> a(static_cast<std::size_t>(M * K)), b(static_cast<std::size_t>(K * N));
+    fill_normal(a.data(), M * K, 0, 1, {.seed = 1, .stream = 1});
+    fill_normal(b.data(), K * N, 0, 1, {.seed = 1, .stream = 2});
+    const auto error_of = [&](auto&& multiply) {
+      std::vector<float> c(static_cast<std::size_t>(M * N), 3);
+      multiply(c.data());
+      double squares = 0;
+      for (Index m = 0; m < M; ++m)
+        for (Index n = 0; n < N; ++n) {
+          double sum = 3;
+          for (Index k = 0; k < K; ++k)
+            sum += static_cast<double>(a[static_cast<std::size_t>(m * K + k)]) *
+                   static_cast<double>(b[static_cast<std::size_t>(k * N + n)]);
+          const double error = static_cast<double>(c[static_cast<std::size_t>(m * N + n)]) - sum;
+          squares += error * error;
+        }
+      return std::sqrt(squares / static_cast<double>(M * N));
+    };
+    const MatrixView<float> view_a{a.data(), K}, view_b{b.data(), N};
+    const double split = error_of([&](float* c) { gemm(Precision::fp32, M, N, K, view_a, view_b, c, N, true); });
+    const double plain = error_of([&](float* c) {
+      using Format = PlainFormat<float>;
+      std::vector<float> packed(static_cast<std::size_t>(packed_size<Format>(K, N)));
+      pack_right<Format>(packed.data(), panel_size<Format>(K), K, N, view_b);
+      multiply_packed<Format>(M, N, K, view_a, packed.data(), panel_size<Format>(K), c, N, true);
+    });
+    CHECK(split < 1.1 * plain);
+  }
+}
+
+TEST_CASE_TEMPLATE("a number that is not finite spoils its row or column of C alone", T, float, double) {
+  const Index size = 50;
+  for (const Precision precision : {Precision::fp32, Precision::bf16})
+    for (const T bad : {std::numeric_limits<T>::infinity(), std::numeric_limits<T>::quiet_NaN()}) {
+      std::vector<T> a(static_cast<std::size_t>(size * size), T(0.7)), b = a, c(a.size());
+      a[static_cast<std::size_t>(7 * size + 9)] = bad;
+      b[static_cast<std::size_t>(40 * size + 33)] = bad;
+      const MatrixView<T> view_a{a.data(), size}, view_b{b.data(), size};
+      gemm(precision, size, size, size, view_a, view_b, c.data(), size, false);
+      Index wrong = 0;
+      for (Index m = 0; m < size; ++m)
+        for (Index n = 0; n < size; ++n)
+          wrong += std::isfinite(c[static_cast<std::size_t>(m * size + n)]) != (m != 7 && n != 33);
+      CHECK(wrong == 0);
+    }
 }
 
 TEST_CASE_TEMPLATE("packing lays panels of columns out one after the other and pads the last with zeros", T, float,

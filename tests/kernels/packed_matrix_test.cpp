@@ -184,7 +184,9 @@ TEST_CASE("weights too small for a short exponent are kept apart") {
       double largest = 0;  // what is kept apart is taken off a sum: exact to the last bit of the column's base, 1e-11
       for (std::size_t i = 0; i < w.size(); ++i) {
         const bool apart = std::abs(w[i]) < 1e-4f && i % N > 2 && M <= 8;
-        if (!apart && rows[i] != expected[i]) largest = 1;
+        const bool vanishes =
+            M > 8 && kernels::simd::amx_is_usable() && std::abs(w[i]) < 0x1p-100f;  // AMX has no subnormal numbers
+        if (!apart && rows[i] != expected[i] && !(vanishes && std::abs(rows[i]) < 0x1p-100f)) largest = 1;
         if (apart) largest = std::max(largest, static_cast<double>(std::abs(rows[i] - expected[i])));
       }
       CHECK(largest < 1e-11);

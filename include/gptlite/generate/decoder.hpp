@@ -14,8 +14,9 @@ namespace gptlite::inline GPTLITE_ABI {
 
 struct DecoderOptions {
   Index batch = 1;  ///< sequences that are read side by side
-  WeightFormat weights =
-      WeightFormat::fp32;  ///< fp32: the model's own numbers, in 28 bits each; bf16: 12 bits; int8: 8.5
+  /// fp32: the model's own numbers, in 28 bits each; bf16: 12 bits; int8: 8.5. With bf16 and int8 keys and values are
+  /// kept as bfloat16 numbers where the processor multiplies pairs of them.
+  WeightFormat weights = WeightFormat::fp32;
 };
 
 /// Reads sequences of tokens and gives the scores of what comes next: those of GPT::logits, one token at a time.
@@ -43,7 +44,8 @@ class Decoder {
                          .ln_2 = block.ln_2,
                          .c_fc = PackedLinear(block.mlp.c_fc, options.weights),
                          .mlp_proj = PackedLinear(block.mlp.c_proj, options.weights),
-                         .cache = {options.batch, config_.n_head, C / config_.n_head, config_.block_size}});
+                         .cache = {options.batch, config_.n_head, C / config_.n_head, config_.block_size,
+                                   options.weights == WeightFormat::fp32 ? Precision::fp32 : Precision::bf16}});
   }
 
   const GPTConfig& config() const { return config_; }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "gptlite/kernels/packed_matrix.hpp"
 #include "gptlite/kernels/simd_math.hpp"
@@ -15,43 +16,102 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
 /// The keys and values of one layer: for each sequence and head, as the right-hand matrices k^T (HS, positions) and
-/// v (positions, HS) of attention's two products, packed in panels, so that a new position only adds to them.
+/// v (positions, HS) of attention's two products, packed in panels, so that a new position only adds to them. With bf16
+/// they are held in pairs where the processor multiplies those: half as much to read for every token.
 template <class T>
 class KVCache {
  public:
   static constexpr Index panel = Tile<T>::columns;
 
-  KVCache(Index sequences, Index heads, Index head_size, Index positions)
-      : heads_(heads),
-        head_size_(head_size),
-        positions_((positions + panel - 1) / panel * panel),
-        width_((head_size + panel - 1) / panel * panel),
-        // Zeros: the unused columns of a panel are multiplied too, and what is not a number would spread.
-        keys_(Storage<T>::zeros(sequences * heads * head_size_ * positions_)),
-        values_(Storage<T>::zeros(sequences * heads * width_ * positions_)) {}
+  KVCache(Index sequences, Index heads, Index head_size, Index positions, Precision precision)
+      : heads_(heads), head_size_(head_size), precision_(precision) {
+    with_format([&]<class Format>(Format) {
+      positions_ = (positions + step<Format> - 1) / step<Format> * step<Format>;
+      key_stride_ = element_count<Group<Format>>(head_size) * panel;
+      value_stride_ = element_count<Group<Format>>(positions_) * panel;
+    });
+    key_size_ = positions_ / panel * key_stride_;
+    value_size_ = (head_size + panel - 1) / panel * value_stride_;
+    // Zeros: the unused columns of a panel are multiplied too, and what is not a number would spread.
+    keys_ = Storage<T>::zeros(sequences * heads * key_size_);
+    values_ = Storage<T>::zeros(sequences * heads * value_size_);
+  }
 
   Index heads() const { return heads_; }
   Index head_size() const { return head_size_; }
   /// Elements between two panels of the keys, of the values.
-  Index key_stride() const { return head_size_ * panel; }
-  Index value_stride() const { return positions_ * panel; }
+  Index key_stride() const { return key_stride_; }
+  Index value_stride() const { return value_stride_; }
   /// The panels of head `job % heads` of sequence `job / heads`.
-  T* keys(Index job) const { return keys_.data() + job * head_size_ * positions_; }
-  T* values(Index job) const { return values_.data() + job * width_ * positions_; }
+  T* keys(Index job) const { return keys_.data() + job * key_size_; }
+  T* values(Index job) const { return values_.data() + job * value_size_; }
 
-  /// Notes the key and the value (HS) of a position.
-  void put(Index job, Index position, const T* key, const T* value) const {
-    T* column = keys(job) + position / panel * key_stride() + position % panel;
-    for (Index i = 0; i < head_size_; ++i) column[i * panel] = key[i];
-    for (Index i = 0; i < head_size_; i += panel)
-      std::copy_n(value + i, std::min(panel, head_size_ - i),
-                  values(job) + i / panel * value_stride() + position * panel);
+  /// Calls f with the form of the numbers.
+  template <class F>
+  void with_format(F&& f) const {
+    if constexpr (std::is_same_v<T, float> && simd::has_bf16_pairs)
+      if (precision_ == Precision::bf16) return f(PairFormat{});
+    f(PlainFormat<T>{});
   }
+  /// Notes the key and the value (HS) of a position. What follows it in its pair becomes zero.
+  template <class Format>
+  void put(Index job, Index position, const T* key, const T* value) const {
+    using V = simd::Vec<T>;
+    constexpr Index depth = Format::depth, width = V::width;
+    T* column = keys(job) + position / panel * key_stride_ + position % panel;
+    for (Index i = 0; i < head_size_; i += depth)
+      column[i / depth * panel] = Format::element(key + i, 1, std::min(depth, head_size_ - i));
+    T* row = values(job) + position / depth * panel;
+    for (Index i = 0; i < head_size_; i += width) {
+      T* const to = row + i / panel * value_stride_ + i % panel;
+      const V numbers = V::load_first(value + i, std::min(width, head_size_ - i));
+      if constexpr (depth == 1)
+        numbers.store(to);
+      else
+        (position % depth == 0 ? Format::across({numbers, V::zero()})
+                               : Format::across({simd::first_of_pairs(V::load(to)), numbers}))
+            .store(to);
+    }
+  }
+  /// Zeros for the values of the positions from `end` on that lie in one group with those before.
+  template <class Format>
+  void clear_behind(Index job, Index end) const {
+    const Index first = (end + Format::depth - 1) / Format::depth;
+    const Index last = (end + step<Format> - 1) / step<Format> * (step<Format> / Format::depth);
+    for (Index at = 0; at < value_size_; at += value_stride_)
+      std::fill(values(job) + at + first * panel, values(job) + at + last * panel, T(0));
+  }
+  /// The form in whose whole groups the numbers lie, so that AMX can multiply pairs too.
+  template <class Format>
+  using Group = std::conditional_t<std::is_same_v<Format, PairFormat>, AmxFormat, Format>;
+  /// Positions that fill panels of keys and groups of values.
+  template <class Format>
+  static constexpr Index step = std::max(panel, Group<Format>::depth* Group<Format>::group);
 
  private:
-  Index heads_, head_size_, positions_, width_;
+  Index heads_, head_size_;
+  Precision precision_;
+  Index positions_ = 0, key_stride_ = 0, value_stride_ = 0, key_size_ = 0, value_size_ = 0;
   Storage<T> keys_, values_;
 };
+
+namespace detail {
+
+/// From so many rows on AMX multiplies pairs, in whole groups.
+inline constexpr Index rows_for_amx = simd::amx_rows;
+
+/// Rows of a head against its keys or values in a cache. left: scratch for either form.
+template <class Format, class T>
+void multiply_cached(Index M, Index N, Index K, const T* x, Index ldx, const T* packed, Index stride, T* out, Index ldo,
+                     T* left) {
+  const MatrixView<T> rows{x, M == 1 ? 1 : ldx};
+  if constexpr (std::is_same_v<Format, PairFormat> && simd::has_amx)
+    if (M >= rows_for_amx && simd::amx_is_usable())
+      return multiply_packed<AmxFormat>(M, N, K, rows, packed, stride, out, ldo, false, left);
+  multiply_packed<Format>(M, N, K, rows, packed, stride, out, ldo, false, left);
+}
+
+}  // namespace detail
 
 /// y = softmax(q k^T / sqrt(HS), causal) v for the positions first .. first + rows - 1 of one sequence, whose keys and
 /// values are put into the cache. Position i sees max(0, i - window + 1) .. i.
@@ -60,44 +120,54 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
                       Index window) {
   using V = simd::Vec<T>;
   const Index HS = cache.head_size(), NH = cache.heads(), C = NH * HS;
-  constexpr Index panel = KVCache<T>::panel, query_block = Tile<T>::rows;
+  constexpr Index panel = KVCache<T>::panel;
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(HS)));
-  const auto multiply = [](Index M, Index N, Index K, const T* x, Index ldx, const T* packed, Index stride, T* out,
-                           Index ldo) {
-    multiply_packed<PlainFormat<T>>(M, N, K, MatrixView<T>{x, M == 1 ? 1 : ldx}, packed, stride, out, ldo, false);
-  };
-  const auto one_head = [&](Index head) {
-    const Index job = sequence * NH + head;
-    const T* q = qkv + head * HS;
-    for (Index r = 0; r < rows; ++r) cache.put(job, first + r, q + r * 3 * C + C, q + r * 3 * C + 2 * C);
-    const Index stride = (first + rows + panel - 1) / panel * panel;
-    const Storage<T> scores(std::min(rows, query_block) * stride);
-    for (Index r0 = 0; r0 < rows; r0 += query_block) {
-      const Index count = std::min(query_block, rows - r0);
-      const Index begin = std::max<Index>(0, first + r0 - window + 1) / panel * panel,
-                  keys = first + r0 + count - begin;
-      multiply(count, keys, HS, q + r0 * 3 * C, 3 * C, cache.keys(job) + begin / panel * cache.key_stride(),
-               cache.key_stride(), scores.data(), stride);
-      for (Index r = 0; r < count; ++r) {
-        // The row's visible part becomes a softmax, the rest zeros.
-        const Index position = first + r0 + r, from = std::max<Index>(0, position - window + 1) - begin;
-        const Index to = position + 1 - begin;
-        T *row = scores.data() + r * stride, *visible = row + from;
-        const T largest = simd::max_of(to - from, visible);
-        simd::transform(
-            visible, to - from, [=](V v) { return simd::exp_of_negative((v - largest) * scale); }, visible);
-        const T inverse = T(1) / simd::sum_of(
-                                     to - from, [](V v) { return v; }, visible);
-        simd::transform(
-            visible, to - from, [=](V v) { return v * inverse; }, visible);
-        std::fill(row, visible, T(0));
-        std::fill(row + to, row + keys, T(0));
+  cache.with_format([&]<class Format>(Format) {
+    constexpr Index step = KVCache<T>::template step<Format>;
+    constexpr Index query_block = FormatTile<typename KVCache<T>::template Group<Format>>::rows;
+    // Scratch of all heads at once: for one new position a head is too little work to ask for its own.
+    constexpr Index line = simd::line<T>;
+    const Index stride = (first + rows + panel - 1) / panel * panel, longest = std::max(HS, stride);
+    const Index scores_size = std::min(rows, query_block) * stride;
+    const Index left_size =
+        std::max(left_room<Format>(longest), left_room<typename KVCache<T>::template Group<Format>>(longest));
+    const Index head_scratch = (scores_size + left_size + line - 1) / line * line;
+    const Storage<T> scratch(NH * head_scratch);
+    parallel_for(NH, [&](Index head) {
+      const Index job = sequence * NH + head;
+      const T* q = qkv + head * HS;
+      for (Index r = 0; r < rows; ++r)
+        cache.template put<Format>(job, first + r, q + r * 3 * C + C, q + r * 3 * C + 2 * C);
+      if (rows >= detail::rows_for_amx) cache.template clear_behind<Format>(job, first + rows);
+      T *const scores = scratch.data() + head * head_scratch, *const left = scores + scores_size;
+      for (Index r0 = 0; r0 < rows; r0 += query_block) {
+        const Index count = std::min(query_block, rows - r0);
+        const Index begin = std::max<Index>(0, first + r0 - window + 1) / step * step,
+                    keys = first + r0 + count - begin;
+        detail::multiply_cached<Format>(count, keys, HS, q + r0 * 3 * C, 3 * C,
+                                        cache.keys(job) + begin / panel * cache.key_stride(), cache.key_stride(),
+                                        scores, stride, left);
+        for (Index r = 0; r < count; ++r) {
+          // The row's visible part becomes a softmax, the rest zeros.
+          const Index position = first + r0 + r, from = std::max<Index>(0, position - window + 1) - begin;
+          const Index to = position + 1 - begin;
+          T *row = scores + r * stride, *visible = row + from;
+          const T largest = simd::max_of(to - from, visible);
+          simd::transform(
+              visible, to - from, [=](V v) { return simd::exp_of_negative((v - largest) * scale); }, visible);
+          const T inverse = T(1) / simd::sum_of(
+                                       to - from, [](V v) { return v; }, visible);
+          simd::transform(
+              visible, to - from, [=](V v) { return v * inverse; }, visible);
+          std::fill(row, visible, T(0));
+          std::fill(row + to, row + keys, T(0));
+        }
+        detail::multiply_cached<Format>(count, HS, keys, scores, stride,
+                                        cache.values(job) + begin / Format::depth * panel, cache.value_stride(),
+                                        y + r0 * C + head * HS, C, left);
       }
-      multiply(count, HS, keys, scores.data(), stride, cache.values(job) + begin * panel, cache.value_stride(),
-               y + r0 * C + head * HS, C);
-    }
-  };
-  parallel_for(NH, one_head);
+    });
+  });
 }
 
 }  // namespace kernels

@@ -233,7 +233,7 @@ class PackedMatrix {
       constexpr Index depth = Tile<T>::depth / Form::block * Form::block;
       // bf16 weights are multiplied as pairs where that is faster, which rounds x too.
       const bool pairs = format_ == WeightFormat::bf16 && bf16_products_are_fast();
-      with_format<T>(pairs ? Precision::bf16 : Precision::fp32, [&]<class Product>(Product) {
+      with_gemm_format<T>(pairs ? Precision::bf16 : Precision::fp32, [&]<class Product>(Product) {
         constexpr Index stride = panel_size<Product>(depth);
         const Storage<T> packed((end - begin) * stride + simd::Vec<T>::width);
         const Storage<T> plain(Product::depth == 1 ? 0 : depth * width);
@@ -245,7 +245,7 @@ class PackedMatrix {
               expand<Form>(p, k, length, to);
             } else {
               expand<Form>(p, k, length, plain.data());
-              pack_panel<Product, width>(to, length, width, width, MatrixView<T>{plain.data(), width});
+              pack_right<Product>(to, stride, length, width, MatrixView<T>{plain.data(), width});
             }
           }
           multiply_packed<Product>(M, columns, length, MatrixView<T>{x + k, K_}, packed.data(), stride, y + column, N_,

@@ -25,7 +25,10 @@ inline constexpr bool has_vectors_of_bits = false;
 
 /// The nearest bfloat16 numbers, as floats: round_to_bfloat16 lane by lane.
 inline Vec<float> round_to_bfloat16(Vec<float> a) {
-#if defined(__GNUC__)
+#if defined(__AVX512BF16__)
+  const __m256i rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a.packet));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16))};
+#elif defined(__GNUC__)
   if constexpr (Vec<float>::width > 1) {
     const FloatBits bits = std::bit_cast<FloatBits>(a.packet);
     const FloatBits rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;

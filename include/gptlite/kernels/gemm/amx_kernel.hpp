@@ -14,12 +14,18 @@ namespace kernels {
 
 namespace detail {
 
-/// One or two halves of a tile of rows by one or two panels. a: blocks [group][32][16]; b: of each panel [element][16].
-/// The sums begin with the numbers at `from`, or with zeros if that is null, and go to `to`; strides are from row to
-/// row.
-template <bool TwoHalves, bool TwoPanels>
-void amx_kernel(Index groups, const float* a, const float* b, Index panel_stride, const float* from, Index from_stride,
-                float* to, Index to_stride) {
+/// The packed operands: of A blocks [group][32][16], of each panel of B [element][16], plane after plane.
+struct AmxOperands {
+  const float *a, *b;
+  Index a_plane, b_plane;  ///< numbers from one plane to the next
+  Index panel_stride;
+};
+
+/// One or two halves of a tile of rows by one or two panels. The sums begin with the numbers at `from`, or with zeros
+/// if that is null, and go to `to`; strides are from row to row.
+template <class Format, bool TwoHalves, bool TwoPanels>
+void amx_kernel(Index groups, const AmxOperands& operands, const float* from, Index from_stride, float* to,
+                Index to_stride) {
   constexpr Index side = simd::amx_rows, square = side * side, bytes = sizeof(float), line = side * bytes;
   // The compiler does not see what these instructions read and write: A, B and C must be written before.
   asm volatile("" ::: "memory");
@@ -35,19 +41,40 @@ void amx_kernel(Index groups, const float* a, const float* b, Index panel_stride
     if constexpr (TwoHalves) _tile_loadd(2, lower, from_stride * bytes);
     if constexpr (TwoHalves && TwoPanels) _tile_loadd(3, lower + side, from_stride * bytes);
   }
-  for (Index g = 0; g < groups; ++g, a += 2 * square, b += square) {
-    _tile_loadd(4, a, line);
-    _tile_loadd(6, b, line);
+  const float *a = operands.a, *b = operands.b;
+  const auto load_a = [&](Index plane) {
+    _tile_loadd(4, a + plane * operands.a_plane, line);
+    if constexpr (TwoHalves) _tile_loadd(5, a + plane * operands.a_plane + square, line);
+  };
+  const auto load_b = [&](Index plane) {
+    _tile_loadd(6, b + plane * operands.b_plane, line);
+    if constexpr (TwoPanels) _tile_loadd(7, b + plane * operands.b_plane + operands.panel_stride, line);
+  };
+  const auto multiply = [&] {
     _tile_dpbf16ps(0, 4, 6);
-    if constexpr (TwoPanels) {
-      _tile_loadd(7, b + panel_stride, line);
-      _tile_dpbf16ps(1, 4, 7);
+    if constexpr (TwoPanels) _tile_dpbf16ps(1, 4, 7);
+    if constexpr (TwoHalves) _tile_dpbf16ps(2, 5, 6);
+    if constexpr (TwoHalves && TwoPanels) _tile_dpbf16ps(3, 5, 7);
+  };
+  for (Index g = 0; g < groups; ++g, a += 2 * square, b += square) {
+    if constexpr (PlanarForm<Format>) {  // six products of planes, one plane loaded for each
+      load_a(2);
+      load_b(0);
+      multiply();
+      load_a(1);
+      multiply();
+      load_b(1);
+      multiply();
+      load_a(0);
+      multiply();
+      load_b(2);
+      multiply();
+      load_b(0);
+    } else {
+      load_a(0);
+      load_b(0);
     }
-    if constexpr (TwoHalves) {
-      _tile_loadd(5, a + square, line);
-      _tile_dpbf16ps(2, 5, 6);
-      if constexpr (TwoPanels) _tile_dpbf16ps(3, 5, 7);
-    }
+    multiply();
   }
   float* const lower = to + side * to_stride;
   _tile_stored(0, to, to_stride * bytes);
@@ -57,59 +84,75 @@ void amx_kernel(Index groups, const float* a, const float* b, Index panel_stride
   asm volatile("" ::: "memory");
 }
 
-/// amx_multiply_tile() for a tile in the order of rows.
-template <class Meanwhile>
-void amx_multiply_rows(Index rows, Index N, Index elements, const float* a, const float* packed, Index panel_stride,
-                       float* c, Index ldc, bool accumulate, Meanwhile&& meanwhile, const float* bias) {
+/// amx_multiply_tile() for a tile in the order of rows. Sums of one plane go on from what C holds. With three planes
+/// they begin with zero and are added to C: of six products an element takes, each would be rounded to the last bit of
+/// a sum that is long already.
+template <class Format, class Meanwhile>
+void amx_multiply_rows(Index rows, Index N, Index elements, AmxOperands operands, float* c, Index ldc, bool accumulate,
+                       Meanwhile&& meanwhile, const float* bias) {
   constexpr Index side = simd::amx_rows, part = 2 * side;
   const Index groups = elements / side;
-  for (Index n = 0; n < N; n += part, packed += 2 * panel_stride) {
+  const bool go_on = accumulate && !PlanarForm<Format>, add = accumulate && !go_on;
+  for (Index n = 0; n < N; n += part, operands.b += 2 * operands.panel_stride) {
     const Index columns = std::min(part, N - n);
     for (Index panel = n; panel + side <= n + columns; panel += side) meanwhile(panel / side);
     float* const to = c + n;
-    if (rows == part && columns == part && !(accumulate && bias != nullptr)) {
-      const float* const from = accumulate ? to : bias == nullptr ? nullptr : bias + n;
-      amx_kernel<true, true>(groups, a, packed, panel_stride, from, accumulate ? ldc : 0, to, ldc);
+    const float* const shift = bias == nullptr ? nullptr : bias + n;
+    if (rows == part && columns == part && !add && !(go_on && shift != nullptr)) {
+      amx_kernel<Format, true, true>(groups, operands, go_on ? to : shift, go_on ? ldc : 0, to, ldc);
       continue;
     }
     alignas(64) float beside[static_cast<std::size_t>(part * part)];
-    const bool from_zero = !accumulate && bias == nullptr;
+    const bool from_zero = !go_on && shift == nullptr;
     for (Index i = 0; i < rows && !from_zero; ++i)
       for (Index j = 0; j < columns; ++j) {
         // No zero is added, which would turn -0 into 0 here and not in a part that fits.
         float& begin = beside[i * part + j];
-        if (!accumulate)
-          begin = bias[n + j];
+        if (!go_on)
+          begin = shift[j];
         else
-          begin = bias == nullptr ? to[i * ldc + j] : to[i * ldc + j] + bias[n + j];
+          begin = shift == nullptr ? to[i * ldc + j] : to[i * ldc + j] + shift[j];
       }
-    const auto kernel = rows > side ? (columns > side ? amx_kernel<true, true> : amx_kernel<true, false>)
-                                    : (columns > side ? amx_kernel<false, true> : amx_kernel<false, false>);
-    kernel(groups, a, packed, panel_stride, from_zero ? nullptr : beside, part, beside, part);
-    for (Index i = 0; i < rows; ++i) std::copy_n(beside + i * part, columns, to + i * ldc);
+    const auto kernel = rows > side
+                            ? (columns > side ? amx_kernel<Format, true, true> : amx_kernel<Format, true, false>)
+                            : (columns > side ? amx_kernel<Format, false, true> : amx_kernel<Format, false, false>);
+    kernel(groups, operands, from_zero ? nullptr : beside, part, beside, part);
+    for (Index i = 0; i < rows; ++i) {
+      const float* const sums = beside + i * part;
+      if (add)
+        simd::transform(
+            to + i * ldc, columns, [](auto sum, auto before) { return before + sum; }, sums, to + i * ldc);
+      else
+        std::copy_n(sums, columns, to + i * ldc);
+    }
   }
 }
 
 }  // namespace detail
 
-/// multiply_tile() of gemm.hpp for AmxFormat. Every sum begins with what C holds, or zero, plus the bias; a part that C
-/// has no room for is held beside it. A tile in the order of columns is turned piece by piece.
-template <class Meanwhile>
+/// multiply_tile() of gemm.hpp for forms that AMX multiplies. Every sum begins with what C holds, or zero, plus the
+/// bias; a part that C has no room for is held beside it. A tile in the order of columns, which has one plane, is
+/// turned piece by piece.
+template <class Format, class Meanwhile>
 void amx_multiply_tile(Index rows, Index N, Index elements, LeftTile<float> left, const float* packed,
                        Index panel_stride, float* c, Index ldc, bool accumulate, Meanwhile&& meanwhile,
                        const float* bias) {
+  const detail::AmxOperands operands{left.data, packed, left_plane_size<Format>(elements),
+                                     panel_stride / Format::planes, panel_stride};
   if (left.order == LeftOrder::rows)
-    return detail::amx_multiply_rows(rows, N, elements, left.data, packed, panel_stride, c, ldc, accumulate, meanwhile,
-                                     bias);
-  constexpr Index piece = 128;
-  alignas(64) float turned[static_cast<std::size_t>(2 * simd::amx_rows * piece)];
-  for (Index first = 0; first < elements; first += piece) {
-    const Index count = std::min(piece, elements - first);
-    turn_left<AmxFormat>(turned, rows, count, [&](Index e, Index m) {
-      return simd::Vec<float>::load(left.data + (first + e) * left.step + m);
-    });
-    detail::amx_multiply_rows(rows, N, count, turned, packed + first * simd::amx_rows, panel_stride, c, ldc,
-                              accumulate || first > 0, meanwhile, first > 0 ? nullptr : bias);
+    return detail::amx_multiply_rows<Format>(rows, N, elements, operands, c, ldc, accumulate, meanwhile, bias);
+  if constexpr (!PlanarForm<Format>) {
+    constexpr Index piece = 128;
+    alignas(64) float turned[static_cast<std::size_t>(2 * simd::amx_rows * piece)];
+    for (Index first = 0; first < elements; first += piece) {
+      const Index count = std::min(piece, elements - first);
+      turn_left<Format>(turned, rows, count, [&](Index e, Index m) {
+        return simd::Vec<float>::load(left.data + (first + e) * left.step + m);
+      });
+      const detail::AmxOperands part{turned, packed + first * simd::amx_rows, 0, 0, panel_stride};
+      detail::amx_multiply_rows<Format>(rows, N, count, part, c, ldc, accumulate || first > 0, meanwhile,
+                                        first > 0 ? nullptr : bias);
+    }
   }
 }
 

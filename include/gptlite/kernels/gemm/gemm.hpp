@@ -27,8 +27,9 @@ template <class Format, class T, class Meanwhile>
 void multiply_tile(Index rows, Index N, Index elements, LeftTile<T> left, const T* packed, Index panel_stride, T* c,
                    Index ldc, bool accumulate, Meanwhile&& meanwhile, const T* bias = nullptr) {
 #if GPTLITE_HAS_AMX
-  if constexpr (std::is_same_v<typename Format::Product, AmxFormat>)
-    return amx_multiply_tile(rows, N, elements, left, packed, panel_stride, c, ldc, accumulate, meanwhile, bias);
+  if constexpr (AmxForm<Format>)
+    return amx_multiply_tile<Format>(rows, N, elements, left, packed, panel_stride, c, ldc, accumulate, meanwhile,
+                                     bias);
 #endif
   constexpr Index columns = Tile<T>::columns;
   const auto multiply = micro_kernel_of<typename Format::Product>(left.order, rows);
@@ -99,7 +100,7 @@ void multiply_block(Index M, Index N, Index K, MatrixView<T> a, Index rows_behin
   // as long for any number of them.
   const Index tiles = (M + most_rows - 1) / most_rows, panels = N / Tile<T>::columns;
   const auto row_of = [&](Index tile) {
-    return Format::group > 1 ? std::min(M, tile * most_rows) : M * std::min(tile, tiles) / tiles;
+    return AmxForm<Format> ? std::min(M, tile * most_rows) : M * std::min(tile, tiles) / tiles;
   };
   const bool by_rows = a.column_stride == 1;
   const bool in_place = InPlace && reads_in_place<Format>(a);
@@ -130,23 +131,35 @@ void multiply_block(Index M, Index N, Index K, MatrixView<T> a, Index rows_behin
 
 }  // namespace detail
 
+/// Numbers of room in which multiply_packed() packs A.
+template <class Format>
+Index left_room(Index K) {
+  return detail::left_room<Format>(detail::DepthBlocks<Format>(K).longest());
+}
+
 /// C (+)= A B on the calling thread, for a packed B whose panels are panel_stride elements apart. A is M x K, C is M x
-/// N with rows ldc apart. The order of each sum depends on K alone.
+/// N with rows ldc apart. The order of each sum depends on K alone. left: left_room<Format>(K) numbers of scratch.
 template <class Format, class T>
 void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed_b, Index panel_stride, T* c, Index ldc,
-                     bool accumulate) {
+                     bool accumulate, T* left) {
   const detail::DepthBlocks<Format> blocks(K);
   const typename Format::Registers registers;
-  Storage<T> left;
-  if (!detail::reads_in_place<Format>(a)) left = Storage<T>(detail::left_room<Format>(blocks.longest()));
   if (K == 0 && !accumulate)
     for (Index m = 0; m < M; ++m) std::fill_n(c + m * ldc, N, T(0));
   for (Index i = 0; i < blocks.count; ++i) {
     const Index k = blocks.begin(i), depth = blocks.begin(i + 1) - k;
-    detail::multiply_block<Format, true>(M, N, depth, a.offset(0, k), 0, left.data(),
+    detail::multiply_block<Format, true>(M, N, depth, a.offset(0, k), 0, left,
                                          packed_b + k / Format::depth * Tile<T>::columns, panel_stride, c, ldc,
                                          accumulate || i > 0, static_cast<const T*>(nullptr), NoEpilogue{});
   }
+}
+/// The same with scratch of its own.
+template <class Format, class T>
+void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed_b, Index panel_stride, T* c, Index ldc,
+                     bool accumulate) {
+  Storage<T> left;
+  if (!detail::reads_in_place<Format>(a)) left = Storage<T>(left_room<Format>(K));
+  multiply_packed<Format>(M, N, K, a, packed_b, panel_stride, c, ldc, accumulate, left.data());
 }
 
 /// How a product is cut into jobs: blocks of C, a row of blocks packs all of B and a column of blocks all of A. The cut
@@ -198,7 +211,7 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
   // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
   // vectors of neighbours, of a transposed B squares are turned.
   constexpr Index of_rows = 8, of_vectors = 16, of_squares = 32;
-  with_format<T>(precision, [&]<class Format>(Format) {
+  with_gemm_format<T>(precision, [&]<class Format>(Format) {
     const GemmBlocks<T> blocks(M, N, K, FormatTile<Format>::most_columns(element_count<Format>(K)),
                                a.column_stride == 1 ? of_rows : of_vectors,
                                b.column_stride == 1 ? of_vectors : of_squares);
@@ -258,7 +271,7 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
 template <class T>
 void column_sums_of_product(Precision precision, Index N, Index K, MatrixView<T> b, GradTarget<T> sums) {
   constexpr Index panel = Tile<T>::columns;
-  with_format<T>(precision, [&]<class Format>(Format) {
+  with_gemm_format<T>(precision, [&]<class Format>(Format) {
     const detail::DepthBlocks<Format> depths(K);
     parallel_for((N + panel - 1) / panel, [&](Index p) {
       const Index column = p * panel, width = std::min(panel, N - column);

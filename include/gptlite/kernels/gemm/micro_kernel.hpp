@@ -37,11 +37,11 @@ struct FormatTile : Tile<typename Format::Number> {
 };
 /// Two registers of rows by two panels. AMX multiplies as fast as C can be written, so that a tile runs through as many
 /// elements as it can; 1.25 MB of B stay in the L2 cache (2 MB on all processors that have AMX).
-template <>
-struct FormatTile<AmxFormat> : Tile<float> {
-  static constexpr Index rows = 2 * simd::amx_rows, depth = 768, together = 2;
+template <AmxForm Format>
+struct FormatTile<Format> : Tile<float> {
+  static constexpr Index rows = 2 * simd::amx_rows, depth = PlanarForm<Format> ? 256 : 768, together = 2;
   static constexpr Index most_columns(Index elements) {
-    return (Index{5} << 16) / std::clamp<Index>(elements, 1, depth) / (2 * columns) * (2 * columns);
+    return (Index{5} << 16) / (Format::planes * std::clamp<Index>(elements, 1, depth)) / (2 * columns) * (2 * columns);
   }
 };
 

@@ -28,10 +28,10 @@ constexpr Index element_count(Index K) {
   constexpr Index numbers = Format::depth * Format::group;
   return (K + numbers - 1) / numbers * Format::group;
 }
-/// Elements of one panel of a right-hand matrix of depth K, and of all its panels for N columns.
+/// Elements of one panel of a right-hand matrix of depth K, plane after plane, and of all its panels for N columns.
 template <class Format>
 constexpr Index panel_size(Index K) {
-  return Tile<typename Format::Number>::columns * element_count<Format>(K);
+  return Format::planes * Tile<typename Format::Number>::columns * element_count<Format>(K);
 }
 template <class Format>
 Index packed_size(Index K, Index N) {
@@ -159,14 +159,17 @@ constexpr Index left_step() {
   return (FormatTile<Format>::rows + width - 1) / width * width;
 }
 
-/// Room for a packed tile of the left-hand matrix, K numbers deep.
+/// Room for one plane of a packed tile of the left-hand matrix, for its elements along the summed axis.
+template <class Format>
+constexpr Index left_plane_size(Index elements) {
+  constexpr Index width = simd::Vec<typename Format::Number>::width;
+  return std::max(FormatTile<Format>::rows * ((elements + width - 1) / width * width), left_step<Format>() * elements) +
+         width;
+}
+/// Room for all planes of a packed tile of the left-hand matrix, K numbers deep.
 template <class Format>
 constexpr Index left_size(Index K) {
-  using T = typename Format::Number;
-  constexpr Index width = simd::Vec<T>::width;
-  return std::max(FormatTile<Format>::rows * ((element_count<Format>(K) + width - 1) / width * width),
-                  left_step<Format>() * element_count<Format>(K)) +
-         width;
+  return Format::planes * left_plane_size<Format>(element_count<Format>(K));
 }
 
 /// Packs `rows` <= FormatTile::rows rows of the left-hand matrix, which are contiguous, K numbers deep.
@@ -224,7 +227,7 @@ LeftTile<T> pack_left_turned(T* packed, Index rows, Index K, MatrixView<T> a, In
 template <class Format, class T, class RowOf>
 void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count, Index K, MatrixView<T> a, Index M,
                        RowOf&& row_of) {
-  if constexpr (Format::group > 1) {
+  if constexpr (AmxForm<Format>) {
     for (Index i = 0; i < count; ++i)
       tiles[i] = pack_left_turned<Format>(packed + i * stride, row_of(i + 1) - row_of(i), K, a.offset(row_of(i), 0),
                                           M - row_of(i));
@@ -262,6 +265,37 @@ void pack_left_tiles(T* packed, Index M, Index K, MatrixView<T> a) {
     prefetch_left(std::clamp<Index>(M - m - rows, 0, rows), K, a.offset(m + rows, 0), 0, 1);
     pack_left<Format>(packed, std::min(rows, M - m), K, a.offset(m, 0));
   }
+}
+
+// Forms of several planes: the same for each plane. ------------------------------------------------------------------
+
+template <PlanarForm Format, class T = typename Format::Number>
+void pack_right(T* packed, Index stride, Index K, Index N, MatrixView<T> b) {
+  for_planes<Format>([&]<class Plane>(Plane, Index plane) {
+    pack_right<Plane>(packed + plane * (stride / Format::planes), stride, K, N, b);
+  });
+}
+template <PlanarForm Format, class T = typename Format::Number>
+void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N, bool accumulate) {
+  for_planes<Format>([&]<class Plane>(Plane, Index plane) {
+    packed_column_sums<Plane>(sums, packed + plane * (stride / Format::planes), stride, K, N, accumulate);
+    accumulate = true;
+  });
+}
+template <PlanarForm Format, class T = typename Format::Number>
+LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<T> a) {
+  for_planes<Format>([&]<class Plane>(Plane, Index plane) {
+    pack_left<Plane>(packed + plane * left_plane_size<Format>(element_count<Format>(K)), rows, K, a);
+  });
+  return {packed, 1, LeftOrder::rows};
+}
+template <PlanarForm Format, class T, class RowOf>
+void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count, Index K, MatrixView<T> a, Index M,
+                       RowOf&& row_of) {
+  for_planes<Format>([&]<class Plane>(Plane, Index plane) {
+    pack_left_columns<Plane>(tiles, packed + plane * left_plane_size<Format>(element_count<Format>(K)), stride, count,
+                             K, a, M, row_of);
+  });
 }
 
 }  // namespace kernels
