@@ -16,7 +16,8 @@ namespace bench {
 
 using gptlite::Index;
 
-/// FLOP/s of all threads together. A multiplication and an addition count as two.
+/// FLOP/s of all threads together. A multiplication and an addition count as two. fp32 and fp64 are of FMAs; fp32
+/// products that AMX computes (kernels::SplitFormat) may exceed them.
 struct ComputePeak {
   double fp32 = 0, fp64 = 0, bf16 = 0;
 };

@@ -15,7 +15,7 @@ namespace gptlite::inline GPTLITE_ABI {
 struct DecoderOptions {
   Index batch = 1;  ///< sequences that are read side by side
   /// fp32: the model's own numbers, in 28 bits each; bf16: 12 bits; int8: 8.5. With bf16 and int8 keys and values are
-  /// kept as bfloat16 numbers where the processor multiplies pairs of them.
+  /// kept as bfloat16 numbers where the machine multiplies those faster (bf16_products_are_fast).
   WeightFormat weights = WeightFormat::fp32;
 };
 

@@ -17,7 +17,7 @@ namespace kernels {
 
 /// The keys and values of one layer: for each sequence and head, as the right-hand matrices k^T (HS, positions) and
 /// v (positions, HS) of attention's two products, packed in panels, so that a new position only adds to them. With bf16
-/// they are held in pairs where the processor multiplies those: half as much to read for every token.
+/// they are held in pairs where the machine multiplies bfloat16 faster: half as much to read for every token.
 template <class T>
 class KVCache {
  public:
@@ -50,7 +50,7 @@ class KVCache {
   template <class F>
   void with_format(F&& f) const {
     if constexpr (std::is_same_v<T, float> && simd::has_bf16_pairs)
-      if (precision_ == Precision::bf16) return f(PairFormat{});
+      if (precision_ == Precision::bf16 && bf16_products_are_fast()) return f(PairFormat{});
     f(PlainFormat<T>{});
   }
   /// Notes the key and the value (HS) of a position. What follows it in its pair becomes zero.
