@@ -25,10 +25,7 @@ inline constexpr bool has_vectors_of_bits = false;
 
 /// The nearest bfloat16 numbers, as floats: round_to_bfloat16 lane by lane.
 inline Vec<float> round_to_bfloat16(Vec<float> a) {
-#if defined(__AVX512BF16__)
-  const __m256i rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a.packet));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16))};
-#elif defined(__GNUC__)
+#if defined(__GNUC__)
   if constexpr (Vec<float>::width > 1) {
     const FloatBits bits = std::bit_cast<FloatBits>(a.packet);
     const FloatBits rounded = (bits + 0x7fffu + (bits >> 16 & 1u)) & 0xffff0000u;
@@ -72,6 +69,11 @@ inline Vec<float> second_of_pairs(Vec<float> pairs) {
 #ifdef __AVX512BF16__
 inline constexpr bool has_bf16_pairs = true;
 
+/// round_to_bfloat16 but for subnormal numbers, which become zero, in 3 instructions instead of 9.
+inline Vec<float> round_normal_to_bfloat16(Vec<float> a) {
+  const __m256i rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a.packet));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16))};
+}
 /// sum + a.first * b.first + a.second * b.second, lane by lane.
 inline Vec<float> dot_pairs(Vec<float> a, Vec<float> b, Vec<float> sum) {
   return {_mm512_dpbf16_ps(sum.packet, reinterpret_cast<__m512bh>(a.packet), reinterpret_cast<__m512bh>(b.packet))};
@@ -89,6 +91,7 @@ inline Vec<float> adjacent_pairs(Vec<float> first, Vec<float> second) {
 }
 #else
 inline constexpr bool has_bf16_pairs = false;
+inline Vec<float> round_normal_to_bfloat16(Vec<float> a) { return round_to_bfloat16(a); }
 inline Vec<float> dot_pairs(Vec<float>, Vec<float>, Vec<float> sum) { return sum; }
 inline Vec<float> interleave_pairs(Vec<float> first, Vec<float>) { return first; }
 inline Vec<float> adjacent_pairs(Vec<float> first, Vec<float>) { return first; }

@@ -101,7 +101,7 @@ struct SplitPlane : AmxFormat {
 
  private:
   static V part(V v) {
-    return part(v, [](V a) { return simd::round_to_bfloat16(a); });
+    return part(v, [](V a) { return simd::round_normal_to_bfloat16(a); });
   }
   template <class N, class Round>
   static N part(N rest, Round&& round) {
