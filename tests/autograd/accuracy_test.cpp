@@ -69,6 +69,8 @@ TEST_CASE("errors against double are at most twice PyTorch's") {
   compare("linear", {{300, 384}, {384, 200}, {200}}, [](const auto& in) { return linear(in[0], in[1], in[2]); });
   compare("linear_gelu", {{300, 384}, {384, 200}, {200}},
           [](const auto& in) { return linear(in[0], in[1], in[2], Activation::gelu); });
+  compare("mlp", {{130, 12}, {12, 70}, {70}, {70, 12}, {12}},
+          [](const auto& in) { return mlp(in[0], in[1], in[2], in[3], in[4]); });
   compare("linear_cross_entropy", {{64, 96}, {331, 96}},
           [&](const auto& in) { return linear_cross_entropy(in[0], in[1], targets); });
   compare("layer_norm", {{64, 384}, {384}, {384}}, [](const auto& in) { return layer_norm(in[0], in[1], in[2]); });

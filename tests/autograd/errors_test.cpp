@@ -35,6 +35,15 @@ TEST_CASE("shapes that do not fit") {
   CHECK(shape_error([] {
           linear(zeros({8, 64}), zeros({64, 32}), zeros({31}));
         }) == "[linear] bias (31) does not fit weight (64, 32)");
+  const auto feed_forward = [](Shape x, Shape w1, Shape b1, Shape w2, Shape b2) {
+    return shape_error([&] { mlp(zeros(x), zeros(w1), zeros(b1), zeros(w2), zeros(b2)); });
+  };
+  CHECK(feed_forward({8, 4}, {4}, {6}, {6, 4}, {4}) == "[mlp] weights must be matrices, got (4) and (6, 4)");
+  CHECK(feed_forward({8, 4}, {4, 6}, {6}, {5, 4}, {4}) == "[mlp] w1 (4, 6) gives 6 features, w2 (5, 4) expects 5");
+  CHECK(feed_forward({8, 5}, {4, 6}, {6}, {6, 4}, {4}) ==
+        "[mlp] x (8, 5) does not have the 4 features that w1 (4, 6) expects");
+  CHECK(feed_forward({8, 4}, {4, 6}, {5}, {6, 4}, {4}) == "[mlp] b1 (5) does not fit w1 (4, 6)");
+  CHECK(feed_forward({8, 4}, {4, 6}, {6}, {6, 4}, {6}) == "[mlp] b2 (6) does not fit w2 (6, 4)");
   CHECK(shape_error([] {
           layer_norm(zeros({2, 4}), zeros({4}), zeros({5}));
         }) == "[layer_norm] x has 4 features: x (2, 4), weight (4), bias (5)");

@@ -11,7 +11,7 @@
 #include <limits>
 
 using namespace gptlite;
-using io::BFloat16;
+using gptlite::BFloat16;
 using io::Float16;
 
 namespace {

@@ -90,7 +90,7 @@ TEST_CASE("floats are read as float and double from every width, exactly or roun
   for (int i = 0; i < 41; ++i) {
     CHECK(f16.read<float>("from_float").at({i}) == float_of(io::Float16(x.at({i}))));
     CHECK(f16.read<double>("from_double").at({i}) == float_of(io::Float16(numbers<double>({41}).at({i}))));
-    CHECK(bf16.read<double>("x").at({i}) == float_of(io::BFloat16(x.at({i}))));
+    CHECK(bf16.read<double>("x").at({i}) == float_of(BFloat16(x.at({i}))));
   }
 }
 

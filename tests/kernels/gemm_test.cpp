@@ -93,7 +93,7 @@ TEST_CASE_TEMPLATE("bias is added to every row of a product", T, float, double) 
       gemm(Precision::fp32, M, N, K, a.view, b.view, expected.data(), N, accumulate);
       for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += bias[i % static_cast<std::size_t>(N)];
       gemm(Precision::fp32, M, N, K, a.view, b.view, c.data(), N, accumulate, GemmOptions<T>{.bias = bias.data()},
-           [](Index, Index, Index, Index) {});
+           NoEpilogue{});
       CHECK((c == expected));
     }
 }
@@ -115,7 +115,7 @@ TEST_CASE_TEMPLATE("a product adds up the columns of B on the way", T, float, do
             for (Index k = 0; k < K; ++k) sum += b(k, n);
           }
           gemm(precision, M, N, K, a.view, b.view, c.data(), N, false,
-               GemmOptions<T>{.b_sums = {sums.data(), accumulate}}, [](Index, Index, Index, Index) {});
+               GemmOptions<T>{.b_sums = {sums.data(), accumulate}}, NoEpilogue{});
           CHECK((sums == expected));
           column_sums_of_product(precision, N, K, b.view, GradTarget<T>{alone.data(), accumulate});
           CHECK((alone == expected));
@@ -127,7 +127,7 @@ TEST_CASE("without rows or columns nothing is written and no epilogue called") {
   float c = 5;
   int calls = 0;
   const Matrix<float> a(4, 4, false, 1);
-  const auto epilogue = [&](Index, Index, Index, Index) { ++calls; };
+  const auto epilogue = [&](const GemmPart<float>&) { ++calls; };
   gemm(Precision::fp32, 0, 4, 4, a.view, a.view, &c, 4, false, GemmOptions<float>{}, epilogue);
   gemm(Precision::fp32, 4, 0, 4, a.view, a.view, &c, 4, false, GemmOptions<float>{}, epilogue);
   CHECK(c == 5);
@@ -141,18 +141,49 @@ TEST_CASE_TEMPLATE("the epilogue sees every element of C once and finished", T, 
     std::vector<T> plain(static_cast<std::size_t>(M * N)), c(plain.size());
     std::vector<int> calls(plain.size());
     gemm(Precision::fp32, M, N, K, a.view, b.view, plain.data(), N, false);
-    gemm(Precision::fp32, M, N, K, a.view, b.view, c.data(), N, false, GemmOptions<T>{},
-         [&](Index row, Index rows, Index column, Index columns) {
-           for (Index m = row; m < row + rows; ++m)
-             for (Index n = column; n < column + columns; ++n) {
-               const auto at = static_cast<std::size_t>(m * N + n);
-               ++calls[at];
-               c[at] = 3 - c[at];
-             }
+    gemm(Precision::fp32, M, N, K, a.view, b.view, c.data(), N, false, GemmOptions<T>{}, [&](const GemmPart<T>& part) {
+      CHECK(part.data == c.data() + part.row * N + part.column);
+      for (Index m = part.row; m < part.row + part.rows; ++m)
+        for (Index n = part.column; n < part.column + part.columns; ++n) {
+          const auto at = static_cast<std::size_t>(m * N + n);
+          ++calls[at];
+          c[at] = 3 - c[at];
+        }
+    });
+    std::vector<T> seen(plain.size());  // the same without a C
+    gemm(Precision::fp32, M, N, K, a.view, b.view, static_cast<T*>(nullptr), 0, false, GemmOptions<T>{},
+         [&](const GemmPart<T>& part) {
+           for (Index m = 0; m < part.rows; ++m)
+             for (Index n = 0; n < part.columns; ++n)
+               seen[static_cast<std::size_t>((part.row + m) * N + part.column + n)] = part.data[m * part.stride + n];
          });
+    CHECK((seen == plain));
     for (T& value : plain) value = 3 - value;
     CHECK((c == plain));
     CHECK((calls == std::vector<int>(plain.size(), 1)));
+  }
+}
+
+TEST_CASE("an operand held as bfloat16 gives the bits of one rounded while it is packed") {
+  for (const Sizes size : {large<float>, Sizes{1, 1, 1}, Sizes{5, 70, 33}, Sizes{67, 19, 700}}) {
+    const Index M = size.M, N = size.N, K = size.K;
+    for (const bool transpose : {false, true}) {
+      const Matrix<float> a(M, K, transpose, 1), b(K, N, transpose, 2);
+      const auto rounded = [](const Matrix<float>& m) {
+        std::vector<BFloat16> all;
+        for (const float number : m.memory) all.push_back(BFloat16(number));
+        return all;
+      };
+      const std::vector<BFloat16> a16 = rounded(a), b16 = rounded(b);
+      const MatrixView<BFloat16> a_view{a16.data(), a.view.row_stride, a.view.column_stride};
+      const MatrixView<BFloat16> b_view{b16.data(), b.view.row_stride, b.view.column_stride};
+      std::vector<float> expected(static_cast<std::size_t>(M * N)), left = expected, right = expected;
+      gemm(Precision::bf16, M, N, K, a.view, b.view, expected.data(), N, false);
+      gemm(Precision::bf16, M, N, K, a_view, b.view, left.data(), N, false);
+      gemm(Precision::bf16, M, N, K, a.view, b_view, right.data(), N, false);
+      CHECK((left == expected));
+      CHECK((right == expected));
+    }
   }
 }
 

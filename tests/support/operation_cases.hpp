@@ -118,6 +118,19 @@ std::vector<Case<T>> cases() {
   add("linear", "no_bias", {w({3, 5}), w({5, 4}, 1)}, [](Inputs in) { return linear(in[0], in[1]); });
   add("linear", "reused", {w({4, 4})}, [](Inputs in) { return linear(in[0], in[0]); });
 
+  const auto feed_forward = [&](const char* variant, Shape x, Index in_features, Index wide, Index out) {
+    add("mlp", variant, {w(x), w({in_features, wide}, 1), w({wide}, 2), w({wide, out}, 3), w({out}, 4)},
+        [](Inputs in) { return mlp(in[0], in[1], in[2], in[3], in[4]); });
+  };
+  feed_forward("plain", {3, 5}, 5, 8, 4);
+  feed_forward("batch", {2, 17, 5}, 5, 37, 6);
+  feed_forward("vector", {5}, 5, 3, 2);
+  feed_forward("one", {1, 1}, 1, 1, 1);
+  feed_forward("no_rows", {0, 3}, 3, 4, 2);
+  add("mlp", "no_bias", {w({3, 5}), w({5, 8}, 1), w({8, 4}, 2)},
+      [](Inputs in) { return mlp(in[0], in[1], {}, in[2], {}); });
+  add("mlp", "reused", {w({4, 4})}, [](Inputs in) { return mlp(in[0], in[0], {}, in[0], {}); });
+
   // Rows: softmax, norm, loss.
   struct Rows {
     const char* variant;

@@ -24,6 +24,12 @@ struct Gelu {
     const V slope = simd::fma(x * x, V::broadcast(3 * b), V::broadcast(a));
     return simd::fma(x * s * (T(1) - s), slope, s);
   }
+  /// gelu(x) and gelu'(x).
+  static std::array<V, 2> both(V x) {
+    const V s = sigmoid_2u(x), value = x * s;
+    const V slope = simd::fma(x * x, V::broadcast(3 * b), V::broadcast(a));
+    return {value, simd::fma(value * (T(1) - s), slope, s)};
+  }
 };
 }  // namespace detail
 

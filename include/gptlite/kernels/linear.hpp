@@ -24,7 +24,8 @@ struct LinearShape {
 template <class T>
 void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, const LinearShape& s) {
   using V = simd::Vec<T>;
-  const auto activate = [&](Index row, Index count, Index column, Index columns) {
+  const auto activate = [&](const GemmPart<T>& part) {
+    const auto [data, stride, row, count, column, columns] = part;
     if (s.activation != Activation::gelu) return;
     for (Index r = row; r < row + count; ++r) {
       T* const to = y + r * s.N + column;
@@ -36,6 +37,17 @@ void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, cons
   };
   gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, z, s.N, false,
        GemmOptions<T>{.bias = bias}, activate);
+}
+
+/// dweight (+)= x^T dz and dbias (+)= column sums of dz, for x (rows, K) and dz (rows, N).
+template <class T, class X, class Z>
+void weight_gradient(Precision precision, GradTarget<T> dweight, GradTarget<T> dbias, Index rows, Index K, Index N,
+                     MatrixView<X> x, MatrixView<Z> dz) {
+  if (dweight)
+    gemm(precision, K, N, rows, x.transposed(), dz, dweight.data, N, dweight.accumulate,
+         GemmOptions<T>{.b_sums = dbias}, NoEpilogue{});
+  else if (dbias)
+    column_sums_of_product(precision, N, rows, dz, dbias);
 }
 
 /// dz = dy activation'(z);  dx (+)= dz weight^T;  dweight (+)= x^T dz;  dbias (+)= column sums of dz.
@@ -52,11 +64,7 @@ void linear_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbia
   const MatrixView<T> dz_view{dz, s.N};
   if (dx)
     gemm(s.precision, s.rows, s.K, s.N, dz_view, MatrixView<T>{weight, s.N}.transposed(), dx.data, s.K, dx.accumulate);
-  if (dweight)
-    gemm(s.precision, s.K, s.N, s.rows, MatrixView<T>{x, s.K}.transposed(), dz_view, dweight.data, s.N,
-         dweight.accumulate, GemmOptions<T>{.b_sums = dbias}, NoEpilogue{});
-  else if (dbias)
-    column_sums_of_product(s.precision, s.N, s.rows, dz_view, dbias);
+  weight_gradient(s.precision, dweight, dbias, s.rows, s.K, s.N, MatrixView<T>{x, s.K}, dz_view);
 }
 
 }  // namespace kernels

@@ -170,6 +170,15 @@ void transform(T* out, Index n, F&& f, const In*... in) {
   if (i < n) f(Vec<T>::load_first(in + i, n - i)...).store_first(out + i, n - i);
 }
 
+/// f(i, count) for whole vectors of n numbers, and for what is left: numbers i .. i + count - 1.
+template <class T, class F>
+void for_vectors(Index n, F&& f) {
+  constexpr Index width = Vec<T>::width;
+  Index i = 0;
+  for (; i + width <= n; i += width) f(i, width);
+  if (i < n) f(i, n - i);
+}
+
 /// f(in[0]...) + ... + f(in[n-1]...), in an order that depends on n alone: four running vectors, then their sum.
 template <class T, class F, class... In>
 T sum_of(Index n, F&& f, const T* first, const In*... rest) {

@@ -1,8 +1,11 @@
 #pragma once
 // bfloat16 in vectors: rounding, and pairs in the 32 bits of a float, which VDPBF16PS multiplies.
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <cstring>
+#include <type_traits>
 
 #include "gptlite/core/bfloat16.hpp"
 #include "gptlite/kernels/simd.hpp"
@@ -18,6 +21,7 @@ namespace kernels::simd {
 #if defined(__GNUC__)
 // Packets are vectors of the compiler too; Eigen has no integer arithmetic on all of them.
 using FloatBits = std::uint32_t __attribute__((vector_size(sizeof(Vec<float>::Packet))));
+using HalfBits = std::uint16_t __attribute__((vector_size(sizeof(Vec<float>::Packet) / 2)));
 inline constexpr bool has_vectors_of_bits = Vec<float>::width > 1;
 #else
 inline constexpr bool has_vectors_of_bits = false;
@@ -34,6 +38,68 @@ inline Vec<float> round_to_bfloat16(Vec<float> a) {
   }
 #endif
   return lanewise(a, [](float lane) { return gptlite::round_to_bfloat16(lane); });
+}
+
+/// `width` numbers from memory, exactly; bfloat16 as floats.
+template <class T>
+Vec<T> load_numbers(const T* from) {
+  return Vec<T>::load(from);
+}
+inline Vec<float> load_numbers(const BFloat16* from) {
+#if defined(__GNUC__)
+  if constexpr (Vec<float>::width > 1) {
+    HalfBits bits;
+    std::memcpy(&bits, from, sizeof(bits));
+    return {std::bit_cast<Vec<float>::Packet>(__builtin_convertvector(bits, FloatBits) << 16)};
+  }
+#endif
+  std::array<float, static_cast<std::size_t>(Vec<float>::width)> lanes;
+  for (std::size_t i = 0; i < lanes.size(); ++i) lanes[i] = from[i];
+  return Vec<float>::load(lanes.data());
+}
+/// `width` pairs from memory.
+inline Vec<float> load_pairs(const BFloat16* from) {
+  std::array<float, static_cast<std::size_t>(Vec<float>::width)> pairs;
+  std::memcpy(pairs.data(), from, sizeof(pairs));
+  return Vec<float>::load(pairs.data());
+}
+/// `width` numbers to memory; to bfloat16 rounded, as products round them.
+template <class T>
+void store_numbers(T* to, Vec<T> v) {
+  v.store(to);
+}
+inline void store_numbers(BFloat16* to, Vec<float> v) {
+#if defined(__AVX512BF16__)
+  const __m256i bits = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v.packet));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), bits);
+  return;
+#elif defined(__GNUC__)
+  if constexpr (Vec<float>::width > 1) {
+    const FloatBits rounded = std::bit_cast<FloatBits>(round_to_bfloat16(v).packet);
+    const HalfBits bits = __builtin_convertvector(rounded >> 16, HalfBits);
+    std::memcpy(static_cast<void*>(to), &bits, sizeof(bits));
+    return;
+  }
+#endif
+  std::array<float, static_cast<std::size_t>(Vec<float>::width)> lanes;
+  v.store(lanes.data());
+  for (std::size_t i = 0; i < lanes.size(); ++i) to[i] = BFloat16(lanes[i]);
+}
+
+/// The first `count` numbers (0 < count <= width), the rest zero.
+template <class S, class T = std::conditional_t<std::is_same_v<S, BFloat16>, float, S>>
+Vec<T> load_numbers(const S* from, Index count) {
+  if (count == Vec<T>::width) return load_numbers(from);
+  std::array<S, static_cast<std::size_t>(Vec<T>::width)> lanes{};
+  std::copy_n(from, count, lanes.begin());
+  return load_numbers(lanes.data());
+}
+template <class S, class T>
+void store_numbers(S* to, Vec<T> v, Index count) {
+  if (count == Vec<T>::width) return store_numbers(to, v);
+  std::array<S, static_cast<std::size_t>(Vec<T>::width)> lanes;
+  store_numbers(lanes.data(), v);
+  std::copy_n(lanes.begin(), count, to);
 }
 
 /// f of the bits of all vectors, lane by lane. f must suit both vectors of unsigned numbers and single ones.

@@ -1,6 +1,7 @@
 #pragma once
 // MLP: the feed-forward part of a block, C -> 4C -> C with GELU between.
 
+#include "gptlite/autograd/ops/mlp.hpp"
 #include "gptlite/nn/dropout.hpp"
 #include "gptlite/nn/linear.hpp"
 
@@ -16,7 +17,10 @@ struct MLP {
     f("c_fc", c_fc);
     f("c_proj", c_proj);
   }
-  Tensor<T> operator()(const Tensor<T>& x) const { return dropout(c_proj(c_fc(x, Activation::gelu))); }
+  Tensor<T> operator()(const Tensor<T>& x) const {
+    if (c_fc.has_lora() || c_proj.has_lora()) return dropout(c_proj(c_fc(x, Activation::gelu)));
+    return dropout(mlp(x, c_fc.weight, c_fc.bias, c_proj.weight, c_proj.bias));
+  }
 };
 
 }  // namespace gptlite::inline GPTLITE_ABI

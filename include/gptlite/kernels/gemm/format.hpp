@@ -146,12 +146,35 @@ void for_planes(F&& f) {
 template <class Format>
 using ElementNumbers = std::array<typename Format::V, static_cast<std::size_t>(Format::depth)>;
 
-/// `depth` vectors that begin `stride` apart.
-template <class Format>
-ElementNumbers<Format> load_numbers(const typename Format::Number* from, Index stride) {
+/// `depth` vectors that begin `stride` apart. S: the form's numbers, or BFloat16 for floats.
+template <class Format, class S>
+ElementNumbers<Format> load_numbers(const S* from, Index stride) {
   ElementNumbers<Format> v;
-  for (std::size_t i = 0; i < v.size(); ++i) v[i] = Format::V::load(from + static_cast<Index>(i) * stride);
+  for (std::size_t i = 0; i < v.size(); ++i) v[i] = simd::load_numbers(from + static_cast<Index>(i) * stride);
   return v;
+}
+/// along() of numbers in memory, and across() of rows of them, `stride` apart. Pairs of BFloat16 need no rounding.
+template <class Format, class S>
+typename Format::V load_along(const S* from) {
+  if constexpr (std::is_same_v<S, BFloat16> && std::is_base_of_v<PairFormat, Format>)
+    return simd::load_pairs(from);
+  else
+    return Format::along(load_numbers<Format>(from, Format::V::width));
+}
+template <class Format, class S>
+typename Format::V load_across(const S* from, Index stride) {
+  const ElementNumbers<Format> v = load_numbers<Format>(from, stride);
+  if constexpr (std::is_same_v<S, BFloat16> && std::is_base_of_v<PairFormat, Format>)
+    return simd::map_bits([](auto first, auto second) { return first >> 16 | second; }, v[0], v[1]);
+  else
+    return Format::across(v);
+}
+/// The element of `count` <= depth numbers, stride apart.
+template <class Format, class S>
+typename Format::Number load_element(const S* from, Index stride, Index count) {
+  std::array<typename Format::Number, static_cast<std::size_t>(Format::depth)> numbers{};
+  for (Index i = 0; i < count; ++i) numbers[static_cast<std::size_t>(i)] = from[i * stride];
+  return Format::element(numbers.data(), 1, count);
 }
 
 /// True where VDPBF16PS does twice the work of a float FMA: on AMD from Zen 4 on. Intel's cores do half with it
@@ -167,25 +190,29 @@ inline bool bf16_pairs_are_fast() {
 /// True where products of bfloat16 are faster than those of floats.
 inline bool bf16_products_are_fast() { return simd::amx_is_usable() || bf16_pairs_are_fast(); }
 
+/// Calls f with the form that bfloat16 products take on this machine.
+template <class F>
+void with_bf16_format(F&& f) {
+  if constexpr (simd::has_amx) {
+    if (simd::amx_is_usable()) return f(AmxFormat{});
+  } else if constexpr (simd::has_bf16_pairs) {
+    if (bf16_pairs_are_fast()) return f(PairFormat{});
+  }
+  f(RoundedFormat{});
+}
 /// Calls f with the form that numbers of type T take at a precision on this machine.
 template <class T, class F>
 void with_format(Precision precision, F&& f) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (precision == Precision::bf16) {
-      if constexpr (simd::has_amx) {
-        if (simd::amx_is_usable()) return f(AmxFormat{});
-      } else if constexpr (simd::has_bf16_pairs) {
-        if (bf16_pairs_are_fast()) return f(PairFormat{});
-      }
-      return f(RoundedFormat{});
-    }
-  }
+  if constexpr (std::is_same_v<T, float>)
+    if (precision == Precision::bf16) return with_bf16_format(f);
   f(PlainFormat<T>{});
 }
 
-/// The same for products of whole matrices, where AMX is faster in fp32 too.
-template <class T, class F>
-void with_gemm_format(Precision precision, F&& f) {
+/// The same for products of whole matrices of numbers A and B, where AMX is faster in fp32 too. BFloat16 numbers take
+/// part in bf16 products alone.
+template <class A, class B, class T, class F>
+void with_gemm_format([[maybe_unused]] Precision precision, F&& f) {
+  if constexpr (std::is_same_v<A, BFloat16> || std::is_same_v<B, BFloat16>) return with_bf16_format(f);
   if constexpr (std::is_same_v<T, float> && simd::has_amx)
     if (precision == Precision::fp32 && simd::amx_is_usable()) return f(SplitFormat{});
   with_format<T>(precision, f);

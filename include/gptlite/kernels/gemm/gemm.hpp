@@ -5,10 +5,10 @@
 // Sizes:  M rows of C and A    N columns of C and B    K depth: columns of A, rows of B
 
 #include <algorithm>
-#include <limits>
 
 #include "gptlite/kernels/elementwise.hpp"
 #include "gptlite/kernels/gemm/amx_kernel.hpp"
+#include "gptlite/kernels/gemm/blocks.hpp"
 #include "gptlite/kernels/gemm/pack.hpp"
 #include "gptlite/kernels/workspace.hpp"
 
@@ -58,27 +58,10 @@ void multiply_tile(Index rows, Index N, Index elements, LeftTile<T> left, const 
 
 namespace detail {
 
-/// How the summed axis is cut: blocks of almost equal length, whole groups of elements, at most FormatTile::depth of
-/// them.
-template <class Format>
-struct DepthBlocks {
-  Index K, elements, count;
-
-  explicit DepthBlocks(Index depth)
-      : K(depth),
-        elements(element_count<Format>(depth)),
-        count((elements + FormatTile<Format>::depth - 1) / FormatTile<Format>::depth) {}
-  /// Numbers of the longest block, at most.
-  Index longest() const { return std::min(K, FormatTile<Format>::depth * Format::depth); }
-  Index begin(Index i) const {
-    return std::min(K, elements / Format::group * i / count * Format::group * Format::depth);
-  }
-};
-
 /// True for an A whose rows lie side by side in the form that is multiplied: it need not be packed.
-template <class Format, class T>
-bool reads_in_place(MatrixView<T> a) {
-  return std::is_same_v<Format, PlainFormat<T>> && a.row_stride == 1;
+template <class Format, class S>
+bool reads_in_place(MatrixView<S> a) {
+  return std::is_same_v<Format, PlainFormat<S>> && a.row_stride == 1;
 }
 /// Numbers of room in which multiply_block() packs A.
 template <class Format>
@@ -86,12 +69,22 @@ Index left_room(Index K) {
   return FormatTile<Format>::together * left_size<Format>(K);
 }
 
+/// Where multiply_block() leaves a product.
+template <class T>
+struct BlockResult {
+  T* c;
+  Index ldc;
+  bool whole = true;  ///< false: c has room for one tile of rows, and is written again by each
+  bool accumulate = false;
+  const T* bias = nullptr;
+};
+
 /// C (+)= A B + bias for one block of the summed axis. `packed` is where the first panel's block begins. InPlace: A is
 /// in the L1 or L2 cache and is read in place if it can be. rows_behind: so many rows behind the last one of A can be
-/// read too. left_packed: room for left_room<Format>(K).
-template <class Format, bool InPlace, class T, class Epilogue>
-void multiply_block(Index M, Index N, Index K, MatrixView<T> a, Index rows_behind, T* left_packed, const T* packed,
-                    Index panel_stride, T* c, Index ldc, bool accumulate, const T* bias, Epilogue&& epilogue) {
+/// read too. left_packed: room for left_room<Format>(K). `epilogue(c, row, rows)` is called for each tile.
+template <class Format, bool InPlace, class T, class A, class Epilogue>
+void multiply_block(Index M, Index N, Index K, MatrixView<A> a, Index rows_behind, T* left_packed, const T* packed,
+                    Index panel_stride, const BlockResult<T>& result, Epilogue&& epilogue) {
   // Tiles of columns are packed together: so the rows of memory that they share are read in longer pieces.
   constexpr Index most_rows = FormatTile<Format>::rows, most_together = FormatTile<Format>::together;
   const Index room = left_size<Format>(K);
@@ -108,23 +101,25 @@ void multiply_block(Index M, Index N, Index K, MatrixView<T> a, Index rows_behin
   for (Index first = 0; first < tiles; first += together) {
     const Index begin = row_of(first), end = row_of(first + 1), next_rows = row_of(first + 2) - end;
     const Index count = std::min(together, tiles - first);
-    if (in_place)
-      left[0] = {a.data + begin, a.column_stride, LeftOrder::columns};
-    else if (by_rows)
+    if (in_place) {
+      if constexpr (std::is_same_v<A, T>) left[0] = {a.data + begin, a.column_stride, LeftOrder::columns};
+    } else if (by_rows) {
       left[0] = pack_left<Format>(left_packed, end - begin, K, a.offset(begin, 0));
-    else
+    } else {
       pack_left_columns<Format>(left.data(), left_packed, room, count, K, a, M + rows_behind,
                                 [&](Index i) { return row_of(first + i); });
+    }
     for (Index i = 0; i < count; ++i) {
       const Index m = row_of(first + i), rows = row_of(first + i + 1) - m;
+      T* const c = result.c + (result.whole ? m * result.ldc : 0);
       multiply_tile<Format>(
-          rows, N, element_count<Format>(K), left[static_cast<std::size_t>(i)], packed, panel_stride, c + m * ldc, ldc,
-          accumulate,
+          rows, N, element_count<Format>(K), left[static_cast<std::size_t>(i)], packed, panel_stride, c, result.ldc,
+          result.accumulate,
           [&](Index panel) {
             if (by_rows) prefetch_left(next_rows, K, a.offset(end, 0), panel, panels);
           },
-          bias);
-      epilogue(m, rows);
+          result.bias);
+      epilogue(c, m, rows);
     }
   }
 }
@@ -148,9 +143,9 @@ void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed
     for (Index m = 0; m < M; ++m) std::fill_n(c + m * ldc, N, T(0));
   for (Index i = 0; i < blocks.count; ++i) {
     const Index k = blocks.begin(i), depth = blocks.begin(i + 1) - k;
-    detail::multiply_block<Format, true>(M, N, depth, a.offset(0, k), 0, left,
-                                         packed_b + k / Format::depth * Tile<T>::columns, panel_stride, c, ldc,
-                                         accumulate || i > 0, static_cast<const T*>(nullptr), NoEpilogue{});
+    detail::multiply_block<Format, true>(
+        M, N, depth, a.offset(0, k), 0, left, packed_b + k / Format::depth * Tile<T>::columns, panel_stride,
+        detail::BlockResult<T>{.c = c, .ldc = ldc, .accumulate = accumulate || i > 0}, NoEpilogue{});
   }
 }
 /// The same with scratch of its own.
@@ -162,36 +157,6 @@ void multiply_packed(Index M, Index N, Index K, MatrixView<T> a, const T* packed
   multiply_packed<Format>(M, N, K, a, packed_b, panel_stride, c, ldc, accumulate, left.data());
 }
 
-/// How a product is cut into jobs: blocks of C, a row of blocks packs all of B and a column of blocks all of A. The cut
-/// depends on the number of threads, the order of the sums does not.
-template <class T>
-struct GemmBlocks {
-  static constexpr Index panel = Tile<T>::columns;
-  Index M, panels, rows = 1, columns = 1;  // rows and columns of blocks
-
-  /// most_columns: of a block; left_cost, right_cost: of packing one number of A, of B, in multiplications.
-  GemmBlocks(Index m, Index n, Index k, Index most_columns, Index left_cost, Index right_cost)
-      : M(m), panels((n + panel - 1) / panel) {
-    const Index narrowest = (n + most_columns - 1) / most_columns;
-    // A job below 2^21 multiplications, some 15 us, is not worth a thread.
-    const Index workers = std::clamp<Index>(M * n / 2 * k >> 20, 1, std::min<Index>(num_threads(), M * panels));
-    Index least = std::numeric_limits<Index>::max();
-    for (Index r = 1; r <= std::min(workers, M); ++r) {
-      const Index threads_across = workers / r;
-      const Index c = std::min(panels, (narrowest + threads_across - 1) / threads_across * threads_across);
-      const Index block_rows = (M + r - 1) / r, block_columns = (panels + c - 1) / c * panel;
-      const Index turns = (r * c + workers - 1) / workers;  // blocks that the busiest thread takes
-      const Index cost = turns * (block_rows * block_columns + left_cost * block_rows + right_cost * block_columns);
-      if (cost < least) {
-        least = cost;
-        rows = r;
-        columns = c;
-      }
-    }
-  }
-  Index count() const { return rows * columns; }
-};
-
 /// What comes with a product.
 template <class T>
 struct GemmOptions {
@@ -199,19 +164,27 @@ struct GemmOptions {
   GradTarget<T> b_sums = {};  ///< receives the N sums of B's columns; in bf16 of the rounded numbers
 };
 
+/// A finished part of C: its numbers, with rows `stride` apart, and where it lies.
+template <class T>
+struct GemmPart {
+  const T* data;
+  Index stride, row, rows, column, columns;
+};
+
 /// C (+)= A B + bias, parallel over blocks of C. A is M x K, B is K x N, C is M x N and contiguous in its rows, ldc
 /// apart.
-/// `epilogue(row, rows, column, columns)` is called once for each finished part of C, on the thread that made it, while
-/// the part is in cache. bf16 rounds both operands; the sums are in T.
-template <class T, class Epilogue>
-void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc,
+/// `epilogue(GemmPart<T>)` is called once for each finished part of C, on the thread that made it, while the part is in
+/// cache. With a null c only the epilogue sees C, which is never whole in memory.
+/// bf16 rounds both operands; the sums are in T. An operand of BFloat16 asks for bf16, whatever `precision` is.
+template <class A, class B, class T, class Epilogue>
+void gemm(Precision precision, Index M, Index N, Index K, MatrixView<A> a, MatrixView<B> b, T* c, Index ldc,
           bool accumulate, const GemmOptions<T>& options, Epilogue&& epilogue) {
   if (M == 0 || N == 0) return;
   constexpr Index panel = Tile<T>::columns;
   // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
   // vectors of neighbours, of a transposed B squares are turned.
   constexpr Index of_rows = 8, of_vectors = 16, of_squares = 32;
-  with_gemm_format<T>(precision, [&]<class Format>(Format) {
+  with_gemm_format<A, B, T>(precision, [&]<class Format>(Format) {
     const GemmBlocks<T> blocks(M, N, K, FormatTile<Format>::most_columns(element_count<Format>(K)),
                                a.column_stride == 1 ? of_rows : of_vectors,
                                b.column_stride == 1 ? of_vectors : of_squares);
@@ -222,23 +195,29 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
       const Index row = M * i / blocks.rows, rows = M * (i + 1) / blocks.rows - row;
       const Index column = blocks.panels * j / blocks.columns * panel;
       const Index width = std::min(N, blocks.panels * (j + 1) / blocks.columns * panel) - column;
-      T* c_block = c + row * ldc + column;
-      const auto finish = [&](Index m, Index count) { epilogue(row + m, count, column, width); };
       const T* const bias = options.bias == nullptr ? nullptr : options.bias + column;
       // Every row of blocks packs B, the first one adds it up.
       const GradTarget<T> b_sums = i == 0 && options.b_sums ? options.b_sums.offset(column) : GradTarget<T>{};
+      // B is packed by the job that uses it: into its core's cache, no thread waits for another.
+      const bool whole = c != nullptr || depths.count != 1;  // what epilogue alone sees is one tile, if that is a sum
+      const Index c_stride = c != nullptr ? ldc : width + simd::line<T>;
+      const Workspace<T, 3> space({packed_size<Format>(depths.longest(), width),
+                                   detail::left_room<Format>(depths.longest()),
+                                   c != nullptr ? 0 : (whole ? rows : FormatTile<Format>::rows) * c_stride});
+      const auto [packed_b, packed_a, unseen] = space.arrays();
+      T *const right = packed_b, *const left = packed_a;  // clang's lambdas do not capture bindings in C++20
+      T* const c_block = c != nullptr ? c + row * ldc + column : unseen;
+      const auto finish = [&, width](const T* part, Index m, Index count) {
+        epilogue(GemmPart<T>{part, c_stride, row + m, count, column, width});
+      };
       if (K == 0) {
         if (b_sums && !b_sums.accumulate) std::fill_n(b_sums.data, width, T(0));
         for (Index m = 0; m < rows; ++m)
           for (Index n = 0; n < width; ++n)
-            c_block[m * ldc + n] = (accumulate ? c_block[m * ldc + n] : T(0)) + (bias == nullptr ? T(0) : bias[n]);
-        return finish(0, rows);
+            c_block[m * c_stride + n] =
+                (accumulate ? c_block[m * c_stride + n] : T(0)) + (bias == nullptr ? T(0) : bias[n]);
+        return finish(c_block, 0, rows);
       }
-      // B is packed by the job that uses it: into its core's cache, no thread waits for another.
-      const Workspace<T, 2> space(
-          {packed_size<Format>(depths.longest(), width), detail::left_room<Format>(depths.longest())});
-      const auto [packed_b, packed_a] = space.arrays();
-      T *const right = packed_b, *const left = packed_a;  // clang's lambdas do not capture bindings in C++20
       for (Index d = 0; d < depths.count; ++d) {
         const Index k = depths.begin(d), depth = depths.begin(d + 1) - k;
         const Index panel_stride = panel_size<Format>(depth);
@@ -247,8 +226,13 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
           packed_column_sums<Format>(b_sums.data, right, panel_stride, depth, width, b_sums.accumulate || d > 0);
         const auto multiply = [&](auto&& after) {
           detail::multiply_block<Format, false>(rows, width, depth, a.offset(row, k), M - row - rows, left, right,
-                                                panel_stride, c_block, ldc, accumulate || d > 0,
-                                                d == 0 ? bias : nullptr, after);
+                                                panel_stride,
+                                                detail::BlockResult<T>{.c = c_block,
+                                                                       .ldc = c_stride,
+                                                                       .whole = whole,
+                                                                       .accumulate = accumulate || d > 0,
+                                                                       .bias = d == 0 ? bias : nullptr},
+                                                after);
         };
         if (d + 1 < depths.count)
           multiply(NoEpilogue{});
@@ -260,18 +244,18 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, Matri
 }
 
 /// The same without options and epilogue.
-template <class T>
-void gemm(Precision precision, Index M, Index N, Index K, MatrixView<T> a, MatrixView<T> b, T* c, Index ldc,
+template <class A, class B, class T>
+void gemm(Precision precision, Index M, Index N, Index K, MatrixView<A> a, MatrixView<B> b, T* c, Index ldc,
           bool accumulate) {
   gemm(precision, M, N, K, a, b, c, ldc, accumulate, GemmOptions<T>{}, NoEpilogue{});
 }
 
 /// sums (+)= the sums of the columns of a K x N matrix, parallel over its panels: the bits that gemm() has for b_sums
 /// where B takes part in no product.
-template <class T>
-void column_sums_of_product(Precision precision, Index N, Index K, MatrixView<T> b, GradTarget<T> sums) {
+template <class B, class T>
+void column_sums_of_product(Precision precision, Index N, Index K, MatrixView<B> b, GradTarget<T> sums) {
   constexpr Index panel = Tile<T>::columns;
-  with_gemm_format<T>(precision, [&]<class Format>(Format) {
+  with_gemm_format<T, B, T>(precision, [&]<class Format>(Format) {
     const detail::DepthBlocks<Format> depths(K);
     parallel_for((N + panel - 1) / panel, [&](Index p) {
       const Index column = p * panel, width = std::min(panel, N - column);

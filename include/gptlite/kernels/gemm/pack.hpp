@@ -41,8 +41,8 @@ Index packed_size(Index K, Index N) {
 
 /// Packs a K x `columns` matrix as panel[element][Width], columns <= Width; what is left over up to `padded` becomes
 /// zero. Room for one more vector must follow the panel.
-template <class Format, Index Width, class T = typename Format::Number>
-void pack_panel(T* panel, Index K, Index columns, Index padded, MatrixView<T> b) {
+template <class Format, Index Width, class S, class T = typename Format::Number>
+void pack_panel(T* panel, Index K, Index columns, Index padded, MatrixView<S> b) {
   using V = simd::Vec<T>;
   constexpr Index width = V::width, depth = Format::depth;
   const Index whole = K / depth, elements = element_count<Format>(K);
@@ -59,22 +59,21 @@ void pack_panel(T* panel, Index K, Index columns, Index padded, MatrixView<T> b)
   if (b.column_stride == 1) {
     if (columns >= width)
       for (; e < whole; ++e) {
-        const T* row = b.data + e * depth * b.row_stride;
-        for_vectors(
-            [&](Index j) { Format::across(load_numbers<Format>(row + j, b.row_stride)).store(panel + e * Width + j); });
+        const S* row = b.data + e * depth * b.row_stride;
+        for_vectors([&](Index j) { load_across<Format>(row + j, b.row_stride).store(panel + e * Width + j); });
       }
   } else {  // squares of width x width elements, turned
     std::array<V, static_cast<std::size_t>(width)> square;
     for (; e + width <= whole; e += width) {
       // Asks for the same columns further on or, near their end, for the next panel's first numbers.
       const Index ahead = e + 4 * width;
-      const T* later = b.data + (ahead < whole ? ahead * depth : Width * b.column_stride + (ahead - whole) * depth);
+      const S* later = b.data + (ahead < whole ? ahead * depth : Width * b.column_stride + (ahead - whole) * depth);
       for_vectors([&](Index j) {
 #pragma GCC unroll 16
         for (Index i = 0; i < width; ++i) {
           const Index column = std::min(j + i, columns - 1) * b.column_stride;
           for (Index d = 0; d < depth; ++d) simd::prefetch_for_later(later + column + d * width);
-          square[static_cast<std::size_t>(i)] = Format::along(load_numbers<Format>(b.data + column + e * depth, width));
+          square[static_cast<std::size_t>(i)] = load_along<Format>(b.data + column + e * depth);
         }
         simd::transpose<T>(square);
 #pragma GCC unroll 16
@@ -84,8 +83,8 @@ void pack_panel(T* panel, Index K, Index columns, Index padded, MatrixView<T> b)
   }
   for (Index rest = e; rest < elements; ++rest)
     for (Index j = 0; j < columns; ++j)
-      panel[rest * Width + j] = Format::element(b.data + rest * depth * b.row_stride + j * b.column_stride,
-                                                b.row_stride, std::min(depth, K - rest * depth));
+      panel[rest * Width + j] = load_element<Format>(b.data + rest * depth * b.row_stride + j * b.column_stride,
+                                                     b.row_stride, std::min(depth, K - rest * depth));
   if (columns < padded)
     for (Index i = 0; i < elements; ++i) std::fill(panel + i * Width + columns, panel + i * Width + padded, T(0));
 }
@@ -94,20 +93,19 @@ void pack_panel(T* panel, Index K, Index columns, Index padded, MatrixView<T> b)
 /// column column_of(i). Eight rows of every panel at a time, unrolled: memory is read from end to end and has many
 /// requests at once (Zen 5: 8 cycles for a vector from memory and 3 to 5 from the L2 and L3 caches, where 32 rows at a
 /// time with prefetches take 12 and 4 to 8).
-template <class Format, Index Width, class T, class ColumnOf>
-void pack_panels(T* packed, Index stride, Index K, Index count, MatrixView<T> b, ColumnOf&& column_of) {
+template <class Format, Index Width, class T, class S, class ColumnOf>
+void pack_panels(T* packed, Index stride, Index K, Index count, MatrixView<S> b, ColumnOf&& column_of) {
   constexpr Index depth = Format::depth, few = 8 / depth, whole_step = std::max(few, Format::group);
   const Index whole = K / (whole_step * depth) * whole_step;
   for (Index e = 0; e < whole; e += few)
     for (Index i = 0; i < count; ++i) {
-      const T* from = b.offset(e * depth, column_of(i)).data;
+      const S* from = b.offset(e * depth, column_of(i)).data;
       T* to = packed + i * stride + e * Width;
 #pragma GCC unroll 16
       for (Index row = 0; row < few; ++row)
 #pragma GCC unroll 16
         for (Index j = 0; j < Width; j += simd::Vec<T>::width)
-          Format::across(load_numbers<Format>(from + row * depth * b.row_stride + j, b.row_stride))
-              .store(to + row * Width + j);
+          load_across<Format>(from + row * depth * b.row_stride + j, b.row_stride).store(to + row * Width + j);
     }
   for (Index i = 0; i < count && whole * depth < K; ++i)
     pack_panel<Format, Width>(packed + i * stride + whole * Width, K - whole * depth, Width, Width,
@@ -115,8 +113,8 @@ void pack_panels(T* packed, Index stride, Index K, Index count, MatrixView<T> b,
 }
 
 /// Packs the right-hand K x N matrix of a product: panels of Tile::columns, `stride` elements apart.
-template <class Format, class T = typename Format::Number>
-void pack_right(T* packed, Index stride, Index K, Index N, MatrixView<T> b) {
+template <class Format, class S, class T = typename Format::Number>
+void pack_right(T* packed, Index stride, Index K, Index N, MatrixView<S> b) {
   constexpr Index columns = Tile<T>::columns;
   const Index side_by_side = b.column_stride == 1 ? N / columns : 0;
   pack_panels<Format, columns>(packed, stride, K, side_by_side, b, [](Index i) { return i * columns; });
@@ -173,18 +171,18 @@ constexpr Index left_size(Index K) {
 }
 
 /// Packs `rows` <= FormatTile::rows rows of the left-hand matrix, which are contiguous, K numbers deep.
-template <class Format, class T = typename Format::Number>
-LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<T> a) {
+template <class Format, class S, class T = typename Format::Number>
+LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<S> a) {
   constexpr Index width = simd::Vec<T>::width, depth = Format::depth;
   const Index whole = K / depth, elements = element_count<Format>(K);
   for (Index m = 0; m < rows; ++m) {
-    const T* from = a.data + m * a.row_stride;
+    const S* from = a.data + m * a.row_stride;
     T* to = packed + m * width;
     Index e = 0;
     for (; e + width <= whole; e += width, to += FormatTile<Format>::rows * width)
-      Format::along(load_numbers<Format>(from + e * depth, width)).store(to);
+      load_along<Format>(from + e * depth).store(to);
     for (Index rest = e; rest < elements; ++rest)
-      to[rest - e] = Format::element(from + rest * depth, 1, std::min(depth, K - rest * depth));
+      to[rest - e] = load_element<Format>(from + rest * depth, 1, std::min(depth, K - rest * depth));
   }
   return {packed, 1, LeftOrder::rows};
 }
@@ -207,16 +205,16 @@ void turn_left(T* turned, Index rows, Index elements, Load&& load) {
 
 /// Packs `rows` <= FormatTile::rows rows of the left-hand matrix, whose columns are contiguous and `readable` long, in
 /// the order of rows.
-template <class Format, class T = typename Format::Number>
-LeftTile<T> pack_left_turned(T* packed, Index rows, Index K, MatrixView<T> a, Index readable) {
+template <class Format, class S, class T = typename Format::Number>
+LeftTile<T> pack_left_turned(T* packed, Index rows, Index K, MatrixView<S> a, Index readable) {
   using V = simd::Vec<T>;
   turn_left<Format>(packed, rows, element_count<Format>(K), [&](Index e, Index m) {
     const Index k = e * Format::depth, lanes = std::min(V::width, readable - m);
-    const T* from = a.data + k * a.column_stride + m;
-    if (lanes == V::width && k + Format::depth <= K) return Format::across(load_numbers<Format>(from, a.column_stride));
+    const S* from = a.data + k * a.column_stride + m;
+    if (lanes == V::width && k + Format::depth <= K) return load_across<Format>(from, a.column_stride);
     ElementNumbers<Format> edge;
     for (Index d = 0; d < Format::depth; ++d)
-      edge[static_cast<std::size_t>(d)] = k + d < K ? V::load_first(from + d * a.column_stride, lanes) : V::zero();
+      edge[static_cast<std::size_t>(d)] = k + d < K ? simd::load_numbers(from + d * a.column_stride, lanes) : V::zero();
     return Format::across(edge);
   });
   return {packed, 1, LeftOrder::rows};
@@ -224,8 +222,8 @@ LeftTile<T> pack_left_turned(T* packed, Index rows, Index K, MatrixView<T> a, In
 
 /// Packs `count` tiles of a left-hand matrix with contiguous columns, `stride` elements apart; tile i has the rows
 /// row_of(i) .. row_of(i + 1) - 1 of the matrix's M.
-template <class Format, class T, class RowOf>
-void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count, Index K, MatrixView<T> a, Index M,
+template <class Format, class T, class S, class RowOf>
+void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count, Index K, MatrixView<S> a, Index M,
                        RowOf&& row_of) {
   if constexpr (AmxForm<Format>) {
     for (Index i = 0; i < count; ++i)
@@ -250,16 +248,16 @@ void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count,
 }
 
 /// Asks for part `part` of `parts` of what pack_left() will read.
-template <class T>
-void prefetch_left(Index rows, Index K, MatrixView<T> a, Index part, Index parts) {
+template <class S>
+void prefetch_left(Index rows, Index K, MatrixView<S> a, Index part, Index parts) {
   for (Index m = rows * part / parts; m < rows * (part + 1) / parts; ++m)
-    for (Index k = 0; k < K + simd::line<T> - 1; k += simd::line<T>)
+    for (Index k = 0; k < K + simd::line<S> - 1; k += simd::line<S>)
       simd::prefetch_for_later(a.offset(m, std::min(k, K - 1)).data);
 }
 
 /// Packs a whole left-hand M x K matrix whose rows are contiguous, as tiles left_size<Format>(K) elements apart.
-template <class Format, class T = typename Format::Number>
-void pack_left_tiles(T* packed, Index M, Index K, MatrixView<T> a) {
+template <class Format, class S, class T = typename Format::Number>
+void pack_left_tiles(T* packed, Index M, Index K, MatrixView<S> a) {
   constexpr Index rows = FormatTile<Format>::rows;
   for (Index m = 0; m < M; m += rows, packed += left_size<Format>(K)) {
     prefetch_left(std::clamp<Index>(M - m - rows, 0, rows), K, a.offset(m + rows, 0), 0, 1);
@@ -269,8 +267,8 @@ void pack_left_tiles(T* packed, Index M, Index K, MatrixView<T> a) {
 
 // Forms of several planes: the same for each plane. ------------------------------------------------------------------
 
-template <PlanarForm Format, class T = typename Format::Number>
-void pack_right(T* packed, Index stride, Index K, Index N, MatrixView<T> b) {
+template <PlanarForm Format, class S, class T = typename Format::Number>
+void pack_right(T* packed, Index stride, Index K, Index N, MatrixView<S> b) {
   for_planes<Format>([&]<class Plane>(Plane, Index plane) {
     pack_right<Plane>(packed + plane * (stride / Format::planes), stride, K, N, b);
   });
@@ -282,15 +280,15 @@ void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N
     accumulate = true;
   });
 }
-template <PlanarForm Format, class T = typename Format::Number>
-LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<T> a) {
+template <PlanarForm Format, class S, class T = typename Format::Number>
+LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<S> a) {
   for_planes<Format>([&]<class Plane>(Plane, Index plane) {
     pack_left<Plane>(packed + plane * left_plane_size<Format>(element_count<Format>(K)), rows, K, a);
   });
   return {packed, 1, LeftOrder::rows};
 }
-template <PlanarForm Format, class T, class RowOf>
-void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count, Index K, MatrixView<T> a, Index M,
+template <PlanarForm Format, class T, class S, class RowOf>
+void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count, Index K, MatrixView<S> a, Index M,
                        RowOf&& row_of) {
   for_planes<Format>([&]<class Plane>(Plane, Index plane) {
     pack_left_columns<Plane>(tiles, packed + plane * left_plane_size<Format>(element_count<Format>(K)), stride, count,

@@ -1,0 +1,65 @@
+#pragma once
+// How a product is cut: into jobs, which depends on the number of threads, and along the summed axis, which does not.
+
+#include <algorithm>
+#include <limits>
+
+#include "gptlite/core/parallel.hpp"
+#include "gptlite/kernels/gemm/pack.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace kernels {
+
+namespace detail {
+
+/// How the summed axis is cut: blocks of almost equal length, whole groups of elements, at most FormatTile::depth of
+/// them.
+template <class Format>
+struct DepthBlocks {
+  Index K, elements, count;
+
+  explicit DepthBlocks(Index depth)
+      : K(depth),
+        elements(element_count<Format>(depth)),
+        count((elements + FormatTile<Format>::depth - 1) / FormatTile<Format>::depth) {}
+  /// Numbers of the longest block, at most.
+  Index longest() const { return std::min(K, FormatTile<Format>::depth * Format::depth); }
+  Index begin(Index i) const {
+    return std::min(K, elements / Format::group * i / count * Format::group * Format::depth);
+  }
+};
+
+}  // namespace detail
+
+/// How a product is cut into jobs: blocks of C, a row of blocks packs all of B and a column of blocks all of A. The cut
+/// depends on the number of threads, the order of the sums does not.
+template <class T>
+struct GemmBlocks {
+  static constexpr Index panel = Tile<T>::columns;
+  Index M, panels, rows = 1, columns = 1;  // rows and columns of blocks
+
+  /// most_columns: of a block; left_cost, right_cost: of packing one number of A, of B, in multiplications.
+  GemmBlocks(Index m, Index n, Index k, Index most_columns, Index left_cost, Index right_cost)
+      : M(m), panels((n + panel - 1) / panel) {
+    const Index narrowest = (n + most_columns - 1) / most_columns;
+    // A job below 2^21 multiplications, some 15 us, is not worth a thread.
+    const Index workers = std::clamp<Index>(M * n / 2 * k >> 20, 1, std::min<Index>(num_threads(), M * panels));
+    Index least = std::numeric_limits<Index>::max();
+    for (Index r = 1; r <= std::min(workers, M); ++r) {
+      const Index threads_across = workers / r;
+      const Index c = std::min(panels, (narrowest + threads_across - 1) / threads_across * threads_across);
+      const Index block_rows = (M + r - 1) / r, block_columns = (panels + c - 1) / c * panel;
+      const Index turns = (r * c + workers - 1) / workers;  // blocks that the busiest thread takes
+      const Index cost = turns * (block_rows * block_columns + left_cost * block_rows + right_cost * block_columns);
+      if (cost < least) {
+        least = cost;
+        rows = r;
+        columns = c;
+      }
+    }
+  }
+  Index count() const { return rows * columns; }
+};
+
+}  // namespace kernels
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,74 @@
+#pragma once
+// mlp: y = gelu(x w1 + b1) w2 + b2, the feed-forward part of a block, and its gradient. The wide numbers between the
+// two products are written once, in the form that products take, and are never whole in fp32 where products are in
+// bf16.
+//
+// Sizes:  x (rows, C)    w1 (C, H)    b1 (H)    w2 (H, N)    b2 (N)    y (rows, N)    hidden, slope (rows, H)
+
+#include "gptlite/kernels/linear.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace kernels {
+
+/// Sizes of one mlp.
+struct MlpShape {
+  Index rows, C, H, N;
+  Precision precision = Precision::fp32;
+};
+
+/// S holds what lies between the products: T, or BFloat16 if they are in bf16.
+/// hidden = gelu(x w1 + b1), slope = gelu'(x w1 + b1) unless it is null, y = hidden w2 + b2. A null bias is zero.
+template <class S, class T>
+void mlp_forward(T* y, S* hidden, S* slope, const T* x, const T* w1, const T* b1, const T* w2, const T* b2,
+                 const MlpShape& s) {
+  gemm(s.precision, s.rows, s.H, s.C, MatrixView<T>{x, s.C}, MatrixView<T>{w1, s.H}, static_cast<T*>(nullptr), 0, false,
+       GemmOptions<T>{.bias = b1}, [&](const GemmPart<T>& part) {
+         for (Index r = 0; r < part.rows; ++r) {
+           const T* from = part.data + r * part.stride;
+           const Index at = (part.row + r) * s.H + part.column;
+           simd::for_vectors<T>(part.columns, [&](Index j, Index count) {
+             const auto [value, derivative] = detail::Gelu<T>::both(simd::load_numbers(from + j, count));
+             simd::store_numbers(hidden + at + j, value, count);
+             if (slope != nullptr) simd::store_numbers(slope + at + j, derivative, count);
+           });
+         }
+       });
+  gemm(s.precision, s.rows, s.N, s.H, MatrixView<S>{hidden, s.H}, MatrixView<T>{w2, s.N}, y, s.N, false,
+       GemmOptions<T>{.bias = b2}, NoEpilogue{});
+}
+
+/// What mlp_backward() leaves.
+template <class T>
+struct MlpGradients {
+  GradTarget<T> x, w1, b1, w2, b2;
+};
+
+/// With dz = (dy w2^T) slope:  dx (+)= dz w1^T,  dw1 (+)= x^T dz,  db1 (+)= column sums of dz,  dw2 (+)= hidden^T dy,
+/// db2 (+)= column sums of dy.
+template <class S, class T>
+void mlp_backward(const MlpGradients<T>& d, const T* dy, const T* x, const S* hidden, const S* slope, const T* w1,
+                  const T* w2, const MlpShape& s) {
+  const MatrixView<T> dy_view{dy, s.N};
+  weight_gradient(s.precision, d.w2, d.b2, s.rows, s.H, s.N, MatrixView<S>{hidden, s.H}, dy_view);
+  if (!d.x && !d.w1 && !d.b1) return;
+  const Storage<S> dz(s.rows * s.H);
+  gemm(s.precision, s.rows, s.H, s.N, dy_view, MatrixView<T>{w2, s.N}.transposed(), static_cast<T*>(nullptr), 0, false,
+       GemmOptions<T>{}, [&](const GemmPart<T>& part) {
+         for (Index r = 0; r < part.rows; ++r) {
+           const T* from = part.data + r * part.stride;
+           const Index at = (part.row + r) * s.H + part.column;
+           simd::for_vectors<T>(part.columns, [&](Index j, Index count) {
+             simd::store_numbers(dz.data() + at + j,
+                                 simd::load_numbers(from + j, count) * simd::load_numbers(slope + at + j, count),
+                                 count);
+           });
+         }
+       });
+  const MatrixView<S> dz_view{dz.data(), s.H};
+  if (d.x)
+    gemm(s.precision, s.rows, s.C, s.H, dz_view, MatrixView<T>{w1, s.H}.transposed(), d.x.data, s.C, d.x.accumulate);
+  weight_gradient(s.precision, d.w1, d.b1, s.rows, s.C, s.H, MatrixView<T>{x, s.C}, dz_view);
+}
+
+}  // namespace kernels
+}  // namespace gptlite::inline GPTLITE_ABI
