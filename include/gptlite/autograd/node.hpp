@@ -1,6 +1,7 @@
 #pragma once
 // Node: one recorded operation of the graph; record(): what every operation calls to become differentiable.
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -131,14 +132,18 @@ class Node {
   BackwardFunction<T> backward_;
 };
 
+/// True if record() makes a node for an operation with these inputs: one of them wants a gradient, outside NoGrad.
+template <class T>
+bool is_recorded(const std::vector<Tensor<T>>& inputs) {
+  return grad_enabled() &&
+         std::any_of(inputs.begin(), inputs.end(), [](const Tensor<T>& input) { return input.requires_grad(); });
+}
+
 /// Makes `output`, computed from `inputs`, part of the graph: its gradient will reach the inputs through `backward`.
 /// `name` must live for ever (a literal). Returns `output` as it is if no input wants a gradient or under NoGrad.
 template <class T, class Backward>
 Tensor<T> record(const char* name, Tensor<T> output, std::vector<Tensor<T>> inputs, Backward&& backward) {
-  if (!grad_enabled()) return output;
-  bool wanted = false;
-  for (const Tensor<T>& input : inputs) wanted = wanted || input.requires_grad();
-  if (!wanted) return output;
+  if (!is_recorded(inputs)) return output;
   auto state = std::make_shared<GradState<T>>();
   state->node = std::make_shared<Node<T>>(name, output.shape(), std::move(inputs), std::forward<Backward>(backward));
   output.set_grad_state(std::move(state));

@@ -18,13 +18,8 @@ struct Gelu {
 
   static V sigmoid_2u(V x) { return simd::sigmoid(x * simd::fma(x * x, V::broadcast(b), V::broadcast(a))); }
   static V value(V x) { return x * sigmoid_2u(x); }
-  /// gelu'(x) = s + x s (1 - s) 2u'.
-  static V derivative(V x) {
-    const V s = sigmoid_2u(x);
-    const V slope = simd::fma(x * x, V::broadcast(3 * b), V::broadcast(a));
-    return simd::fma(x * s * (T(1) - s), slope, s);
-  }
-  /// gelu(x) and gelu'(x).
+  static V derivative(V x) { return both(x)[1]; }
+  /// gelu(x) and gelu'(x) = s + x s (1 - s) 2u'.
   static std::array<V, 2> both(V x) {
     const V s = sigmoid_2u(x), value = x * s;
     const V slope = simd::fma(x * x, V::broadcast(3 * b), V::broadcast(a));

@@ -16,6 +16,18 @@ struct MlpShape {
   Precision precision = Precision::fp32;
 };
 
+namespace detail {
+/// f(numbers, at, count) for the vectors of a part of a matrix with rows of H numbers: `count` of them, of which the
+/// first is the matrix's number `at`.
+template <class T, class F>
+void for_part(const GemmPart<T>& part, Index H, F&& f) {
+  for (Index r = 0; r < part.rows; ++r)
+    simd::for_vectors<T>(part.columns, [&](Index j, Index count) {
+      f(simd::load_numbers(part.data + r * part.stride + j, count), (part.row + r) * H + part.column + j, count);
+    });
+}
+}  // namespace detail
+
 /// S holds what lies between the products: T, or BFloat16 if they are in bf16.
 /// hidden = gelu(x w1 + b1), slope = gelu'(x w1 + b1) unless it is null, y = hidden w2 + b2. A null bias is zero.
 template <class S, class T>
@@ -23,15 +35,11 @@ void mlp_forward(T* y, S* hidden, S* slope, const T* x, const T* w1, const T* b1
                  const MlpShape& s) {
   gemm(s.precision, s.rows, s.H, s.C, MatrixView<T>{x, s.C}, MatrixView<T>{w1, s.H}, static_cast<T*>(nullptr), 0, false,
        GemmOptions<T>{.bias = b1}, [&](const GemmPart<T>& part) {
-         for (Index r = 0; r < part.rows; ++r) {
-           const T* from = part.data + r * part.stride;
-           const Index at = (part.row + r) * s.H + part.column;
-           simd::for_vectors<T>(part.columns, [&](Index j, Index count) {
-             const auto [value, derivative] = detail::Gelu<T>::both(simd::load_numbers(from + j, count));
-             simd::store_numbers(hidden + at + j, value, count);
-             if (slope != nullptr) simd::store_numbers(slope + at + j, derivative, count);
-           });
-         }
+         detail::for_part(part, s.H, [&](simd::Vec<T> z, Index at, Index count) {
+           const auto [value, derivative] = detail::Gelu<T>::both(z);
+           simd::store_numbers(hidden + at, value, count);
+           if (slope != nullptr) simd::store_numbers(slope + at, derivative, count);
+         });
        });
   gemm(s.precision, s.rows, s.N, s.H, MatrixView<S>{hidden, s.H}, MatrixView<T>{w2, s.N}, y, s.N, false,
        GemmOptions<T>{.bias = b2}, NoEpilogue{});
@@ -54,15 +62,9 @@ void mlp_backward(const MlpGradients<T>& d, const T* dy, const T* x, const S* hi
   const Storage<S> dz(s.rows * s.H);
   gemm(s.precision, s.rows, s.H, s.N, dy_view, MatrixView<T>{w2, s.N}.transposed(), static_cast<T*>(nullptr), 0, false,
        GemmOptions<T>{}, [&](const GemmPart<T>& part) {
-         for (Index r = 0; r < part.rows; ++r) {
-           const T* from = part.data + r * part.stride;
-           const Index at = (part.row + r) * s.H + part.column;
-           simd::for_vectors<T>(part.columns, [&](Index j, Index count) {
-             simd::store_numbers(dz.data() + at + j,
-                                 simd::load_numbers(from + j, count) * simd::load_numbers(slope + at + j, count),
-                                 count);
-           });
-         }
+         detail::for_part(part, s.H, [&](simd::Vec<T> dhidden, Index at, Index count) {
+           simd::store_numbers(dz.data() + at, dhidden * simd::load_numbers(slope + at, count), count);
+         });
        });
   const MatrixView<S> dz_view{dz.data(), s.H};
   if (d.x)

@@ -233,7 +233,7 @@ class PackedMatrix {
       constexpr Index depth = Tile<T>::depth / Form::block * Form::block;
       // bf16 weights are multiplied as pairs where that is faster, which rounds x too.
       const bool pairs = format_ == WeightFormat::bf16 && bf16_products_are_fast();
-      with_gemm_format<T, T, T>(pairs ? Precision::bf16 : Precision::fp32, [&]<class Product>(Product) {
+      with_gemm_format<T>(pairs ? Precision::bf16 : Precision::fp32, [&]<class Product>(Product) {
         constexpr Index stride = panel_size<Product>(depth);
         const Storage<T> packed((end - begin) * stride + simd::Vec<T>::width);
         const Storage<T> plain(Product::depth == 1 ? 0 : depth * width);

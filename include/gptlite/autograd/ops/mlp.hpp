@@ -14,23 +14,21 @@ Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w1, const Tensor<T>& b1, cons
               const kernels::MlpShape& shape) {
   Tensor<T> y = Tensor<T>::empty(x.shape().with(-1, shape.N));
   const auto data = [](const Tensor<T>& bias) { return bias.defined() ? bias.data() : nullptr; };
-  bool graph = false;
-  for (const Tensor<T>* input : {&x, &w1, &b1, &w2, &b2}) graph = graph || (grad_enabled() && input->requires_grad());
-  const Storage<S> hidden(shape.rows * shape.H), slope(graph ? hidden.size() : 0);
-  kernels::mlp_forward(y.data(), hidden.data(), graph ? slope.data() : nullptr, x.data(), w1.data(), data(b1),
+  std::vector<Tensor<T>> inputs{x, w1, b1.without_data(), w2, b2.without_data()};
+  const bool recorded = is_recorded(inputs);
+  const Storage<S> hidden(shape.rows * shape.H), slope(recorded ? hidden.size() : 0);
+  kernels::mlp_forward(y.data(), hidden.data(), recorded ? slope.data() : nullptr, x.data(), w1.data(), data(b1),
                        w2.data(), data(b2), shape);
-  return record("mlp", y, {x, w1, b1.without_data(), w2, b2.without_data()},
-                [hidden, slope, shape](Inputs<T> in, const Tensor<T>& dy) {
-                  // The second layer's first, as the kernel writes them.
-                  kernels::MlpGradients<T> d;
-                  d.w2 = in[3].grad_target();
-                  d.b2 = in[4].grad_target();
-                  d.x = in[0].grad_target();
-                  d.w1 = in[1].grad_target();
-                  d.b1 = in[2].grad_target();
-                  kernels::mlp_backward(d, dy.data(), in[0].data(), hidden.data(), slope.data(), in[1].data(),
-                                        in[3].data(), shape);
-                });
+  return record("mlp", y, std::move(inputs), [hidden, slope, shape](Inputs<T> in, const Tensor<T>& dy) {
+    // The second layer's first, as the kernel writes them.
+    kernels::MlpGradients<T> d;
+    d.w2 = in[3].grad_target();
+    d.b2 = in[4].grad_target();
+    d.x = in[0].grad_target();
+    d.w1 = in[1].grad_target();
+    d.b1 = in[2].grad_target();
+    kernels::mlp_backward(d, dy.data(), in[0].data(), hidden.data(), slope.data(), in[1].data(), in[3].data(), shape);
+  });
 }
 }  // namespace detail
 

@@ -210,7 +210,7 @@ void with_format(Precision precision, F&& f) {
 
 /// The same for products of whole matrices of numbers A and B, where AMX is faster in fp32 too. BFloat16 numbers take
 /// part in bf16 products alone.
-template <class A, class B, class T, class F>
+template <class T, class A = T, class B = T, class F>
 void with_gemm_format([[maybe_unused]] Precision precision, F&& f) {
   if constexpr (std::is_same_v<A, BFloat16> || std::is_same_v<B, BFloat16>) return with_bf16_format(f);
   if constexpr (std::is_same_v<T, float> && simd::has_amx)

@@ -184,7 +184,7 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<A> a, Matri
   // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
   // vectors of neighbours, of a transposed B squares are turned.
   constexpr Index of_rows = 8, of_vectors = 16, of_squares = 32;
-  with_gemm_format<A, B, T>(precision, [&]<class Format>(Format) {
+  with_gemm_format<T, A, B>(precision, [&]<class Format>(Format) {
     const GemmBlocks<T> blocks(M, N, K, FormatTile<Format>::most_columns(element_count<Format>(K)),
                                a.column_stride == 1 ? of_rows : of_vectors,
                                b.column_stride == 1 ? of_vectors : of_squares);
@@ -255,7 +255,7 @@ void gemm(Precision precision, Index M, Index N, Index K, MatrixView<A> a, Matri
 template <class B, class T>
 void column_sums_of_product(Precision precision, Index N, Index K, MatrixView<B> b, GradTarget<T> sums) {
   constexpr Index panel = Tile<T>::columns;
-  with_gemm_format<T, B, T>(precision, [&]<class Format>(Format) {
+  with_gemm_format<T, B>(precision, [&]<class Format>(Format) {
     const detail::DepthBlocks<Format> depths(K);
     parallel_for((N + panel - 1) / panel, [&](Index p) {
       const Index column = p * panel, width = std::min(panel, N - column);
