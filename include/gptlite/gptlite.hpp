@@ -44,6 +44,7 @@
 #include "gptlite/kernels/adamw.hpp"
 #include "gptlite/kernels/attention.hpp"
 #include "gptlite/kernels/attention_backward.hpp"
+#include "gptlite/kernels/attention_block.hpp"
 #include "gptlite/kernels/cached_attention.hpp"
 #include "gptlite/kernels/compact_weights.hpp"
 #include "gptlite/kernels/copy.hpp"

@@ -148,7 +148,11 @@ T largest(Vec<T> a) {
 
 /// Turns a square of width x width numbers, one row a vector, into its transpose.
 template <class T>
-void transpose(std::array<Vec<T>, static_cast<std::size_t>(Vec<T>::width)>& rows) {
+#if defined(__GNUC__)
+[[gnu::always_inline]]  // else its rows go through memory
+#endif
+inline void
+transpose(std::array<Vec<T>, static_cast<std::size_t>(Vec<T>::width)>& rows) {
   constexpr Index width = Vec<T>::width;
   Eigen::internal::PacketBlock<typename Vec<T>::Packet, static_cast<int>(width)> block;
   // Unrolled they stay in registers.

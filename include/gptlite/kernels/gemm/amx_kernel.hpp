@@ -84,12 +84,17 @@ void amx_kernel(Index groups, const AmxOperands& operands, const float* from, In
   asm volatile("" ::: "memory");
 }
 
-/// amx_multiply_tile() for a tile in the order of rows. Sums of one plane go on from what C holds. With three planes
-/// they begin with zero and are added to C: of six products an element takes, each would be rounded to the last bit of
-/// a sum that is long already.
+}  // namespace detail
+
+/// multiply_tile() of gemm.hpp for forms that AMX multiplies, whose tiles are packed in the order of rows. Sums of one
+/// plane begin with what C holds, or zero, plus the bias. With three planes they begin with zero and are added to C: of
+/// six products an element takes, each would be rounded to the last bit of a sum that is long already. A part that C
+/// has no room for is held beside it.
 template <class Format, class Meanwhile>
-void amx_multiply_rows(Index rows, Index N, Index elements, AmxOperands operands, float* c, Index ldc, bool accumulate,
-                       Meanwhile&& meanwhile, const float* bias) {
+void amx_multiply_tile(Index rows, Index N, Index elements, LeftTile<float> left, const float* packed,
+                       Index panel_stride, float* c, Index ldc, bool accumulate, Meanwhile&& meanwhile,
+                       const float* bias) {
+  detail::AmxOperands operands{left.data, packed, left.plane, panel_stride / Format::planes, panel_stride};
   constexpr Index side = simd::amx_rows, part = 2 * side;
   const Index groups = elements / side;
   const bool go_on = accumulate && !PlanarForm<Format>, add = accumulate && !go_on;
@@ -99,7 +104,7 @@ void amx_multiply_rows(Index rows, Index N, Index elements, AmxOperands operands
     float* const to = c + n;
     const float* const shift = bias == nullptr ? nullptr : bias + n;
     if (rows == part && columns == part && !add && !(go_on && shift != nullptr)) {
-      amx_kernel<Format, true, true>(groups, operands, go_on ? to : shift, go_on ? ldc : 0, to, ldc);
+      detail::amx_kernel<Format, true, true>(groups, operands, go_on ? to : shift, go_on ? ldc : 0, to, ldc);
       continue;
     }
     alignas(64) float beside[static_cast<std::size_t>(part * part)];
@@ -113,9 +118,10 @@ void amx_multiply_rows(Index rows, Index N, Index elements, AmxOperands operands
         else
           begin = shift == nullptr ? to[i * ldc + j] : to[i * ldc + j] + shift[j];
       }
-    const auto kernel = rows > side
-                            ? (columns > side ? amx_kernel<Format, true, true> : amx_kernel<Format, true, false>)
-                            : (columns > side ? amx_kernel<Format, false, true> : amx_kernel<Format, false, false>);
+    const auto kernel =
+        rows > side
+            ? (columns > side ? detail::amx_kernel<Format, true, true> : detail::amx_kernel<Format, true, false>)
+            : (columns > side ? detail::amx_kernel<Format, false, true> : detail::amx_kernel<Format, false, false>);
     kernel(groups, operands, from_zero ? nullptr : beside, part, beside, part);
     for (Index i = 0; i < rows; ++i) {
       const float* const sums = beside + i * part;
@@ -124,34 +130,6 @@ void amx_multiply_rows(Index rows, Index N, Index elements, AmxOperands operands
             to + i * ldc, columns, [](auto sum, auto before) { return before + sum; }, sums, to + i * ldc);
       else
         std::copy_n(sums, columns, to + i * ldc);
-    }
-  }
-}
-
-}  // namespace detail
-
-/// multiply_tile() of gemm.hpp for forms that AMX multiplies. Every sum begins with what C holds, or zero, plus the
-/// bias; a part that C has no room for is held beside it. A tile in the order of columns, which has one plane, is
-/// turned piece by piece.
-template <class Format, class Meanwhile>
-void amx_multiply_tile(Index rows, Index N, Index elements, LeftTile<float> left, const float* packed,
-                       Index panel_stride, float* c, Index ldc, bool accumulate, Meanwhile&& meanwhile,
-                       const float* bias) {
-  const detail::AmxOperands operands{left.data, packed, left_plane_size<Format>(elements),
-                                     panel_stride / Format::planes, panel_stride};
-  if (left.order == LeftOrder::rows)
-    return detail::amx_multiply_rows<Format>(rows, N, elements, operands, c, ldc, accumulate, meanwhile, bias);
-  if constexpr (!PlanarForm<Format>) {
-    constexpr Index piece = 128;
-    alignas(64) float turned[static_cast<std::size_t>(2 * simd::amx_rows * piece)];
-    for (Index first = 0; first < elements; first += piece) {
-      const Index count = std::min(piece, elements - first);
-      turn_left<Format>(turned, rows, count, [&](Index e, Index m) {
-        return simd::Vec<float>::load(left.data + (first + e) * left.step + m);
-      });
-      const detail::AmxOperands part{turned, packed + first * simd::amx_rows, 0, 0, panel_stride};
-      detail::amx_multiply_rows<Format>(rows, N, count, part, c, ldc, accumulate || first > 0, meanwhile,
-                                        first > 0 ? nullptr : bias);
     }
   }
 }

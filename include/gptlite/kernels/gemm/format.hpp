@@ -146,6 +146,22 @@ void for_planes(F&& f) {
 template <class Format>
 using ElementNumbers = std::array<typename Format::V, static_cast<std::size_t>(Format::depth)>;
 
+/// Stores along() and across() of numbers, one vector for each of a form's planes, `plane` numbers apart.
+template <class Format, class T>
+void store_along(const ElementNumbers<Format>& v, T* to, Index plane) {
+  if constexpr (PlanarForm<Format>)
+    for_planes<Format>([&]<class Plane>(Plane, Index i) { Plane::along(v).store(to + i * plane); });
+  else
+    Format::along(v).store(to);
+}
+template <class Format, class T>
+void store_across(const ElementNumbers<Format>& v, T* to, Index plane) {
+  if constexpr (PlanarForm<Format>)
+    for_planes<Format>([&]<class Plane>(Plane, Index i) { Plane::across(v).store(to + i * plane); });
+  else
+    Format::across(v).store(to);
+}
+
 /// `depth` vectors that begin `stride` apart. S: the form's numbers, or BFloat16 for floats.
 template <class Format, class S>
 ElementNumbers<Format> load_numbers(const S* from, Index stride) {

@@ -89,12 +89,8 @@ void multiply_block(Index M, Index N, Index K, MatrixView<A> a, Index rows_behin
   constexpr Index most_rows = FormatTile<Format>::rows, most_together = FormatTile<Format>::together;
   const Index room = left_size<Format>(K);
   std::array<LeftTile<T>, static_cast<std::size_t>(most_together)> left;
-  // Rows are dealt out evenly over the fewest tiles, 32 rows become 16 + 16, not 28 + 4; but not with AMX, which takes
-  // as long for any number of them.
   const Index tiles = (M + most_rows - 1) / most_rows, panels = N / Tile<T>::columns;
-  const auto row_of = [&](Index tile) {
-    return AmxForm<Format> ? std::min(M, tile * most_rows) : M * std::min(tile, tiles) / tiles;
-  };
+  const auto row_of = [M](Index tile) { return tile_begin<Format>(M, tile); };
   const bool by_rows = a.column_stride == 1;
   const bool in_place = InPlace && reads_in_place<Format>(a);
   const Index together = by_rows || in_place ? 1 : most_together;

@@ -149,7 +149,22 @@ struct LeftTile {
   const T* data;
   Index step;  ///< elements from one of the summed axis to the next, in the order of columns
   LeftOrder order;
+  Index plane = 0;  ///< numbers from one plane to the next
+
+  /// The tile from an element of the summed axis on: in the order of rows, from a whole vector on.
+  template <class Format>
+  LeftTile from(Index element) const {
+    return {data + element * (order == LeftOrder::rows ? FormatTile<Format>::rows : step), step, order, plane};
+  }
 };
+/// The row at which tile i of M rows begins, M for all behind the last one. Rows are dealt out evenly over the fewest
+/// tiles, 32 rows become 16 + 16, not 28 + 4; but not with AMX, which takes as long for any number of them.
+template <class Format>
+Index tile_begin(Index M, Index i) {
+  constexpr Index most = FormatTile<Format>::rows;
+  const Index tiles = (M + most - 1) / most;
+  return AmxForm<Format> ? std::min(M, i * most) : M * std::min(i, tiles) / tiles;
+}
 /// Elements from one of the summed axis to the next in a tile packed by columns.
 template <class Format>
 constexpr Index left_step() {
@@ -285,15 +300,16 @@ LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<S> a) {
   for_planes<Format>([&]<class Plane>(Plane, Index plane) {
     pack_left<Plane>(packed + plane * left_plane_size<Format>(element_count<Format>(K)), rows, K, a);
   });
-  return {packed, 1, LeftOrder::rows};
+  return {packed, 1, LeftOrder::rows, left_plane_size<Format>(element_count<Format>(K))};
 }
 template <PlanarForm Format, class T, class S, class RowOf>
 void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count, Index K, MatrixView<S> a, Index M,
                        RowOf&& row_of) {
+  const Index size = left_plane_size<Format>(element_count<Format>(K));
   for_planes<Format>([&]<class Plane>(Plane, Index plane) {
-    pack_left_columns<Plane>(tiles, packed + plane * left_plane_size<Format>(element_count<Format>(K)), stride, count,
-                             K, a, M, row_of);
+    pack_left_columns<Plane>(tiles, packed + plane * size, stride, count, K, a, M, row_of);
   });
+  for (Index i = 0; i < count; ++i) tiles[i].plane = size;
 }
 
 }  // namespace kernels
