@@ -147,8 +147,9 @@ std::size_t memory_of(Index positions, int threads) {
 }  // namespace
 
 TEST_CASE("no matrix of scores is stored whole") {
-  const std::size_t half = memory_of(1024, 1), whole = memory_of(2048, 1);
+  const std::size_t quarter = memory_of(512, 1), whole = memory_of(2048, 1);
   CHECK(whole < 2048 * 2048 * sizeof(float) / 4);
-  CHECK(static_cast<double>(whole) < 2.3 * static_cast<double>(half));  // blocks are rounded up by 12.5% at most
+  // 4 in proportion, 16 for a matrix; blocks are rounded up, and backward may or may not fit where forward was.
+  CHECK(whole < 8 * quarter);
 }
 #endif
