@@ -63,6 +63,7 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
   using Block = AttentionBlock<Format>;
   constexpr Index panel = Tile<T>::columns, tile_rows = Block::tile_rows, step = Block::step, width = V::width;
   constexpr Index most_queries = std::max<Index>(step, 64), most_keys = whole_steps(512, tile_rows);
+  static_assert(most_keys >= most_queries + tile_rows, "every query sees a key of its first block");
   constexpr auto vectors = static_cast<std::size_t>(most_queries / width);
   const Index query_block = std::min(most_queries, whole_steps(s.T, step));
   const Index key_block = std::min(most_keys, whole_steps(s.T, tile_rows));
@@ -91,7 +92,8 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
       std::array<RunningSoftmax<T>, vectors> softmax;
       T* const to = y + head.output_offset() + q * s.C();
       prefetch_rows(to, s.C(), queries, s.HS);
-      for (Index first = s.first_visible(q) / tile_rows * tile_rows; first < q + queries; first += key_block) {
+      const Index begin = s.first_visible(q) / tile_rows * tile_rows;
+      for (Index first = begin; first < q + queries; first += key_block) {
         const Block block{s, first, std::min(key_block, q + queries - first), q, queries};
         // 1. scores (keys, queries) = k q^T, minus infinity where a query does not see the key
         for (Index key = 0; key < block.keys; key += tile_rows) {
@@ -104,7 +106,6 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
           block.hide(tile, query_block, key, seen);
         }
         // 2. p = exp(scores - largest so far), with dropout; what came before is scaled to the new largest
-        const auto follows = [&](Index n) { return s.first_visible(q + n) < first; };  // an earlier block
         for (Index n = 0; n < queries; n += step) {
           const IndexRange keys = block.keys_of(n);
           if (keys.size() == 0) continue;
@@ -115,7 +116,7 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
             const V rescale = softmax[static_cast<std::size_t>((n + i) / width)].template add_block<Format>(
                 p_block + (n + i) / panel * p_panel + keys.begin / Format::depth * panel + (n + i) % panel, p_plane,
                 scores + offset + i, s.dropout ? factors + offset + i : nullptr, keys.size(), query_block, scale);
-            for (Index c = 0; c < s.HS && follows(n); ++c) {
+            for (Index c = 0; c < s.HS && first > begin; ++c) {
               T* const at = out + c * query_block + n + i;
               (V::load(at) * rescale).store(at);
             }
@@ -123,7 +124,7 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
         }
         // 3. y^T (+)= v^T p
         multiply_steps<Format>(
-            block, v_tiles, first, p_block, p_panel, query_block, [&](Index n) { return out + n; }, follows);
+            block, v_tiles, first, p_block, p_panel, query_block, [&](Index n) { return out + n; }, first > begin);
       }
       // 4. y /= sum of p
       for (Index n = 0; n < queries; n += width) {

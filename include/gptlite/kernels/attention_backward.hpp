@@ -157,8 +157,7 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
         }
         // 2. dq^T += k^T ds
         multiply_steps<Format>(
-            block, k_tiles, 0, right_ds, key_panel, step, [&](Index n) { return dq_block + (q + n) * s.HS; },
-            [](Index) { return true; });
+            block, k_tiles, 0, right_ds, key_panel, step, [&](Index n) { return dq_block + (q + n) * s.HS; }, true);
       }
       T* const dkv = dq + s.C() + first * stride;
       for (Index j = 0; j < keys; ++j) {

@@ -138,9 +138,9 @@ std::vector<LeftTile<T>> pack_left_transposed(T* packed, Index M, Index K, Matri
 }
 /// y^T (+)= x^T p: the tiles of x^T by the panels of p, whose columns are the block's queries, step by step. Each step
 /// takes part with the keys that it sees; `rows_of` is where its y^T begins, rows `stride` apart.
-template <class Format, class T, class Rows, class Accumulate>
+template <class Format, class T, class Rows>
 void multiply_steps(const AttentionBlock<Format>& block, const std::vector<LeftTile<T>>& tiles, Index first_key,
-                    const T* p, Index p_panel, Index stride, Rows&& rows_of, Accumulate&& accumulate) {
+                    const T* p, Index p_panel, Index stride, Rows&& rows_of, bool accumulate) {
   constexpr Index panel = Tile<T>::columns, step = AttentionBlock<Format>::step;
   for (std::size_t i = 0; i < tiles.size(); ++i) {
     const Index m = tile_begin<Format>(block.s.HS, static_cast<Index>(i));
@@ -151,7 +151,7 @@ void multiply_steps(const AttentionBlock<Format>& block, const std::vector<LeftT
         multiply_tile<Format>(rows, step, element_count<Format>(keys.size()),
                               tiles[i].template from<Format>((first_key + keys.begin) / Format::depth),
                               p + n / panel * p_panel + keys.begin / Format::depth * panel, p_panel,
-                              rows_of(n) + m * stride, stride, accumulate(n));
+                              rows_of(n) + m * stride, stride, accumulate);
     }
   }
 }
