@@ -358,7 +358,7 @@ TEST_CASE_TEMPLATE("packing lays panels of columns out one after the other and p
     for (Index n = 0; n < N; n += columns)
       for (Index k = 0; k < K; ++k)
         for (Index j = n; j < n + columns; ++j) expected.push_back(j < N ? b(k, j) : T(0));
-    packed.resize(expected.size());
-    CHECK((packed == expected));
+    REQUIRE(packed.size() >= expected.size());
+    CHECK(std::equal(expected.begin(), expected.end(), packed.begin()));
   }
 }
