@@ -16,6 +16,8 @@ namespace gptlite::inline GPTLITE_ABI {
 
 /// Sizes, counts and positions. Signed, as Eigen's.
 using Index = std::ptrdiff_t;
+/// The least multiple of `step` that is not below n.
+constexpr Index round_up(Index n, Index step) { return (n + step - 1) / step * step; }
 
 /// The sizes of a tensor's axes; the last axis is contiguous in memory. Rank 0 is a scalar.
 class Shape {

@@ -62,29 +62,26 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
   using V = simd::Vec<T>;
   using Block = AttentionBlock<Format>;
   constexpr Index panel = Tile<T>::columns, tile_rows = Block::tile_rows, step = Block::step, width = V::width;
-  constexpr Index most_queries = std::max<Index>(step, 64), most_keys = whole_steps(512, tile_rows);
+  constexpr Index most_queries = std::max<Index>(step, 64), most_keys = round_up(512, tile_rows);
   static_assert(most_keys >= most_queries + tile_rows, "every query sees a key of its first block");
   constexpr auto vectors = static_cast<std::size_t>(most_queries / width);
-  const Index query_block = std::min(most_queries, whole_steps(s.T, step));
-  const Index key_block = std::min(most_keys, whole_steps(s.T, tile_rows));
+  const Index query_block = std::min(most_queries, round_up(s.T, step));
+  const Index key_block = std::min(most_keys, round_up(s.T, tile_rows));
   const T scale = static_cast<T>(s.scale());
 
   parallel_for(s.B * s.NH, [&](Index job) {
     const typename Format::Registers registers;
     const AttentionHead<T> head(s, job, qkv);
-    const Index left_tile = left_size<Format>(s.HS), key_tiles = (s.T + tile_rows - 1) / tile_rows;
-    const Index channel_tiles = (s.HS + tile_rows - 1) / tile_rows, depth_of_head = element_count<Format>(s.HS);
+    const Index left_tile = left_size<Format>(s.HS), depth_of_head = element_count<Format>(s.HS);
     const Index q_panel = panel_size<Format>(s.HS), p_panel = panel_size<Format>(key_block);
     const Index block_scores = key_block * query_block, factor_rows = s.dropout ? key_block : 0;
-    const Workspace<T, 8> space({key_tiles * left_tile, channel_tiles * left_size<Format>(s.T),
+    const Workspace<T, 8> space({tile_count<Format>(s.T) * left_tile, tile_count<Format>(s.HS) * left_size<Format>(s.T),
                                  packed_size<Format>(s.HS, query_block), block_scores,
                                  packed_size<Format>(key_block, query_block), s.HS * query_block,
                                  factor_rows * query_block, (factor_rows + width) * query_block});
     const auto [packed_k, packed_v, packed_q, scores, p, sums, factors, by_query] = space.arrays();
-    T *const p_block = p, *const out = sums;  // lambdas of C++20 may not capture the name of a binding with clang
     pack_left_tiles<Format>(packed_k, s.T, s.HS, head.k);
     const auto v_tiles = pack_left_transposed<Format>(packed_v, s.HS, s.T, head.v);
-    const Index k_plane = left_plane_size<Format>(depth_of_head), p_plane = p_panel / Format::planes;
 
     for (Index q = 0; q < s.T; q += query_block) {
       const Index queries = std::min(query_block, s.T - q);
@@ -99,10 +96,10 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
         for (Index key = 0; key < block.keys; key += tile_rows) {
           const IndexRange seen = block.queries_of(key);
           T* const tile = scores + key * query_block;
-          multiply_tile<Format>(
-              block.tile_keys(key), seen.size(), depth_of_head,
-              LeftTile<T>{packed_k + (first + key) / tile_rows * left_tile, 1, LeftOrder::rows, k_plane},
-              packed_q + seen.begin / panel * q_panel, q_panel, tile + seen.begin, query_block, false);
+          multiply_tile<Format>(block.tile_keys(key), seen.size(), depth_of_head,
+                                left_of_rows<Format>(packed_k + (first + key) / tile_rows * left_tile, s.HS),
+                                packed_q + seen.begin / panel * q_panel, q_panel, tile + seen.begin, query_block,
+                                false);
           block.hide(tile, query_block, key, seen);
         }
         // 2. p = exp(scores - largest so far), with dropout; what came before is scaled to the new largest
@@ -114,24 +111,24 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
             head.dropout_factors(factors + offset, query_block, q + n, step, first + keys.begin, keys.size(), by_query);
           for (Index i = 0; i < step; i += width) {
             const V rescale = softmax[static_cast<std::size_t>((n + i) / width)].template add_block<Format>(
-                p_block + (n + i) / panel * p_panel + keys.begin / Format::depth * panel + (n + i) % panel, p_plane,
-                scores + offset + i, s.dropout ? factors + offset + i : nullptr, keys.size(), query_block, scale);
+                p + (n + i) / panel * p_panel + keys.begin / Format::depth * panel + (n + i) % panel,
+                p_panel / Format::planes, scores + offset + i, s.dropout ? factors + offset + i : nullptr, keys.size(),
+                query_block, scale);
             for (Index c = 0; c < s.HS && first > begin; ++c) {
-              T* const at = out + c * query_block + n + i;
+              T* const at = sums + c * query_block + n + i;
               (V::load(at) * rescale).store(at);
             }
           }
         }
         // 3. y^T (+)= v^T p
-        multiply_steps<Format>(
-            block, v_tiles, first, p_block, p_panel, query_block, [&](Index n) { return out + n; }, first > begin);
+        multiply_steps<Format>(block, v_tiles, first, p, p_panel, sums, 1, query_block, first > begin);
       }
       // 4. y /= sum of p
       for (Index n = 0; n < queries; n += width) {
         const RunningSoftmax<T>& done = softmax[static_cast<std::size_t>(n / width)];
         const Index rows = std::min(width, queries - n);
         simd::store_numbers(lse + job * s.T + q + n, done.largest + simd::log(done.sum), rows);
-        store_transposed(to + n * s.C(), s.C(), rows, s.HS, out + n, query_block, T(1) / done.sum, false);
+        store_transposed(to + n * s.C(), s.C(), rows, s.HS, sums + n, query_block, T(1) / done.sum, false);
       }
     }
   });

@@ -29,7 +29,7 @@ void softmax_gradients(const TileGradients<Format>& to, const T* scores, const T
   constexpr Index columns = Tile<T>::columns, width = V::width, depth = Format::depth;
   constexpr Index group = depth * Format::group, tile_line = FormatTile<Format>::rows * width;
   const Index right_plane = to.right_panel / Format::planes;
-  for (Index r = 0; r < whole_steps(rows, group); r += depth) {
+  for (Index r = 0; r < round_up(rows, group); r += depth) {
     T* const right = to.ds_right + r / depth * columns;
     for (Index n = seen.begin; n < seen.end; n += depth * width) {
       std::array<ElementNumbers<Format>, static_cast<std::size_t>(depth)> across;  // [vector][row]
@@ -72,9 +72,9 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
   using V = simd::Vec<T>;
   using Block = AttentionBlock<Format>;
   constexpr Index panel = Tile<T>::columns, tile_rows = Block::tile_rows, step = Block::step, width = V::width;
-  constexpr Index depth = Format::depth, planes = Format::planes;
-  const Index padded = whole_steps(s.T, step), query_block = std::min<Index>(128, padded);
-  const Index key_block = whole_steps(std::min<Index>(256, s.T), tile_rows);
+  constexpr Index depth = Format::depth;
+  const Index padded = round_up(s.T, step), query_block = std::min<Index>(128, padded);
+  const Index key_block = round_up(std::min<Index>(256, s.T), tile_rows);
   const T scale = static_cast<T>(s.scale());
 
   parallel_for(s.B * s.NH, [&](Index job) {
@@ -84,34 +84,32 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
     const T* const out = y + head.output_offset();
     T* const dq = dqkv + (head.q.data - qkv);
     const Index stride = 3 * s.C(), left_tile = left_size<Format>(s.HS), depth_of_head = element_count<Format>(s.HS);
-    const Index tiles = key_block / tile_rows, channel_tiles = (s.HS + tile_rows - 1) / tile_rows;
+    const Index tiles = key_block / tile_rows;
     const Index head_panel = panel_size<Format>(s.HS), query_panel = panel_size<Format>(s.T);
     const Index key_panel = panel_size<Format>(key_block), query_left = left_size<Format>(query_block);
     const Index right = packed_size<Format>(s.HS, padded), rows_right = packed_size<Format>(s.T, s.HS);
     const Index tile_scores = tile_rows * query_block, factor_rows = s.dropout ? key_block : 0;
     // q and dy are packed as right-hand matrices both ways: channels by queries, and queries by channels.
     const Workspace<T, 19> space({right, right, rows_right, rows_right, tiles * left_tile, tiles * left_tile,
-                                  channel_tiles * left_size<Format>(key_block), tile_scores, tile_scores, query_left,
-                                  query_left, packed_size<Format>(key_block, query_block), factor_rows * query_block,
-                                  (factor_rows + width) * step, key_block * s.HS, key_block * s.HS, s.HS * padded,
-                                  padded, padded});
+                                  tile_count<Format>(s.HS) * left_size<Format>(key_block), tile_scores, tile_scores,
+                                  query_left, query_left, packed_size<Format>(key_block, query_block),
+                                  factor_rows * query_block, (factor_rows + width) * step, key_block * s.HS,
+                                  key_block * s.HS, s.HS * padded, padded, padded});
     const auto [packed_q, packed_dy, q_rows, dy_rows, packed_k, packed_v, turned_k, scores, dp, p, ds, ds_right,
                 factors, by_query, dk, dv, dq_sums, neg_lse, dots] = space.arrays();
-    T *const right_ds = ds_right, *const dq_block = dq_sums;
     pack_right_steps<Format>(packed_q, s.HS, s.T, step, head.q);
     pack_right_steps<Format>(packed_dy, s.HS, s.T, step, dout);
     pack_right<Format>(q_rows, query_panel, s.T, s.HS, head.q);
     pack_right<Format>(dy_rows, query_panel, s.T, s.HS, dout);
     std::fill_n(dq_sums, s.HS * padded, T(0));
     // Queries that fill up the last step have p = 0.
-    std::fill_n(neg_lse, padded, -std::numeric_limits<T>::infinity());
-    std::fill_n(dots, padded, T(0));
+    std::fill(neg_lse + s.T, neg_lse + padded, -std::numeric_limits<T>::infinity());
+    std::fill(dots + s.T, dots + padded, T(0));
     for (Index i = 0; i < s.T; ++i) {
       neg_lse[i] = -lse[job * s.T + i];
       dots[i] = simd::sum_of(
           s.HS, [](V a, V b) { return a * b; }, dout.data + i * s.C(), out + i * s.C());
     }
-    const Index head_plane = left_plane_size<Format>(depth_of_head);
 
     for (Index first = 0; first < s.T; first += key_block) {
       const Index keys = std::min(key_block, s.T - first);
@@ -126,7 +124,7 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
         for (Index n = 0; n < block.queries && s.dropout; n += step) {
           const IndexRange k = block.keys_of(n);
           if (k.size() == 0) continue;
-          const Index end = std::min(keys, whole_steps(k.end, tile_rows));  // of the last tile
+          const Index end = std::min(keys, round_up(k.end, tile_rows));  // of the last tile
           head.dropout_factors(factors + k.begin * query_block + n, query_block, q + n, step, first + k.begin,
                                end - k.begin, by_query);
         }
@@ -136,28 +134,27 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
           if (seen.size() == 0) continue;
           const Index rows = block.tile_keys(key);
           const auto multiply_head = [&, at = key](T* to, const T* left, const T* packed) {
-            multiply_tile<Format>(rows, seen.size(), depth_of_head,
-                                  LeftTile<T>{left + at / tile_rows * left_tile, 1, LeftOrder::rows, head_plane},
-                                  packed + (q + seen.begin) / panel * head_panel, head_panel, to + seen.begin,
-                                  query_block, false);
+            multiply_tile<Format>(
+                rows, seen.size(), depth_of_head, left_of_rows<Format>(left + at / tile_rows * left_tile, s.HS),
+                packed + (q + seen.begin) / panel * head_panel, head_panel, to + seen.begin, query_block, false);
           };
           multiply_head(scores, packed_k, packed_q);
           multiply_head(dp, packed_v, packed_dy);
           block.hide(scores, query_block, key, seen);
           softmax_gradients<Format>(
-              TileGradients<Format>{p, ds, ds_right + key / depth * panel, query_left / planes, key_panel}, scores, dp,
-              s.dropout ? factors + key * query_block : nullptr, query_block, neg_lse + q, dots + q, seen, rows, scale);
+              TileGradients<Format>{p, ds, ds_right + key / depth * panel, query_left / Format::planes, key_panel},
+              scores, dp, s.dropout ? factors + key * query_block : nullptr, query_block, neg_lse + q, dots + q, seen,
+              rows, scale);
           const Index queries = element_count<Format>(std::min(seen.end, s.T - q) - seen.begin);
           const auto add = [&, at = key](T* to, const T* left, const T* packed) {
-            multiply_tile<Format>(rows, s.HS, queries, LeftTile<T>{left, 1, LeftOrder::rows, query_left / planes},
+            multiply_tile<Format>(rows, s.HS, queries, left_of_rows<Format>(left, query_block),
                                   packed + (q + seen.begin) / depth * panel, query_panel, to + at * s.HS, s.HS, true);
           };
           add(dv, p, dy_rows);
           add(dk, ds, q_rows);
         }
         // 2. dq^T += k^T ds
-        multiply_steps<Format>(
-            block, k_tiles, 0, right_ds, key_panel, step, [&](Index n) { return dq_block + (q + n) * s.HS; }, true);
+        multiply_steps<Format>(block, k_tiles, 0, ds_right, key_panel, dq_sums + q * s.HS, s.HS, step, true);
       }
       T* const dkv = dq + s.C() + first * stride;
       for (Index j = 0; j < keys; ++j) {

@@ -33,9 +33,6 @@ struct AttentionShape {
 
 namespace detail {
 
-/// n, rounded up to whole steps.
-constexpr Index whole_steps(Index n, Index step) { return (n + step - 1) / step * step; }
-
 /// Indices begin .. end - 1.
 struct IndexRange {
   Index begin, end;
@@ -61,7 +58,7 @@ struct AttentionBlock {
     const Index begin = std::clamp<Index>(first_key + key - first_query, 0, queries) / step * step;
     const Index last_key = first_key + key + tile_keys(key) - 1;
     const Index end = std::min(queries, last_key - first_query + std::min(s.window, s.T));
-    return {begin, std::max(begin, whole_steps(std::max<Index>(end, 0), step))};
+    return {begin, std::max(begin, round_up(std::max<Index>(end, 0), step))};
   }
   /// Of the block's keys, those that the queries of the step at `query` see, from the beginning of a tile on.
   IndexRange keys_of(Index query) const {
@@ -103,7 +100,7 @@ struct AttentionHead {
   void dropout_factors(T* out, Index stride, Index query, Index queries, Index key, Index keys, T* by_query) const {
     using V = simd::Vec<T>;
     constexpr Index width = V::width;
-    const Index length = whole_steps(keys, width);
+    const Index length = round_up(keys, width);
     for (Index r = 0; r < std::min(queries, s.T - query); ++r)
       s.dropout.factors(by_query + r * length, (job * s.T + query + r) * s.T + key, length);
     std::array<V, static_cast<std::size_t>(width)> square;
@@ -125,22 +122,22 @@ void pack_right_steps(T* packed, Index K, Index N, Index step, MatrixView<T> row
   constexpr Index panel = Tile<T>::columns;
   const Index size = panel_size<Format>(K), panels = (N + panel - 1) / panel;
   pack_right<Format>(packed, size, K, N, rows.transposed());
-  std::fill(packed + panels * size, packed + whole_steps(N, step) / panel * size, T(0));
+  std::fill(packed + panels * size, packed + round_up(N, step) / panel * size, T(0));
 }
 /// Packs the transpose of `rows`, K of them and M long, as tiles of a left-hand matrix.
 template <class Format, class T>
 std::vector<LeftTile<T>> pack_left_transposed(T* packed, Index M, Index K, MatrixView<T> rows) {
-  const Index count = (M + FormatTile<Format>::rows - 1) / FormatTile<Format>::rows;
+  const Index count = tile_count<Format>(M);
   std::vector<LeftTile<T>> tiles(static_cast<std::size_t>(count));
   pack_left_columns<Format>(tiles.data(), packed, left_size<Format>(K), count, K, rows.transposed(), M,
                             [M](Index i) { return tile_begin<Format>(M, i); });
   return tiles;
 }
 /// y^T (+)= x^T p: the tiles of x^T by the panels of p, whose columns are the block's queries, step by step. Each step
-/// takes part with the keys that it sees; `rows_of` is where its y^T begins, rows `stride` apart.
-template <class Format, class T, class Rows>
+/// takes part with the keys that it sees; the y^T of query n begins at to + n * to_step, its rows are `stride` apart.
+template <class Format, class T>
 void multiply_steps(const AttentionBlock<Format>& block, const std::vector<LeftTile<T>>& tiles, Index first_key,
-                    const T* p, Index p_panel, Index stride, Rows&& rows_of, bool accumulate) {
+                    const T* p, Index p_panel, T* to, Index to_step, Index stride, bool accumulate) {
   constexpr Index panel = Tile<T>::columns, step = AttentionBlock<Format>::step;
   for (std::size_t i = 0; i < tiles.size(); ++i) {
     const Index m = tile_begin<Format>(block.s.HS, static_cast<Index>(i));
@@ -151,7 +148,7 @@ void multiply_steps(const AttentionBlock<Format>& block, const std::vector<LeftT
         multiply_tile<Format>(rows, step, element_count<Format>(keys.size()),
                               tiles[i].template from<Format>((first_key + keys.begin) / Format::depth),
                               p + n / panel * p_panel + keys.begin / Format::depth * panel, p_panel,
-                              rows_of(n) + m * stride, stride, accumulate);
+                              to + n * to_step + m * stride, stride, accumulate);
     }
   }
 }

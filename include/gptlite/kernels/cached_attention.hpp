@@ -26,7 +26,7 @@ class KVCache {
   KVCache(Index sequences, Index heads, Index head_size, Index positions, Precision precision)
       : heads_(heads), head_size_(head_size), precision_(precision) {
     with_format([&]<class Format>(Format) {
-      positions_ = (positions + step<Format> - 1) / step<Format> * step<Format>;
+      positions_ = round_up(positions, step<Format>);
       key_stride_ = element_count<Group<Format>>(head_size) * panel;
       value_stride_ = element_count<Group<Format>>(positions_) * panel;
     });
@@ -77,7 +77,7 @@ class KVCache {
   template <class Format>
   void clear_behind(Index job, Index end) const {
     const Index first = (end + Format::depth - 1) / Format::depth;
-    const Index last = (end + step<Format> - 1) / step<Format> * (step<Format> / Format::depth);
+    const Index last = round_up(end, step<Format>) / Format::depth;
     for (Index at = 0; at < value_size_; at += value_stride_)
       std::fill(values(job) + at + first * panel, values(job) + at + last * panel, T(0));
   }
@@ -127,11 +127,11 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
     constexpr Index query_block = FormatTile<typename KVCache<T>::template Group<Format>>::rows;
     // Scratch of all heads at once: for one new position a head is too little work to ask for its own.
     constexpr Index line = simd::line<T>;
-    const Index stride = (first + rows + panel - 1) / panel * panel, longest = std::max(HS, stride);
+    const Index stride = round_up(first + rows, panel), longest = std::max(HS, stride);
     const Index scores_size = std::min(rows, query_block) * stride;
     const Index left_size =
         std::max(left_room<Format>(longest), left_room<typename KVCache<T>::template Group<Format>>(longest));
-    const Index head_scratch = (scores_size + left_size + line - 1) / line * line;
+    const Index head_scratch = round_up(scores_size + left_size, line);
     const Storage<T> scratch(NH * head_scratch);
     parallel_for(NH, [&](Index head) {
       const Index job = sequence * NH + head;

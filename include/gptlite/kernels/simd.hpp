@@ -146,13 +146,10 @@ T largest(Vec<T> a) {
   return Eigen::internal::predux_max(a.packet);
 }
 
-/// Turns a square of width x width numbers, one row a vector, into its transpose.
+/// Turns a square of width x width numbers, one row a vector, into its transpose. Always inline: as a call its rows go
+/// through memory.
 template <class T>
-#if defined(__GNUC__)
-[[gnu::always_inline]]  // else its rows go through memory
-#endif
-inline void
-transpose(std::array<Vec<T>, static_cast<std::size_t>(Vec<T>::width)>& rows) {
+[[gnu::always_inline]] inline void transpose(std::array<Vec<T>, static_cast<std::size_t>(Vec<T>::width)>& rows) {
   constexpr Index width = Vec<T>::width;
   Eigen::internal::PacketBlock<typename Vec<T>::Packet, static_cast<int>(width)> block;
   // Unrolled they stay in registers.

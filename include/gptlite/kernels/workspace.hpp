@@ -21,7 +21,7 @@ class Workspace {
     Index end = 0;
     for (std::size_t i = 0; i < N; ++i) {
       begins[i] = end;
-      end += (sizes[i] + line - 1) / line * line;
+      end += round_up(sizes[i], line);
     }
     memory_ = Storage<T>(end);
     for (std::size_t i = 0; i < N; ++i) arrays_[i] = memory_.data() + begins[i];

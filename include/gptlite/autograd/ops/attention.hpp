@@ -32,8 +32,8 @@ Tensor<T> causal_attention(const Tensor<T>& qkv, AttentionOptions options) {
                      "dropout needs a generator");
   const Index B = qkv.shape()[0], positions = qkv.shape()[1], C = qkv.shape()[2] / 3;
   kernels::AttentionShape shape{
-      B,  positions,           options.n_head, C / options.n_head, options.window == 0 ? positions : options.window,
-      {}, autocast_precision()};
+      B, positions, options.n_head, C / options.n_head, options.window == 0 ? positions : options.window, {},
+      autocast_precision()};
   if (options.dropout > 0) shape.dropout = {options.dropout, options.generator->fork()};
 
   Tensor<T> y = Tensor<T>::empty({B, positions, C});

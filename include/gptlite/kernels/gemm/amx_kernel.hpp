@@ -94,6 +94,7 @@ template <class Format, class Meanwhile>
 void amx_multiply_tile(Index rows, Index N, Index elements, LeftTile<float> left, const float* packed,
                        Index panel_stride, float* c, Index ldc, bool accumulate, Meanwhile&& meanwhile,
                        const float* bias) {
+  using detail::amx_kernel;
   detail::AmxOperands operands{left.data, packed, left.plane, panel_stride / Format::planes, panel_stride};
   constexpr Index side = simd::amx_rows, part = 2 * side;
   const Index groups = elements / side;
@@ -104,7 +105,7 @@ void amx_multiply_tile(Index rows, Index N, Index elements, LeftTile<float> left
     float* const to = c + n;
     const float* const shift = bias == nullptr ? nullptr : bias + n;
     if (rows == part && columns == part && !add && !(go_on && shift != nullptr)) {
-      detail::amx_kernel<Format, true, true>(groups, operands, go_on ? to : shift, go_on ? ldc : 0, to, ldc);
+      amx_kernel<Format, true, true>(groups, operands, go_on ? to : shift, go_on ? ldc : 0, to, ldc);
       continue;
     }
     alignas(64) float beside[static_cast<std::size_t>(part * part)];
@@ -118,10 +119,9 @@ void amx_multiply_tile(Index rows, Index N, Index elements, LeftTile<float> left
         else
           begin = shift == nullptr ? to[i * ldc + j] : to[i * ldc + j] + shift[j];
       }
-    const auto kernel =
-        rows > side
-            ? (columns > side ? detail::amx_kernel<Format, true, true> : detail::amx_kernel<Format, true, false>)
-            : (columns > side ? detail::amx_kernel<Format, false, true> : detail::amx_kernel<Format, false, false>);
+    const auto kernel = rows > side
+                            ? (columns > side ? amx_kernel<Format, true, true> : amx_kernel<Format, true, false>)
+                            : (columns > side ? amx_kernel<Format, false, true> : amx_kernel<Format, false, false>);
     kernel(groups, operands, from_zero ? nullptr : beside, part, beside, part);
     for (Index i = 0; i < rows; ++i) {
       const float* const sums = beside + i * part;

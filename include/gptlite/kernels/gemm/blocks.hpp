@@ -47,7 +47,7 @@ struct GemmBlocks {
     Index least = std::numeric_limits<Index>::max();
     for (Index r = 1; r <= std::min(workers, M); ++r) {
       const Index threads_across = workers / r;
-      const Index c = std::min(panels, (narrowest + threads_across - 1) / threads_across * threads_across);
+      const Index c = std::min(panels, round_up(narrowest, threads_across));
       const Index block_rows = (M + r - 1) / r, block_columns = (panels + c - 1) / c * panel;
       const Index turns = (r * c + workers - 1) / workers;  // blocks that the busiest thread takes
       const Index cost = turns * (block_rows * block_columns + left_cost * block_rows + right_cost * block_columns);

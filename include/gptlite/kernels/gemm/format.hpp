@@ -131,7 +131,11 @@ template <class Format>
 concept PlanarForm = Format::planes >
 1;
 
-/// Calls f(Plane<i>, i) for each plane of a form, the first one last.
+/// Calls f(Plane<i>, i) for each plane of a form, the first one last; a form of one plane is that plane.
+template <class Format, class F>
+void for_planes(F&& f) {
+  f(Format{}, Index{0});
+}
 template <PlanarForm Format, class F>
 void for_planes(F&& f) {
   [&]<std::size_t... I>(std::index_sequence<I...>) {
@@ -149,17 +153,11 @@ using ElementNumbers = std::array<typename Format::V, static_cast<std::size_t>(F
 /// Stores along() and across() of numbers, one vector for each of a form's planes, `plane` numbers apart.
 template <class Format, class T>
 void store_along(const ElementNumbers<Format>& v, T* to, Index plane) {
-  if constexpr (PlanarForm<Format>)
-    for_planes<Format>([&]<class Plane>(Plane, Index i) { Plane::along(v).store(to + i * plane); });
-  else
-    Format::along(v).store(to);
+  for_planes<Format>([&]<class Plane>(Plane, Index i) { Plane::along(v).store(to + i * plane); });
 }
 template <class Format, class T>
 void store_across(const ElementNumbers<Format>& v, T* to, Index plane) {
-  if constexpr (PlanarForm<Format>)
-    for_planes<Format>([&]<class Plane>(Plane, Index i) { Plane::across(v).store(to + i * plane); });
-  else
-    Format::across(v).store(to);
+  for_planes<Format>([&]<class Plane>(Plane, Index i) { Plane::across(v).store(to + i * plane); });
 }
 
 /// `depth` vectors that begin `stride` apart. S: the form's numbers, or BFloat16 for floats.

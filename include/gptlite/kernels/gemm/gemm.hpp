@@ -86,10 +86,10 @@ template <class Format, bool InPlace, class T, class A, class Epilogue>
 void multiply_block(Index M, Index N, Index K, MatrixView<A> a, Index rows_behind, T* left_packed, const T* packed,
                     Index panel_stride, const BlockResult<T>& result, Epilogue&& epilogue) {
   // Tiles of columns are packed together: so the rows of memory that they share are read in longer pieces.
-  constexpr Index most_rows = FormatTile<Format>::rows, most_together = FormatTile<Format>::together;
+  constexpr Index most_together = FormatTile<Format>::together;
   const Index room = left_size<Format>(K);
   std::array<LeftTile<T>, static_cast<std::size_t>(most_together)> left;
-  const Index tiles = (M + most_rows - 1) / most_rows, panels = N / Tile<T>::columns;
+  const Index tiles = tile_count<Format>(M), panels = N / Tile<T>::columns;
   const auto row_of = [M](Index tile) { return tile_begin<Format>(M, tile); };
   const bool by_rows = a.column_stride == 1;
   const bool in_place = InPlace && reads_in_place<Format>(a);

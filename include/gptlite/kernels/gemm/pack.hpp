@@ -157,32 +157,40 @@ struct LeftTile {
     return {data + element * (order == LeftOrder::rows ? FormatTile<Format>::rows : step), step, order, plane};
   }
 };
-/// The row at which tile i of M rows begins, M for all behind the last one. Rows are dealt out evenly over the fewest
-/// tiles, 32 rows become 16 + 16, not 28 + 4; but not with AMX, which takes as long for any number of them.
+/// Tiles that M rows take, and the row at which tile i begins, M for all behind the last one. Rows are dealt out
+/// evenly, 32 rows become 16 + 16, not 28 + 4; but not with AMX, which takes as long for any number of them.
+template <class Format>
+constexpr Index tile_count(Index M) {
+  return (M + FormatTile<Format>::rows - 1) / FormatTile<Format>::rows;
+}
 template <class Format>
 Index tile_begin(Index M, Index i) {
-  constexpr Index most = FormatTile<Format>::rows;
-  const Index tiles = (M + most - 1) / most;
-  return AmxForm<Format> ? std::min(M, i * most) : M * std::min(i, tiles) / tiles;
+  const Index tiles = tile_count<Format>(M);
+  return AmxForm<Format> ? std::min(M, i * FormatTile<Format>::rows) : M * std::min(i, tiles) / tiles;
 }
 /// Elements from one of the summed axis to the next in a tile packed by columns.
 template <class Format>
 constexpr Index left_step() {
   constexpr Index width = simd::Vec<typename Format::Number>::width;
-  return (FormatTile<Format>::rows + width - 1) / width * width;
+  return round_up(FormatTile<Format>::rows, width);
 }
 
 /// Room for one plane of a packed tile of the left-hand matrix, for its elements along the summed axis.
 template <class Format>
 constexpr Index left_plane_size(Index elements) {
   constexpr Index width = simd::Vec<typename Format::Number>::width;
-  return std::max(FormatTile<Format>::rows * ((elements + width - 1) / width * width), left_step<Format>() * elements) +
-         width;
+  return std::max(FormatTile<Format>::rows * round_up(elements, width), left_step<Format>() * elements) + width;
 }
 /// Room for all planes of a packed tile of the left-hand matrix, K numbers deep.
 template <class Format>
 constexpr Index left_size(Index K) {
   return Format::planes * left_plane_size<Format>(element_count<Format>(K));
+}
+
+/// A packed tile in the order of rows, K numbers deep.
+template <class Format, class T>
+LeftTile<T> left_of_rows(const T* packed, Index K) {
+  return {packed, 1, LeftOrder::rows, left_plane_size<Format>(element_count<Format>(K))};
 }
 
 /// Packs `rows` <= FormatTile::rows rows of the left-hand matrix, which are contiguous, K numbers deep.
@@ -199,40 +207,35 @@ LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<S> a) {
     for (Index rest = e; rest < elements; ++rest)
       to[rest - e] = load_element<Format>(from + rest * depth, 1, std::min(depth, K - rest * depth));
   }
-  return {packed, 1, LeftOrder::rows};
-}
-
-/// Writes a tile in the order of rows, from vectors of its columns: load(e, m) is element e of the rows from m on. For
-/// forms of whole groups, as wide as a vector.
-template <class Format, class T = typename Format::Number, class Load>
-void turn_left(T* turned, Index rows, Index elements, Load&& load) {
-  constexpr Index width = simd::Vec<T>::width;
-  std::array<simd::Vec<T>, static_cast<std::size_t>(width)> square;
-  for (Index e = 0; e < elements; e += width, turned += FormatTile<Format>::rows * width)
-    for (Index m = 0; m < rows; m += width) {
-#pragma GCC unroll 16
-      for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)] = load(e + i, m);
-      simd::transpose<T>(square);
-#pragma GCC unroll 16
-      for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)].store(turned + (m + i) * width);
-    }
+  return left_of_rows<Format>(packed, K);
 }
 
 /// Packs `rows` <= FormatTile::rows rows of the left-hand matrix, whose columns are contiguous and `readable` long, in
-/// the order of rows.
+/// the order of rows: squares are turned. For forms of whole groups, as wide as a vector.
 template <class Format, class S, class T = typename Format::Number>
 LeftTile<T> pack_left_turned(T* packed, Index rows, Index K, MatrixView<S> a, Index readable) {
   using V = simd::Vec<T>;
-  turn_left<Format>(packed, rows, element_count<Format>(K), [&](Index e, Index m) {
-    const Index k = e * Format::depth, lanes = std::min(V::width, readable - m);
+  constexpr Index width = V::width, depth = Format::depth;
+  const auto load = [&](Index k, Index m) {
+    const Index lanes = std::min(width, readable - m);
     const S* from = a.data + k * a.column_stride + m;
-    if (lanes == V::width && k + Format::depth <= K) return load_across<Format>(from, a.column_stride);
+    if (lanes == width && k + depth <= K) return load_across<Format>(from, a.column_stride);
     ElementNumbers<Format> edge;
-    for (Index d = 0; d < Format::depth; ++d)
+    for (Index d = 0; d < depth; ++d)
       edge[static_cast<std::size_t>(d)] = k + d < K ? simd::load_numbers(from + d * a.column_stride, lanes) : V::zero();
     return Format::across(edge);
-  });
-  return {packed, 1, LeftOrder::rows};
+  };
+  std::array<V, static_cast<std::size_t>(width)> square;
+  T* to = packed;
+  for (Index e = 0; e < element_count<Format>(K); e += width, to += FormatTile<Format>::rows * width)
+    for (Index m = 0; m < rows; m += width) {
+#pragma GCC unroll 16
+      for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)] = load((e + i) * depth, m);
+      simd::transpose<T>(square);
+#pragma GCC unroll 16
+      for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)].store(to + (m + i) * width);
+    }
+  return left_of_rows<Format>(packed, K);
 }
 
 /// Packs `count` tiles of a left-hand matrix with contiguous columns, `stride` elements apart; tile i has the rows
@@ -300,7 +303,7 @@ LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<S> a) {
   for_planes<Format>([&]<class Plane>(Plane, Index plane) {
     pack_left<Plane>(packed + plane * left_plane_size<Format>(element_count<Format>(K)), rows, K, a);
   });
-  return {packed, 1, LeftOrder::rows, left_plane_size<Format>(element_count<Format>(K))};
+  return left_of_rows<Format>(packed, K);
 }
 template <PlanarForm Format, class T, class S, class RowOf>
 void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count, Index K, MatrixView<S> a, Index M,
