@@ -116,6 +116,16 @@ TEST_CASE("what was read before a sequence begins anew leaves no trace") {
     }
 }
 
+TEST_CASE("a position read beside few others has the bits that it has alone") {
+  for (const Sizes& s : {Sizes{2, 24, 90, 90}, Sizes{1, 16, 600, 600}, Sizes{1, 16, 600, 300}, Sizes{1, 7, 300, 1}})
+    for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+      INFO("positions ", s.positions, ", window ", s.window);
+      const std::vector<float> qkv = random_qkv(s);
+      CHECK(read_in_pieces(qkv, s, cache_for(s, precision), {8, 3, 1, 5}) ==
+            read_in_pieces(qkv, s, cache_for(s, precision), {1}));
+    }
+}
+
 TEST_CASE("cached attention has the same bits for any number of threads") {
   const Sizes s{5, 48, 100, 100};
   const std::vector<float> qkv = random_qkv(s);

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -103,6 +104,24 @@ TEST_CASE("int8 weights are whole multiples, at most 127, of one scale for 32 of
             }
           }) < 1e-6 * 4);
   });
+}
+
+TEST_CASE("a row beside few others has the bits that it has alone") {
+  for (const auto& sizes : {std::pair<Index, Index>{1, 1}, {37, 17}, {300, 45}, {128, 97}, {520, 200}})
+    for (const WeightFormat format : {WeightFormat::fp32, WeightFormat::bf16, WeightFormat::int8}) {
+      const Index K = sizes.first, N = sizes.second;
+      constexpr Index most = PackedMatrix<float>::few_rows;
+      const std::vector<float> x = normal_numbers<float>(most * K, 1), w = normal_numbers<float>(K * N, 2);
+      const PackedMatrix<float> matrix(K, N, {w.data(), N}, format);
+      std::vector<float> alone(static_cast<std::size_t>(most * N));
+      for (Index m = 0; m < most; ++m) matrix.multiply(1, x.data() + m * K, alone.data() + m * N, [](auto...) {});
+      for (Index M = 2; M <= most; ++M) {
+        INFO("M ", M, ", K ", K, ", N ", N);
+        std::vector<float> y(static_cast<std::size_t>(M * N));
+        matrix.multiply(M, x.data(), y.data(), [](auto...) {});
+        CHECK(std::equal(y.begin(), y.end(), alone.begin()));
+      }
+    }
 }
 
 TEST_CASE("zeros and tiny weights keep their place in int8") {

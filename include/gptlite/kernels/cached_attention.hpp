@@ -99,16 +99,18 @@ namespace detail {
 
 /// From so many rows on AMX multiplies pairs, in whole groups.
 inline constexpr Index rows_for_amx = simd::amx_rows;
+/// Values that are multiplied at once: whole groups of any form, no more than each takes as one block.
+inline constexpr Index values_together = 256;
 
-/// Rows of a head against its keys or values in a cache. left: scratch for either form.
+/// out (+)= rows of a head times its keys or values in a cache. left: scratch for either form.
 template <class Format, class T>
 void multiply_cached(Index M, Index N, Index K, const T* x, Index ldx, const T* packed, Index stride, T* out, Index ldo,
-                     T* left) {
+                     bool accumulate, T* left) {
   const MatrixView<T> rows{x, M == 1 ? 1 : ldx};
   if constexpr (std::is_same_v<Format, PairFormat> && simd::has_amx)
     if (M >= rows_for_amx && simd::amx_is_usable())
-      return multiply_packed<AmxFormat>(M, N, K, rows, packed, stride, out, ldo, false, left);
-  multiply_packed<Format>(M, N, K, rows, packed, stride, out, ldo, false, left);
+      return multiply_packed<AmxFormat>(M, N, K, rows, packed, stride, out, ldo, accumulate, left);
+  multiply_packed<Format>(M, N, K, rows, packed, stride, out, ldo, accumulate, left);
 }
 
 }  // namespace detail
@@ -146,7 +148,7 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
                     keys = first + r0 + count - begin;
         detail::multiply_cached<Format>(count, keys, HS, q + r0 * 3 * C, 3 * C,
                                         cache.keys(job) + begin / panel * cache.key_stride(), cache.key_stride(),
-                                        scores, stride, left);
+                                        scores, stride, false, left);
         for (Index r = 0; r < count; ++r) {
           // The row's visible part becomes a softmax, the rest zeros.
           const Index position = first + r0 + r, from = std::max<Index>(0, position - window + 1) - begin;
@@ -162,9 +164,13 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
           std::fill(row, visible, T(0));
           std::fill(row + to, row + keys, T(0));
         }
-        detail::multiply_cached<Format>(count, HS, keys, scores, stride,
-                                        cache.values(job) + begin / Format::depth * panel, cache.value_stride(),
-                                        y + r0 * C + head * HS, C, left);
+        // Cut at the same positions however many are read at once: a row has the same bits beside others as alone.
+        for (Index k = 0, next = 0; k < keys; k = next) {
+          next = std::min(keys, ((begin + k) / detail::values_together + 1) * detail::values_together - begin);
+          detail::multiply_cached<Format>(count, HS, next - k, scores + k, stride,
+                                          cache.values(job) + (begin + k) / Format::depth * panel, cache.value_stride(),
+                                          y + r0 * C + head * HS, C, k > 0, left);
+        }
       }
     });
   });

@@ -33,8 +33,9 @@ void multiply_panels(Index K, const T* x, Index ldx, const std::byte* panel, Ind
   using V = simd::Vec<T>;
   constexpr std::size_t vectors = static_cast<std::size_t>(Tile<T>::vectors), rows = static_cast<std::size_t>(Rows);
   constexpr std::size_t across = vectors * static_cast<std::size_t>(Panels);
-  // Sums that do not wait for each other: one FMA takes four cycles, and a core starts two in each.
-  constexpr std::size_t chains = std::max<std::size_t>(1, 8 / (rows * across));
+  // Sums that do not wait for each other, since one FMA takes four cycles and a core starts two in each: as many for
+  // any number of rows and panels, so that a row has the same bits beside others as alone.
+  constexpr std::size_t chains = simd::registers >= 32 ? 4 / vectors : 2;
   // One turn of the loop reads eight rows at least.
   constexpr Index blocks = std::max<Index>(1, 8 / Form::block), turn_bytes = blocks * Form::block_bytes;
   const auto forms = forms_of<Form>(panel, panel_bytes, std::make_index_sequence<static_cast<std::size_t>(Panels)>());
@@ -114,6 +115,9 @@ class PackedMatrix {
     pack(w);
   }
 
+  /// So many rows take one walk over the weights, and each has the bits that it would have alone.
+  static constexpr Index few_rows = 8;
+
   Index columns() const { return N_; }
   Index bytes() const { return data_.size(); }
 
@@ -122,13 +126,11 @@ class PackedMatrix {
   template <class Epilogue>
   void multiply(Index M, const T* x, T* y, Epilogue&& epilogue) const {
     with_form<T>(format_, compact_, [&]<class Form>(std::type_identity<Form>) {
-      // A job reads some 64 KB of weights at least, or multiplies as long. With few rows, panels that are read together
-      // sum in another order, so the cut must not depend on the number of threads.
+      // A job reads some 64 KB of weights at least, or multiplies as long.
       const Index worth = std::max<Index>(M / few_rows, 1) * bytes() >> 16;
       const Index threads = std::clamp<Index>(worth, 1, num_threads());
-      const Index narrow = (panel_count() + threads * most_panels - 1) / (threads * most_panels);
-      const Index wanted = M <= few_rows ? std::clamp<Index>(worth, 1, 16) : narrow * threads;
-      const Index jobs = std::min(wanted, panel_count());
+      const Index narrow = M <= few_rows ? 1 : (panel_count() + threads * most_panels - 1) / (threads * most_panels);
+      const Index jobs = std::min(narrow * threads, panel_count());
       parallel_for(jobs, [&](Index job) {
         const Index begin = panel_count() * job / jobs, end = panel_count() * (job + 1) / jobs;
         const Index column = begin * width, columns = std::min(end * width, N_) - column;
@@ -142,7 +144,9 @@ class PackedMatrix {
   }
 
  private:
-  static constexpr Index width = Tile<T>::columns, few_rows = 8, most_panels = Tile<T>::most_columns / width;
+  static constexpr Index width = Tile<T>::columns, most_panels = Tile<T>::most_columns / width;
+  /// Rows that are multiplied with a row of weights in registers.
+  static constexpr Index rows_together = simd::registers >= 32 ? 4 : 2;
 
   Index panel_count() const { return (N_ + width - 1) / width; }
   std::byte* panel(Index p) const { return data_.data() + p * panel_bytes_; }
@@ -188,24 +192,24 @@ class PackedMatrix {
 
   template <class Form>
   void few(Index M, const T* x, T* y, Index begin, Index end) const {
-    std::array<T, static_cast<std::size_t>(4 * width)> edge;
+    std::array<T, static_cast<std::size_t>(rows_together * width)> edge;
     constexpr std::integral_constant<Index, 1> one;
-    constexpr std::integral_constant<Index, 4> four;
+    constexpr std::integral_constant<Index, rows_together> several;
     // Narrow panels two at a time: two streams are read a little faster than one, where reading takes longer than
     // unpacking. Panels of two vectors are read 5 to 8% faster one by one (Zen 5).
     constexpr Index together = Form::scaled ? 1 : 2 / Tile<T>::vectors;
     for (Index p = begin; p < end;) {
       const Index panels = p + together <= end && (p + together) * width <= N_ ? together : 1;
       const bool whole = (p + 1) * width <= N_;
-      for (Index m = 0; m < M;) {  // four rows at a time; the panels are in cache for the next four
-        const Index rows = M - m >= 4 ? 4 : 1, ld = whole ? N_ : width;
+      for (Index m = 0; m < M;) {  // the panels are in cache for the next rows
+        const Index rows = M - m >= rows_together ? rows_together : 1, ld = whole ? N_ : width;
         T *const to = y + m * N_ + p * width, *const out = whole ? to : edge.data();
         const auto multiply = [&](auto number_of_rows, auto number_of_panels, Index first) {
           detail::multiply_panels<Form, number_of_rows(), number_of_panels()>(K_, x + m * K_, K_, panel(p + first),
                                                                               panel_bytes_, out + first * width, ld);
         };
-        if (rows == 4)
-          for (Index i = 0; i < panels; ++i) multiply(four, one, i);
+        if (rows == rows_together)
+          for (Index i = 0; i < panels; ++i) multiply(several, one, i);
         else if (panels == together)
           multiply(one, std::integral_constant<Index, together>(), 0);
         else
