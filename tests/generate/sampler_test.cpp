@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -85,6 +86,24 @@ TEST_CASE("top_p keeps the likeliest tokens until their probabilities reach p") 
   CHECK(likely(three[2], 0.15 / 0.9));
 }
 
+TEST_CASE("top_p of many tokens keeps what sorting them all would") {
+  std::vector<double> many(300);
+  for (std::size_t i = 0; i < many.size(); ++i) many[i] = 3 * std::sin(static_cast<double>(i * i));
+  for (const double p : {0.3, 0.9, 0.99}) {
+    std::vector<double> sorted = many;
+    std::sort(sorted.rbegin(), sorted.rend());
+    double whole = 0, kept = 0;
+    for (const double score : sorted) whole += std::exp(score);
+    std::size_t size = 0;
+    while (kept < p * whole) kept += std::exp(sorted[size++]);
+    const std::vector<int> count = counts(many, {.top_p = p});
+    for (std::size_t i = 0; i < many.size(); ++i) {
+      CAPTURE(i);
+      CHECK(likely(count[i], many[i] >= sorted[size - 1] ? std::exp(many[i]) / kept : 0));
+    }
+  }
+}
+
 TEST_CASE("top_p counts the probabilities that top_k has left") {
   // Of 0.5, 0.25 and 0.15 the first two are 0.83 of the whole; of all four they are 0.75.
   const std::vector<int> count = counts(scores, {.top_k = 3, .top_p = 0.8});
@@ -127,6 +146,22 @@ TEST_CASE("scores may be far apart and impossible tokens are never drawn") {
   const std::vector<int> count = counts(std::vector<float>{-infinity, 0, -infinity, 0, -infinity}, {});
   CHECK(count[1] + count[3] == draws);
   CHECK(likely(count[1], 0.5));
+}
+
+TEST_CASE("scores that differ a little nearly always lead to the same token") {
+  std::vector<double> exact(1000), rough(1000);
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    exact[i] = -0.02 * static_cast<double>(i * 7 % 1000);
+    rough[i] = exact[i] + 0.01 * std::cos(static_cast<double>(7 * i));  // 0.3% of the probability is elsewhere
+  }
+  for (const SamplerOptions options : {SamplerOptions{}, SamplerOptions{.top_k = 50}, SamplerOptions{.top_p = 0.9}}) {
+    Sampler one(options), other(options);
+    int same = 0;
+    for (int i = 0; i < 2000; ++i) same += one(exact.data(), 1000) == other(rough.data(), 1000);
+    CAPTURE(same);
+    CHECK(same > 1950);
+    CHECK(same < 2000);
+  }
 }
 
 TEST_CASE("the same seed draws the same tokens") {

@@ -2,6 +2,7 @@
 // Sampler: picks the next token from its scores.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <numeric>
@@ -10,6 +11,7 @@
 
 #include "gptlite/core/finite.hpp"
 #include "gptlite/core/tensor.hpp"
+#include "gptlite/kernels/simd_math.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
@@ -44,16 +46,19 @@ class Sampler {
   /// not a number.
   template <class T>
   TokenId operator()(const T* logits, Index vocabulary, std::span<const TokenId> text = {}) {
-    for (Index i = 0; i < vocabulary; ++i)
-      check<DataError>(!is_nan(logits[i]), "Sampler", "the score of token ", i,
-                       " is not a number: has the model diverged?");
+    const auto not_a_number = [](T score) { return is_nan(score); };
+    if (std::count_if(logits, logits + vocabulary, not_a_number) > 0)
+      fail<DataError>("Sampler", "the score of token ",
+                      std::find_if(logits, logits + vocabulary, not_a_number) - logits,
+                      " is not a number: has the model diverged?");
     std::vector<T> changed;
     if (options_.repetition_penalty != 1) {
       changed = penalised(logits, vocabulary, text);
       logits = changed.data();
     }
-    const TokenId likeliest = static_cast<TokenId>(std::max_element(logits, logits + vocabulary) - logits);
-    return options_.temperature == 0 ? likeliest : draw(logits, vocabulary, likeliest);
+    const T largest = kernels::simd::max_of(vocabulary, logits);
+    return options_.temperature == 0 ? static_cast<TokenId>(std::find(logits, logits + vocabulary, largest) - logits)
+                                     : draw(logits, vocabulary, static_cast<double>(largest));
   }
 
  private:
@@ -69,44 +74,68 @@ class Sampler {
   }
 
   template <class T>
-  TokenId draw(const T* logits, Index vocabulary, TokenId likeliest) {
-    std::vector<TokenId> tokens(static_cast<std::size_t>(vocabulary));
-    std::iota(tokens.begin(), tokens.end(), 0);
+  TokenId draw(const T* logits, Index vocabulary, double largest) {
+    using V = kernels::simd::Vec<double>;
+    const double temperature = options_.temperature;
+    std::vector<double> weights(logits, logits + vocabulary);  // probabilities, as parts of the largest
+    kernels::simd::transform(
+        weights.data(), vocabulary,
+        [=](V score) { return kernels::simd::exp_of_negative((score - largest) / V::broadcast(temperature)); },
+        weights.data());
+    const auto weight = [&](TokenId token) { return weights[static_cast<std::size_t>(token)]; };
     const auto likelier = [&](TokenId a, TokenId b) {
       return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
+    };
+    std::vector<TokenId> tokens(static_cast<std::size_t>(vocabulary));
+    std::iota(tokens.begin(), tokens.end(), 0);
+    const auto total = [&] {
+      return std::accumulate(tokens.begin(), tokens.end(), 0.0, [&](double sum, TokenId t) { return sum + weight(t); });
     };
     if (options_.top_k > 0 && options_.top_k < vocabulary) {
       std::partial_sort(tokens.begin(), tokens.begin() + options_.top_k, tokens.end(), likelier);
       tokens.resize(static_cast<std::size_t>(options_.top_k));
-    } else if (options_.top_p < 1) {
-      std::sort(tokens.begin(), tokens.end(), likelier);
     }
-    const double largest = static_cast<double>(logits[likeliest]);
-    std::vector<double> weights;  // probabilities, as parts of the largest
-    for (const TokenId token : tokens)
-      weights.push_back(std::exp((static_cast<double>(logits[token]) - largest) / options_.temperature));
-    double total = std::accumulate(weights.begin(), weights.end(), 0.0);
     if (options_.top_p < 1) {
+      // Tokens of less than 1 - p shared by all have less than 1 - p together: they need not be sorted.
+      const double whole = total(), least = (1 - options_.top_p) * whole / static_cast<double>(tokens.size());
+      std::erase_if(tokens, [&](TokenId token) { return weight(token) < least; });
+      std::sort(tokens.begin(), tokens.end(), likelier);
       double kept = 0;
       std::size_t count = 0;
-      while (count < weights.size() && kept < options_.top_p * total) kept += weights[count++];
-      weights.resize(count);
-      total = kept;
+      while (count < tokens.size() && kept < options_.top_p * whole) kept += weight(tokens[count++]);
+      tokens.resize(std::max<std::size_t>(count, 1));
     }
-    for (double& weight : weights)
-      if (weight < options_.min_p) {
-        total -= weight;
-        weight = 0;
+    std::erase_if(tokens, [&](TokenId token) { return weight(token) < options_.min_p || weight(token) == 0; });
+    if (!std::is_sorted(tokens.begin(), tokens.end())) std::sort(tokens.begin(), tokens.end());
+    return race(tokens, weights);
+  }
+
+  /// The token with the least E / weight, where each token of the vocabulary has its own exponential random number E:
+  /// each is the first with the probability of its weight (the Gumbel-max trick, in other words). Scores that differ a
+  /// little, as a draft's do, nearly always lead to the same token. tokens: ascending.
+  TokenId race(const std::vector<TokenId>& tokens, const std::vector<double>& weights) {
+    constexpr TokenId block = 64;
+    std::array<std::uint32_t, 2 * block> words;
+    const RandomStream stream = generator_.fork();
+    TokenId begin = -block, first = tokens.front();  // words are those of the tokens from `begin` on
+    double largest = 0;                              // weight / E
+    for (const TokenId token : tokens) {
+      if (token >= begin + block) {
+        begin = token / block * block;
+        random_bits(stream, 2 * Index{begin}, 2 * block, words.data());
       }
-    double left = generator_.uniform() * total;
-    std::size_t choice = weights.size();
-    for (std::size_t i = 0; i < weights.size(); ++i) {
-      if (weights[i] == 0) continue;
-      choice = i;  // rounding may leave a little after the last one
-      if (left < weights[i]) break;
-      left -= weights[i];
+      const double weight = weights[static_cast<std::size_t>(token)];
+      const auto at = 2 * static_cast<std::size_t>(token - begin);
+      const std::uint64_t bits = std::uint64_t{words[at]} << 20 | words[at + 1] >> 12;
+      const double uniform = static_cast<double>(bits) * 0x1p-52 + 0x1p-53;  // in (0, 1)
+      if (uniform * largest >= weight) continue;                             // E is larger: no logarithm is needed
+      const double speed = weight / -std::log1p(-uniform);
+      if (speed > largest) {
+        largest = speed;
+        first = token;
+      }
     }
-    return tokens[choice];
+    return first;
   }
 
   SamplerOptions options_;
