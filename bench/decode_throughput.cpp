@@ -21,6 +21,7 @@ struct Options {
   std::string model = "gpt2", precision = "fp32";
   Index tokens = 200, prompt = 512;
   int threads = 2;
+  bool draft = false;
 };
 
 const std::map<std::string, bench::ModelSizes> models = {
@@ -30,7 +31,7 @@ int run(const Options& o) {
   set_num_threads(o.threads);
   const bench::ModelSizes m = models.at(o.model);
   const GPT<float> model(m.config());
-  Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision)});
+  Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision), .draft = o.draft});
   const auto seconds = [](auto&& work) {
     const auto begin = std::chrono::steady_clock::now();
     work();
@@ -50,6 +51,7 @@ int run(const Options& o) {
                    .add("what", "decode")
                    .add("model", o.model)
                    .add("precision", o.precision)
+                   .add("draft", o.draft ? "int8" : "none")
                    .add("threads", o.threads)
                    .add("tokens_s", static_cast<double>(o.tokens) / bench::median(token_times))
                    .add("prompt_tokens_s", static_cast<double>(o.prompt) / bench::median(prompt_times))
@@ -67,6 +69,7 @@ int main(int argc, char** argv) {
     app.option_defaults()->take_last();
     app.add_option("--model", o.model)->check(CLI::IsMember({"tiny", "small", "gpt2"}))->capture_default_str();
     examples::add_weight_format(app, o.precision);
+    app.add_flag("--draft", o.draft, "guess tokens with weights in int8");
     app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
     app.add_option("--tokens", o.tokens, "to generate")->check(CLI::Range(1, 1000))->capture_default_str();
     app.add_option("--prompt", o.prompt, "tokens of the prompt")->check(CLI::Range(1, 1024))->capture_default_str();

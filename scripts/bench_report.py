@@ -227,13 +227,15 @@ def shapes(s):
 def decode(s):
     """Tokens a second of GPT-2 124M: one sequence, and a prompt."""
     rows = []
-    for precision, type_name in (("fp32", "F32"), ("bf16", "BF16"), ("int8", "Q8_0")):
+    for precision, draft, type_name in (("fp32", "none", "F32"), ("fp32", "int8", "F32"), ("bf16", "none", "BF16"),
+                                        ("bf16", "int8", "BF16"), ("int8", "none", "Q8_0")):
         cells = []
         for key in ("tokens_s", "prompt_tokens_s"):
-            ours = s.median(key, peer="gptlite", precision=precision)
+            ours = s.median(key, peer="gptlite", precision=precision, draft=draft)
             theirs = s.median(key, peer="llama.cpp", type=type_name)
             cells += [show(ours), show(theirs), bold(ratio(ours, theirs))]
-        rows.append((f"{precision}, {type_name}", *cells))
+        name = precision if draft == "none" else f"{precision} with an {draft} draft"
+        rows.append((f"{name}, {type_name}", *cells))
     head = ("weights", "one sequence, tokens/s", "llama.cpp", "ratio", "prompt of 512, tokens/s", "llama.cpp", "ratio")
     return table(head, rows, s), {}
 

@@ -41,8 +41,9 @@ text=$(sed -E 's/.*"text":"(([^"\\]|\\.)*)".*/\1/' "$work/json")
 [ "$(printf 'the quick%b' "$text")" = "$(cat "$work/out")" ] || fail "--json: $text"
 "$programs/generate" --model "$work/char" --prompt "the" --temperature 0 --stop "quick" >"$work/out"
 [[ "$(cat "$work/out")" = the*quick ]] && [ "$(grep -o quick "$work/out" | wc -l)" = 1 ] || fail "--stop: $(cat "$work/out")"
-seeded() { "$programs/generate" --model "$work/char" --prompt a --temperature 3 --seed "$1" --threads "$2"; }
+seeded() { "$programs/generate" --model "$work/char" --prompt a --temperature 3 --seed "$1" --threads "$2" "${@:3}"; }
 [ "$(seeded 1 1)" = "$(seeded 1 3)" ] || fail "the same seed, another text"
+[ "$(seeded 1 1)" = "$(seeded 1 3 --draft)" ] || fail "--draft changes the text"
 [ "$(seeded 1 1)" != "$(seeded 2 1)" ] || fail "another seed, the same text"
 
 # The same score from ids, from a folder in bf16, and after another conversion.
@@ -77,6 +78,7 @@ expect "unknown option --temprature; did you mean --temperature?" generate --mod
 expect "$work/nothing: holds no tokenizer: neither tokenizer.json nor" generate --model "$work/nothing"
 expect 'character "%" at position 1 is not in the vocabulary' generate --model "$work/char" --prompt 'a%'
 expect "[Sampler] top_p must be above 0" generate --model "$work/char" --prompt a --top-p 0
+expect "a draft has its weights in int8" generate --model "$work/char" --prompt a --draft --precision int8
 expect "token 99 at position 1 is outside the vocabulary" score --model "$work/char" --tokens "1 99"
 expect "must be numbers separated by spaces" score --model "$work/char" --tokens "1 b"
 expect "a score needs two tokens at least, the text has 1" score --model "$work/char" --tokens "1"

@@ -110,6 +110,49 @@ TEST_CASE("weights in bf16 and int8 give nearly the same scores") {
   CHECK(error(WeightFormat::int8) > 1e-4 * largest);  // it is not the same numbers
 }
 
+TEST_CASE("few tokens read at once have the bits of one after the other") {
+  const GPT<float> model({.vocab_size = 101, .block_size = 320, .n_layer = 2, .n_head = 2, .n_embd = 96});
+  for (const WeightFormat format : {WeightFormat::fp32, WeightFormat::bf16, WeightFormat::int8}) {
+    const Tokens tokens = some_tokens(300, 101);
+    Decoder<float> decoder(model, {.weights = format});
+    decoder.read({part(tokens, 0, 250)});
+    for (Index at = 250, count = 1; at < 300; at += count, count = count % Decoder<float>::tokens_of_a_pass + 1) {
+      count = std::min(count, 300 - at);
+      const Tensor<float> together = decoder.read_all({part(tokens, at, at + count)});
+      decoder.rewind(0, at);
+      for (Index i = 0; i < count; ++i) {
+        CAPTURE(at + i);
+        CHECK(decoder.read({{tokens[static_cast<std::size_t>(at + i)]}}).to_vector() ==
+              slice(together, 0, i, i + 1).to_vector());
+      }
+    }
+  }
+}
+
+TEST_CASE("a draft reads nearly the same scores, and leaves no trace behind a rewind") {
+  const GPT<float> model({.vocab_size = 101, .block_size = 64, .n_layer = 2, .n_head = 2, .n_embd = 96});
+  for (const WeightFormat format : {WeightFormat::fp32, WeightFormat::bf16})
+    for (const Index kept : {1, 20, 21}) {
+      CAPTURE(kept);
+      const Tokens tokens = some_tokens(40, 101);
+      Decoder<float> decoder(model, {.weights = format, .draft = true}), plain(model, {.weights = format});
+      decoder.read({part(tokens, 0, kept)});
+      plain.read({part(tokens, 0, kept)});
+      Tensor<float> drafted;
+      for (Index at = kept; at < 40; ++at) drafted = decoder.read_draft({part(tokens, at, at + 1)});
+      CHECK(decoder.position(0) == 40);
+      decoder.rewind(0, kept);
+      CHECK(decoder.read({part(tokens, kept, kept + 3)}).to_vector() ==
+            plain.read({part(tokens, kept, kept + 3)}).to_vector());
+      CHECK(decoder.read({part(tokens, kept + 3, 40)}).to_vector() ==
+            plain.read({part(tokens, kept + 3, 40)}).to_vector());
+      decoder.rewind(0, 39);
+      const double error = difference(drafted, decoder.read({part(tokens, 39, 40)}), 0);
+      CHECK(error < 0.02);
+      CHECK(error > 1e-5);
+    }
+}
+
 TEST_CASE("scores have the same bits for any number of threads") {
   const GPT<float> model({.vocab_size = 301, .block_size = 64, .n_layer = 2, .n_head = 4, .n_embd = 128});
   for (const WeightFormat format : {WeightFormat::fp32, WeightFormat::int8}) {
@@ -140,7 +183,18 @@ TEST_CASE("what cannot be read is refused and nothing is read") {
   CHECK(message_of<ConfigError>([&] { Decoder<float>(model, {.batch = 0}); }) ==
         "[Decoder] batch must be positive, got 0");
   CHECK(decoder.position(0) == 2);
+  CHECK(message_of<IndexError>([&] { decoder.rewind(0, 3); }) ==
+        "[Decoder] sequence 0 has read 2 tokens, it cannot go back to 3");
+  CHECK(message_of<IndexError>([&] { decoder.rewind(1, -1); }) ==
+        "[Decoder] sequence 1 has read 1 tokens, it cannot go back to -1");
+  CHECK(message_of<ConfigError>([&] {
+          decoder.read_draft({{1}, {1}});
+        }) == "[Decoder] it has no draft: make it with DecoderOptions::draft");
+  CHECK(message_of<ConfigError>([&] { Decoder<float>(model, {.weights = WeightFormat::int8, .draft = true}); }) ==
+        "[Decoder] a draft has its weights in int8: it is for a Decoder in fp32 or bf16");
   const GPT<double> in_double(odd_config(NormOrder::pre));
+  CHECK(message_of<ConfigError>([&] { Decoder<double>(in_double, {.draft = true}); }) ==
+        "[Decoder] weights in bf16 and int8 are for models of float");
   CHECK(message_of<ConfigError>([&] { Decoder<double>(in_double, {.weights = WeightFormat::int8}); }) ==
         "[Decoder] weights in bf16 and int8 are for models of float");
 }

@@ -120,6 +120,50 @@ TEST_CASE("on_token is given each new token with the number of its text, and may
   CHECK(heard[1].size() == 3u);  // false ended it
 }
 
+TEST_CASE("a draft changes no token, whatever ends the text or moves its context") {
+  // Scores so close that the draft's guesses are often wrong.
+  const GPT<float> model({.vocab_size = 301,
+                          .block_size = 40,
+                          .n_layer = 2,
+                          .n_head = 2,
+                          .n_embd = 64,
+                          .window = 30,
+                          .initializer_range = 0.1});
+  Tokens heard;
+  const auto hear = [&](TokenId token, Index) {
+    heard.push_back(token);
+    return heard.size() < 33;
+  };
+  for (const WeightFormat format : {WeightFormat::fp32, WeightFormat::bf16}) {
+    Decoder<float> plain(model, {.weights = format}), drafting(model, {.weights = format, .draft = true});
+    for (const GenerateOptions& options :
+         std::vector<GenerateOptions>{{.max_new_tokens = 150, .temperature = 0},
+                                      {.max_new_tokens = 150, .temperature = 1},
+                                      {.max_new_tokens = 150, .temperature = 0.5, .repetition_penalty = 1.5},
+                                      {.max_new_tokens = 150, .temperature = 0.3, .top_k = 9, .slide = 1},
+                                      {.max_new_tokens = 1},
+                                      {.max_new_tokens = 2},
+                                      {.max_new_tokens = 150, .temperature = 0.1, .on_token = hear}}) {
+      INFO("temperature ", options.temperature, ", max_new_tokens ", options.max_new_tokens);
+      for (const Tokens& prompt : {Tokens{7}, Tokens{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}}) {
+        heard.clear();
+        const Tokens expected = generate(plain, {prompt}, options).front();
+        const Tokens heard_without = heard;
+        heard.clear();
+        CHECK(generate(drafting, {prompt}, options).front() == expected);
+        CHECK(heard == heard_without);
+        GenerateOptions stopping = options;
+        stopping.stop = {{expected.back()}};
+        CHECK(generate(drafting, {prompt}, stopping).front() == generate(plain, {prompt}, stopping).front());
+      }
+    }
+  }
+  CHECK(generate(model, {7}, {.max_new_tokens = 20, .draft = true}) == generate(model, {7}, {.max_new_tokens = 20}));
+  Decoder<float> batch(model, {.batch = 2, .draft = true});
+  CHECK(generate(batch, {{7}, {8}}, {.max_new_tokens = 20, .seed = 3}).back() ==
+        generate(model, {8}, {.max_new_tokens = 20, .seed = 4}));
+}
+
 TEST_CASE("top_k 1 and a tiny top_p are greedy") {
   const GPT<float> model = small_model();
   const Tokens expected = greedy(model, {2, 0}, 10);

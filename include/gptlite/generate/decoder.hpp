@@ -3,6 +3,7 @@
 // so that a new token costs one pass over the weights.
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "gptlite/kernels/activations.hpp"
@@ -17,6 +18,9 @@ struct DecoderOptions {
   /// fp32: the model's own numbers, in 28 bits each; bf16: 12 bits; int8: 8.5. With bf16 and int8 keys and values are
   /// kept as bfloat16 numbers where the machine multiplies those faster (bf16_products_are_fast).
   WeightFormat weights = WeightFormat::fp32;
+  /// Holds the weights in int8 too, for read_draft(): generate() then guesses tokens with them and checks several
+  /// guesses in one pass over the weights. The same tokens, sooner.
+  bool draft = false;
 };
 
 /// Reads sequences of tokens and gives the scores of what comes next: those of GPT::logits, one token at a time.
@@ -25,7 +29,11 @@ struct DecoderOptions {
 template <class T>
 class Decoder {
  public:
-  /// Throws ConfigError for a batch below 1, or another format than fp32 with a model of double.
+  /// Tokens that one pass over the weights reads: as many more than one as cost little.
+  static constexpr Index tokens_of_a_pass = kernels::PackedMatrix<T>::few_rows;
+
+  /// Throws ConfigError for a batch below 1, another format than fp32 or a draft with a model of double, or a draft of
+  /// weights that are in int8 themselves.
   explicit Decoder(const GPT<T>& model, DecoderOptions options = {})
       : config_(model.config),
         positions_(static_cast<std::size_t>(std::max<Index>(options.batch, 0))),
@@ -33,19 +41,15 @@ class Decoder {
         wpe_(model.wpe.weight),
         ln_f_(model.ln_f) {
     check<ConfigError>(options.batch > 0, "Decoder", "batch must be positive, got ", options.batch);
-    check<ConfigError>(options.weights == WeightFormat::fp32 || std::is_same_v<T, float>, "Decoder",
+    check<ConfigError>((options.weights == WeightFormat::fp32 && !options.draft) || std::is_same_v<T, float>, "Decoder",
                        "weights in bf16 and int8 are for models of float");
-    const Index C = config_.n_embd, V = config_.vocab_size;
-    head_ = {C, V, kernels::MatrixView<T>{wte_.data(), C}.transposed(), options.weights};
-    for (const Block<T>& block : model.h)
-      layers_.push_back({.ln_1 = block.ln_1,
-                         .c_attn = PackedLinear(block.attn.c_attn, options.weights),
-                         .attn_proj = PackedLinear(block.attn.c_proj, options.weights),
-                         .ln_2 = block.ln_2,
-                         .c_fc = PackedLinear(block.mlp.c_fc, options.weights),
-                         .mlp_proj = PackedLinear(block.mlp.c_proj, options.weights),
-                         .cache = {options.batch, config_.n_head, C / config_.n_head, config_.block_size,
-                                   options.weights == WeightFormat::fp32 ? Precision::fp32 : Precision::bf16}});
+    check<ConfigError>(!options.draft || options.weights != WeightFormat::int8, "Decoder",
+                       "a draft has its weights in int8: it is for a Decoder in fp32 or bf16");
+    weights_ = Weights(model, options.weights);
+    if (options.draft) draft_ = Weights(model, WeightFormat::int8);
+    for (std::size_t i = 0; i < model.h.size(); ++i)
+      caches_.emplace_back(options.batch, config_.n_head, config_.n_embd / config_.n_head, config_.block_size,
+                           options.weights == WeightFormat::fp32 ? Precision::fp32 : Precision::bf16);
   }
 
   const GPTConfig& config() const { return config_; }
@@ -53,25 +57,31 @@ class Decoder {
   /// Tokens of a sequence that were read since it was forgotten.
   Index position(Index sequence) const { return positions_.at(static_cast<std::size_t>(sequence)); }
   /// Begins a sequence anew.
-  void forget(Index sequence) { positions_.at(static_cast<std::size_t>(sequence)) = 0; }
+  void forget(Index sequence) { rewind(sequence, 0); }
+  /// Forgets what a sequence has read from `position` on. Throws IndexError if it has not read so far.
+  void rewind(Index sequence, Index position) {
+    Index& read = positions_.at(static_cast<std::size_t>(sequence));
+    check<IndexError>(position >= 0 && position <= read, "Decoder", "sequence ", sequence, " has read ", read,
+                      " tokens, it cannot go back to ", position);
+    read = position;
+  }
+  bool has_draft() const { return draft_.has_value(); }
 
   /// Reads tokens[i], any number of them, at the end of sequence i. Returns the scores (batch, V) of the token after
   /// each sequence; zeros for one that has nothing to read. Throws ShapeError if a sequence would exceed block_size or
   /// tokens has not `batch` rows, IndexError for a token outside the vocabulary; then nothing was read.
-  Tensor<T> read(const std::vector<std::vector<TokenId>>& tokens) {
-    const Tensor<T> x = hidden(tokens);
-    const Index C = config_.n_embd;
-    Tensor<T> last = Tensor<T>::zeros({batch(), C});
-    Index row = 0;
-    for (Index i = 0; i < batch(); ++i) {
-      const Index count = static_cast<Index>(tokens[static_cast<std::size_t>(i)].size());
-      row += count;
-      if (count > 0) std::copy_n(x.data() + (row - 1) * C, C, last.data() + i * C);
-    }
-    return scores(last);
+  Tensor<T> read(const std::vector<std::vector<TokenId>>& tokens) { return read(tokens, weights_); }
+  /// Reads as read() does. Returns the scores after every token, (all tokens, V), sequence by sequence. With up to
+  /// tokens_of_a_pass tokens they have the bits that read() gives for one after the other.
+  Tensor<T> read_all(const std::vector<std::vector<TokenId>>& tokens) {
+    return scores(hidden(tokens, weights_), weights_);
   }
-  /// Reads as read() does. Returns the scores after every token, (all tokens, V), sequence by sequence.
-  Tensor<T> read_all(const std::vector<std::vector<TokenId>>& tokens) { return scores(hidden(tokens)); }
+  /// Reads as read() does, with the draft's weights: nearly the same scores, sooner. What it keeps of the tokens is no
+  /// better: rewind(), and read them again before it counts. Throws ConfigError without a draft.
+  Tensor<T> read_draft(const std::vector<std::vector<TokenId>>& tokens) {
+    check<ConfigError>(has_draft(), "Decoder", "it has no draft: make it with DecoderOptions::draft");
+    return read(tokens, *draft_);
+  }
 
  private:
   struct PackedLinear {
@@ -105,33 +115,65 @@ class Decoder {
       return y;
     }
   };
-  struct Layer {
+  struct BlockWeights {
     LayerNorm<T> ln_1;
     PackedLinear c_attn, attn_proj;
     LayerNorm<T> ln_2;
     PackedLinear c_fc, mlp_proj;
-    kernels::KVCache<T> cache;
+  };
+  /// The weights of the model's products, packed in one format.
+  struct Weights {
+    std::vector<BlockWeights> blocks;
+    kernels::PackedMatrix<T> head;
+
+    Weights() = default;
+    Weights(const GPT<T>& model, WeightFormat format)
+        : head(model.config.n_embd, model.config.vocab_size,
+               kernels::MatrixView<T>{std::as_const(model.wte.weight).data(), model.config.n_embd}.transposed(),
+               format) {
+      for (const Block<T>& block : model.h)
+        blocks.push_back({.ln_1 = block.ln_1,
+                          .c_attn = PackedLinear(block.attn.c_attn, format),
+                          .attn_proj = PackedLinear(block.attn.c_proj, format),
+                          .ln_2 = block.ln_2,
+                          .c_fc = PackedLinear(block.mlp.c_fc, format),
+                          .mlp_proj = PackedLinear(block.mlp.c_proj, format)});
+    }
   };
 
+  Tensor<T> read(const std::vector<std::vector<TokenId>>& tokens, const Weights& weights) {
+    const Tensor<T> x = hidden(tokens, weights);
+    const Index C = config_.n_embd;
+    Tensor<T> last = Tensor<T>::zeros({batch(), C});
+    Index row = 0;
+    for (Index i = 0; i < batch(); ++i) {
+      const Index count = static_cast<Index>(tokens[static_cast<std::size_t>(i)].size());
+      row += count;
+      if (count > 0) std::copy_n(x.data() + (row - 1) * C, C, last.data() + i * C);
+    }
+    return scores(last, weights);
+  }
+
   /// Last hidden states (all tokens, C).
-  Tensor<T> hidden(const std::vector<std::vector<TokenId>>& tokens) {
+  Tensor<T> hidden(const std::vector<std::vector<TokenId>>& tokens, const Weights& weights) {
     check_readable(tokens);
     const NoGrad no_grad;
     Tensor<T> x = embeddings(tokens);  // (rows, C)
-    for (const Layer& layer : layers_) {
+    for (std::size_t i = 0; i < caches_.size(); ++i) {
+      const BlockWeights& block = weights.blocks[i];
       const auto attn = [&](const Tensor<T>& in) {
-        return layer.attn_proj(attention(layer, layer.c_attn(in), tokens));
+        return block.attn_proj(attention(caches_[i], block.c_attn(in), tokens));
       };
-      const auto mlp = [&](const Tensor<T>& in) { return layer.mlp_proj(layer.c_fc(in, Activation::gelu)); };
-      x = detail::block_output(config_.norm_order, x, layer.ln_1, attn, layer.ln_2, mlp);
+      const auto mlp = [&](const Tensor<T>& in) { return block.mlp_proj(block.c_fc(in, Activation::gelu)); };
+      x = detail::block_output(config_.norm_order, x, block.ln_1, attn, block.ln_2, mlp);
     }
     for (std::size_t i = 0; i < tokens.size(); ++i) positions_[i] += static_cast<Index>(tokens[i].size());
     return config_.norm_order == NormOrder::pre ? ln_f_(x) : x;
   }
 
-  Tensor<T> scores(const Tensor<T>& x) const {
+  Tensor<T> scores(const Tensor<T>& x, const Weights& weights) const {
     Tensor<T> y = Tensor<T>::empty({x.shape()[0], config_.vocab_size});
-    head_.multiply(x.shape()[0], x.data(), y.data(), kernels::NoEpilogue{});
+    weights.head.multiply(x.shape()[0], x.data(), y.data(), kernels::NoEpilogue{});
     return y;
   }
 
@@ -148,13 +190,14 @@ class Decoder {
     return x;
   }
 
-  Tensor<T> attention(const Layer& layer, const Tensor<T>& qkv, const std::vector<std::vector<TokenId>>& tokens) const {
+  Tensor<T> attention(const kernels::KVCache<T>& cache, const Tensor<T>& qkv,
+                      const std::vector<std::vector<TokenId>>& tokens) const {
     const Index C = config_.n_embd, window = config_.window == 0 ? config_.block_size : config_.window;
     Tensor<T> y = Tensor<T>::empty({qkv.shape()[0], C});
     Index row = 0;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       const Index rows = static_cast<Index>(tokens[i].size());
-      kernels::cached_attention(y.data() + row * C, qkv.data() + row * 3 * C, layer.cache, static_cast<Index>(i),
+      kernels::cached_attention(y.data() + row * C, qkv.data() + row * 3 * C, cache, static_cast<Index>(i),
                                 positions_[i], rows, window);
       row += rows;
     }
@@ -176,8 +219,9 @@ class Decoder {
   std::vector<Index> positions_;  // of each sequence: tokens read
   Tensor<T> wte_, wpe_;
   LayerNorm<T> ln_f_;
-  kernels::PackedMatrix<T> head_;
-  std::vector<Layer> layers_;
+  Weights weights_;
+  std::optional<Weights> draft_;
+  std::vector<kernels::KVCache<T>> caches_;  // of each block
 };
 
 }  // namespace gptlite::inline GPTLITE_ABI
