@@ -4,8 +4,8 @@ usage: python compare_huggingface.py FOLDER [--models N]
 FOLDER holds the programs score, generate and convert. Needs torch, transformers, and for GGUF llama-cpp-python.
 
 For each of several shapes of OpenAIGPTLMHeadModel and GPT2LMHeadModel: log-probabilities within 1e-5, greedy text equal
-for 100 tokens, the folder that convert writes opened by transformers with equal weights, and GPT-2's GGUF file in F32
-greedily continued by llama.cpp to the same tokens.
+for 100 tokens with and without a draft, the folder that convert writes opened by transformers with equal weights, and
+GPT-2's GGUF file in F32 greedily continued by llama.cpp to the same tokens.
 """
 import argparse, json, os, subprocess, sys, tempfile
 import torch
@@ -79,7 +79,10 @@ for n in range(a.models):
             prompt = "ab cd efg"
             out = json.loads(run("generate", "--model", source, "--prompt", prompt, "--max-new-tokens", 100, "--temperature", 0,
                                  "--json"))
-            same_text = out["prompt_tokens"] + out["tokens"] == greedy(model, out["prompt_tokens"], 100)
+            drafted = json.loads(run("generate", "--model", source, "--prompt", prompt, "--max-new-tokens", 100, "--temperature",
+                                     0, "--json", "--draft"))
+            same_text = (out["prompt_tokens"] + out["tokens"] == greedy(model, out["prompt_tokens"], 100)
+                         and drafted["tokens"] == out["tokens"])
             run("convert", "--model", source, "--out", copy)
             again = AutoModelForCausalLM.from_pretrained(copy)
             same_weights = all(torch.equal(x, y) for x, y in zip(model.state_dict().values(), again.state_dict().values()))
