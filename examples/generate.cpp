@@ -21,7 +21,7 @@ struct Options {
   GenerateOptions generate;
   std::vector<std::string> stop;
   int threads = 0;
-  bool draft = false, json = false;
+  bool json = false;
 };
 
 void add_options(CLI::App& app, Options& o) {
@@ -39,7 +39,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--stop", o.stop, "a text that ends the generation; may be given several times")->take_all();
   app.add_option("--seed", o.generate.seed, "of the choices")->capture_default_str();
   examples::add_weight_format(app, o.precision);
-  app.add_flag("--draft", o.draft, "guess tokens with weights in int8: the same text sooner, in more memory");
+  app.add_flag("--draft", o.generate.draft, "guess tokens with weights in int8: the same text sooner, in more memory");
   app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
   app.add_flag("--json", o.json, "print one JSON line when done");
 }
@@ -57,7 +57,7 @@ int run(Options o) {
   const GPT<float> model = io::load_gpt(o.model);
   io::check_vocabulary(o.model, tokenizer, model.config);
   const std::vector<TokenId> prompt = o.prompt.empty() ? start_of_text(tokenizer) : tokenizer.encode(o.prompt);
-  Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision), .draft = o.draft});
+  Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision), .draft = o.generate.draft});
 
   // What is to stop it is looked for in the text: its tokens may be others than alone.
   text::StreamDecoder<io::Tokenizer> stream(tokenizer);
@@ -83,7 +83,7 @@ int run(Options o) {
                                          {"prompt_tokens", prompt},
                                          {"tokens", written},
                                          {"precision", o.precision},
-                                         {"draft", o.draft},
+                                         {"draft", o.generate.draft},
                                          {"seconds", seconds},
                                          {"tokens_s", static_cast<double>(written.size()) / seconds}};
   std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';

@@ -88,21 +88,20 @@ class Sampler {
     };
     std::vector<TokenId> tokens(static_cast<std::size_t>(vocabulary));
     std::iota(tokens.begin(), tokens.end(), 0);
-    const auto total = [&] {
-      return std::accumulate(tokens.begin(), tokens.end(), 0.0, [&](double sum, TokenId t) { return sum + weight(t); });
-    };
     if (options_.top_k > 0 && options_.top_k < vocabulary) {
       std::partial_sort(tokens.begin(), tokens.begin() + options_.top_k, tokens.end(), likelier);
       tokens.resize(static_cast<std::size_t>(options_.top_k));
     }
     if (options_.top_p < 1) {
+      const double total = std::accumulate(tokens.begin(), tokens.end(), 0.0,
+                                           [&](double sum, TokenId token) { return sum + weight(token); });
       // Tokens of less than 1 - p shared by all have less than 1 - p together: they need not be sorted.
-      const double whole = total(), least = (1 - options_.top_p) * whole / static_cast<double>(tokens.size());
+      const double least = (1 - options_.top_p) * total / static_cast<double>(tokens.size());
       std::erase_if(tokens, [&](TokenId token) { return weight(token) < least; });
       std::sort(tokens.begin(), tokens.end(), likelier);
       double kept = 0;
       std::size_t count = 0;
-      while (count < tokens.size() && kept < options_.top_p * whole) kept += weight(tokens[count++]);
+      while (count < tokens.size() && kept < options_.top_p * total) kept += weight(tokens[count++]);
       tokens.resize(std::max<std::size_t>(count, 1));
     }
     std::erase_if(tokens, [&](TokenId token) { return weight(token) < options_.min_p || weight(token) == 0; });
