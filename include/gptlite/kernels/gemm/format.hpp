@@ -191,6 +191,20 @@ typename Format::Number load_element(const S* from, Index stride, Index count) {
   return Format::element(numbers.data(), 1, count);
 }
 
+/// The same three, stored: an element of each of a form's planes, `plane` numbers apart.
+template <class Format, class S, class T>
+void pack_along(T* to, Index plane, const S* from) {
+  for_planes<Format>([&]<class Plane>(Plane, Index i) { load_along<Plane>(from).store(to + i * plane); });
+}
+template <class Format, class S, class T>
+void pack_across(T* to, Index plane, const S* from, Index stride) {
+  for_planes<Format>([&]<class Plane>(Plane, Index i) { load_across<Plane>(from, stride).store(to + i * plane); });
+}
+template <class Format, class S, class T>
+void pack_element(T* to, Index plane, const S* from, Index stride, Index count) {
+  for_planes<Format>([&]<class Plane>(Plane, Index i) { to[i * plane] = load_element<Plane>(from, stride, count); });
+}
+
 /// True where VDPBF16PS does twice the work of a float FMA: on AMD from Zen 4 on. Intel's cores do half with it
 /// (pigirons/cpufp: Zen 4 325 against 164 GFLOP/s a core, Sapphire Rapids 115 against 230; measured here 82 and 170).
 inline bool bf16_pairs_are_fast() {
@@ -214,22 +228,26 @@ void with_bf16_format(F&& f) {
   }
   f(RoundedFormat{});
 }
-/// Calls f with the form that numbers of type T take at a precision on this machine.
-template <class T, class F>
-void with_format(Precision precision, F&& f) {
-  if constexpr (std::is_same_v<T, float>)
-    if (precision == Precision::bf16) return with_bf16_format(f);
-  f(PlainFormat<T>{});
+/// Calls f with the form that numbers of type T take at a precision on this machine. Operands that are held as BFloat16
+/// (S) take part in bf16 products alone.
+template <class T, class S = T, class F>
+void with_format([[maybe_unused]] Precision precision, F&& f) {
+  if constexpr (std::is_same_v<S, BFloat16>) {
+    with_bf16_format(f);
+  } else {
+    if constexpr (std::is_same_v<T, float>)
+      if (precision == Precision::bf16) return with_bf16_format(f);
+    f(PlainFormat<T>{});
+  }
 }
 
-/// The same for products of whole matrices of numbers A and B, where AMX is faster in fp32 too. BFloat16 numbers take
-/// part in bf16 products alone.
+/// The same for products of whole matrices of numbers A and B, where AMX is faster in fp32 too.
 template <class T, class A = T, class B = T, class F>
-void with_gemm_format([[maybe_unused]] Precision precision, F&& f) {
-  if constexpr (std::is_same_v<A, BFloat16> || std::is_same_v<B, BFloat16>) return with_bf16_format(f);
-  if constexpr (std::is_same_v<T, float> && simd::has_amx)
+void with_gemm_format(Precision precision, F&& f) {
+  using S = std::conditional_t<std::is_same_v<A, BFloat16>, A, B>;
+  if constexpr (std::is_same_v<T, float> && std::is_same_v<S, float> && simd::has_amx)
     if (precision == Precision::fp32 && simd::amx_is_usable()) return f(SplitFormat{});
-  with_format<T>(precision, f);
+  with_format<T, S>(precision, f);
 }
 
 }  // namespace kernels

@@ -112,7 +112,7 @@ void multiply_block(Index M, Index N, Index K, MatrixView<A> a, Index rows_behin
           rows, N, element_count<Format>(K), left[static_cast<std::size_t>(i)], packed, panel_stride, c, result.ldc,
           result.accumulate,
           [&](Index panel) {
-            if (by_rows) prefetch_left(next_rows, K, a.offset(end, 0), panel, panels);
+            if (FormatTile<Format>::asks_ahead && by_rows) prefetch_left(next_rows, K, a.offset(end, 0), panel, panels);
           },
           result.bias);
       epilogue(c, m, rows);

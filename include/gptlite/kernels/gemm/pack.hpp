@@ -40,11 +40,12 @@ Index packed_size(Index K, Index N) {
 }
 
 /// Packs a K x `columns` matrix as panel[element][Width], columns <= Width; what is left over up to `padded` becomes
-/// zero. Room for one more vector must follow the panel.
+/// zero. Planes are `plane` numbers apart. Room for one more vector must follow a form's only plane.
 template <class Format, Index Width, class S, class T = typename Format::Number>
-void pack_panel(T* panel, Index K, Index columns, Index padded, MatrixView<S> b) {
+void pack_panel(T* panel, Index plane, Index K, Index columns, Index padded, MatrixView<S> b) {
   using V = simd::Vec<T>;
   constexpr Index width = V::width, depth = Format::depth;
+  static_assert(!PlanarForm<Format> || Width % width == 0, "a vector does not reach into the next plane");
   const Index whole = K / depth, elements = element_count<Format>(K);
   // Where vectors of columns begin; the last one overlaps the one before.
   const auto for_vectors = [&](auto&& f) {
@@ -60,41 +61,47 @@ void pack_panel(T* panel, Index K, Index columns, Index padded, MatrixView<S> b)
     if (columns >= width)
       for (; e < whole; ++e) {
         const S* row = b.data + e * depth * b.row_stride;
-        for_vectors([&](Index j) { load_across<Format>(row + j, b.row_stride).store(panel + e * Width + j); });
+        for_vectors([&](Index j) { pack_across<Format>(panel + e * Width + j, plane, row + j, b.row_stride); });
       }
   } else {  // squares of width x width elements, turned
-    std::array<V, static_cast<std::size_t>(width)> square;
     for (; e + width <= whole; e += width) {
       // Asks for the same columns further on or, near their end, for the next panel's first numbers.
       const Index ahead = e + 4 * width;
       const S* later = b.data + (ahead < whole ? ahead * depth : Width * b.column_stride + (ahead - whole) * depth);
       for_vectors([&](Index j) {
+        for_planes<Format>([&]<class Plane>(Plane, Index p) {
+          std::array<V, static_cast<std::size_t>(width)> square;
 #pragma GCC unroll 16
-        for (Index i = 0; i < width; ++i) {
-          const Index column = std::min(j + i, columns - 1) * b.column_stride;
-          for (Index d = 0; d < depth; ++d) simd::prefetch_for_later(later + column + d * width);
-          square[static_cast<std::size_t>(i)] = load_along<Format>(b.data + column + e * depth);
-        }
-        simd::transpose<T>(square);
+          for (Index i = 0; i < width; ++i) {
+            const Index column = std::min(j + i, columns - 1) * b.column_stride;
+            for (Index d = 0; d < depth && p == 0; ++d) simd::prefetch_for_later(later + column + d * width);
+            square[static_cast<std::size_t>(i)] = load_along<Plane>(b.data + column + e * depth);
+          }
+          simd::transpose<T>(square);
 #pragma GCC unroll 16
-        for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)].store(panel + (e + i) * Width + j);
+          for (Index i = 0; i < width; ++i)
+            square[static_cast<std::size_t>(i)].store(panel + p * plane + (e + i) * Width + j);
+        });
       });
     }
   }
   for (Index rest = e; rest < elements; ++rest)
     for (Index j = 0; j < columns; ++j)
-      panel[rest * Width + j] = load_element<Format>(b.data + rest * depth * b.row_stride + j * b.column_stride,
-                                                     b.row_stride, std::min(depth, K - rest * depth));
-  if (columns < padded)
-    for (Index i = 0; i < elements; ++i) std::fill(panel + i * Width + columns, panel + i * Width + padded, T(0));
+      pack_element<Format>(panel + rest * Width + j, plane, b.data + rest * depth * b.row_stride + j * b.column_stride,
+                           b.row_stride, std::min(depth, K - rest * depth));
+  for (Index p = 0; p < Format::planes && columns < padded; ++p)
+    for (Index i = 0; i < elements; ++i) {
+      T* const row = panel + p * plane + i * Width;
+      std::fill(row + columns, row + padded, T(0));
+    }
 }
 
-/// Packs `count` panels of Width columns of a matrix with contiguous rows, `stride` elements apart; panel i begins at
-/// column column_of(i). Eight rows of every panel at a time, unrolled: memory is read from end to end and has many
-/// requests at once (Zen 5: 8 cycles for a vector from memory and 3 to 5 from the L2 and L3 caches, where 32 rows at a
-/// time with prefetches take 12 and 4 to 8).
+/// Packs `count` panels of Width columns of a matrix with contiguous rows, `stride` elements apart and their planes
+/// `plane`; panel i begins at column column_of(i). Eight rows of every panel at a time, unrolled: memory is read from
+/// end to end and has many requests at once (Zen 5: 8 cycles for a vector from memory and 3 to 5 from the L2 and L3
+/// caches, where 32 rows at a time with prefetches take 12 and 4 to 8).
 template <class Format, Index Width, class T, class S, class ColumnOf>
-void pack_panels(T* packed, Index stride, Index K, Index count, MatrixView<S> b, ColumnOf&& column_of) {
+void pack_panels(T* packed, Index stride, Index plane, Index K, Index count, MatrixView<S> b, ColumnOf&& column_of) {
   constexpr Index depth = Format::depth, few = 8 / depth, whole_step = std::max(few, Format::group);
   const Index whole = K / (whole_step * depth) * whole_step;
   for (Index e = 0; e < whole; e += few)
@@ -105,10 +112,10 @@ void pack_panels(T* packed, Index stride, Index K, Index count, MatrixView<S> b,
       for (Index row = 0; row < few; ++row)
 #pragma GCC unroll 16
         for (Index j = 0; j < Width; j += simd::Vec<T>::width)
-          load_across<Format>(from + row * depth * b.row_stride + j, b.row_stride).store(to + row * Width + j);
+          pack_across<Format>(to + row * Width + j, plane, from + row * depth * b.row_stride + j, b.row_stride);
     }
   for (Index i = 0; i < count && whole * depth < K; ++i)
-    pack_panel<Format, Width>(packed + i * stride + whole * Width, K - whole * depth, Width, Width,
+    pack_panel<Format, Width>(packed + i * stride + whole * Width, plane, K - whole * depth, Width, Width,
                               b.offset(whole * depth, column_of(i)));
 }
 
@@ -116,10 +123,10 @@ void pack_panels(T* packed, Index stride, Index K, Index count, MatrixView<S> b,
 template <class Format, class S, class T = typename Format::Number>
 void pack_right(T* packed, Index stride, Index K, Index N, MatrixView<S> b) {
   constexpr Index columns = Tile<T>::columns;
-  const Index side_by_side = b.column_stride == 1 ? N / columns : 0;
-  pack_panels<Format, columns>(packed, stride, K, side_by_side, b, [](Index i) { return i * columns; });
+  const Index side_by_side = b.column_stride == 1 ? N / columns : 0, plane = stride / Format::planes;
+  pack_panels<Format, columns>(packed, stride, plane, K, side_by_side, b, [](Index i) { return i * columns; });
   for (Index i = side_by_side; i * columns < N; ++i)
-    pack_panel<Format, columns>(packed + i * stride, K, std::min(columns, N - i * columns), columns,
+    pack_panel<Format, columns>(packed + i * stride, plane, K, std::min(columns, N - i * columns), columns,
                                 b.offset(0, i * columns));
 }
 
@@ -141,6 +148,14 @@ void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N
     const Index count = std::min(width, N - n);
     (accumulate ? V::load_first(sums + n, count) + sum : sum).store_first(sums + n, count);
   }
+}
+
+template <PlanarForm Format, class T = typename Format::Number>
+void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N, bool accumulate) {
+  for_planes<Format>([&]<class Plane>(Plane, Index plane) {
+    packed_column_sums<Plane>(sums, packed + plane * (stride / Format::planes), stride, K, N, accumulate);
+    accumulate = true;
+  });
 }
 
 /// A tile of a left-hand matrix as the micro-kernel takes it.
@@ -197,45 +212,47 @@ LeftTile<T> left_of_rows(const T* packed, Index K) {
 template <class Format, class S, class T = typename Format::Number>
 LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<S> a) {
   constexpr Index width = simd::Vec<T>::width, depth = Format::depth;
-  const Index whole = K / depth, elements = element_count<Format>(K);
+  const Index whole = K / depth, elements = element_count<Format>(K), plane = left_plane_size<Format>(elements);
   for (Index m = 0; m < rows; ++m) {
     const S* from = a.data + m * a.row_stride;
     T* to = packed + m * width;
     Index e = 0;
     for (; e + width <= whole; e += width, to += FormatTile<Format>::rows * width)
-      load_along<Format>(from + e * depth).store(to);
+      pack_along<Format>(to, plane, from + e * depth);
     for (Index rest = e; rest < elements; ++rest)
-      to[rest - e] = load_element<Format>(from + rest * depth, 1, std::min(depth, K - rest * depth));
+      pack_element<Format>(to + rest - e, plane, from + rest * depth, 1, std::min(depth, K - rest * depth));
   }
   return left_of_rows<Format>(packed, K);
 }
 
-/// Packs `rows` <= FormatTile::rows rows of the left-hand matrix, whose columns are contiguous and `readable` long, in
-/// the order of rows: squares are turned. For forms of whole groups, as wide as a vector.
-template <class Format, class S, class T = typename Format::Number>
-LeftTile<T> pack_left_turned(T* packed, Index rows, Index K, MatrixView<S> a, Index readable) {
+/// pack_left_columns() in the order of rows: squares are turned. For forms of whole groups, as wide as a vector.
+template <class Format, class T, class S, class RowOf>
+void pack_left_turned(T* packed, Index stride, Index count, Index K, MatrixView<S> a, Index M, RowOf&& row_of) {
   using V = simd::Vec<T>;
   constexpr Index width = V::width, depth = Format::depth;
-  const auto load = [&](Index k, Index m) {
-    const Index lanes = std::min(width, readable - m);
+  const Index elements = element_count<Format>(K), plane = left_plane_size<Format>(elements);
+  const auto load = [&]<class Plane>(Plane, Index k, Index m) {
+    const Index lanes = std::min(width, M - m);
     const S* from = a.data + k * a.column_stride + m;
-    if (lanes == width && k + depth <= K) return load_across<Format>(from, a.column_stride);
+    if (lanes == width && k + depth <= K) return load_across<Plane>(from, a.column_stride);
     ElementNumbers<Format> edge;
     for (Index d = 0; d < depth; ++d)
       edge[static_cast<std::size_t>(d)] = k + d < K ? simd::load_numbers(from + d * a.column_stride, lanes) : V::zero();
-    return Format::across(edge);
+    return Plane::across(edge);
   };
-  std::array<V, static_cast<std::size_t>(width)> square;
-  T* to = packed;
-  for (Index e = 0; e < element_count<Format>(K); e += width, to += FormatTile<Format>::rows * width)
-    for (Index m = 0; m < rows; m += width) {
+  for (Index e = 0; e < elements; e += width)
+    for (Index i = 0; i < count; ++i)  // of all tiles, so that memory is read in longer pieces
+      for (Index m = row_of(i); m < row_of(i + 1); m += width) {
+        T* const to = packed + i * stride + e * FormatTile<Format>::rows + (m - row_of(i)) * width;
+        for_planes<Format>([&]<class Plane>(Plane of_plane, Index p) {
+          std::array<V, static_cast<std::size_t>(width)> square;
 #pragma GCC unroll 16
-      for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)] = load((e + i) * depth, m);
-      simd::transpose<T>(square);
+          for (Index j = 0; j < width; ++j) square[static_cast<std::size_t>(j)] = load(of_plane, (e + j) * depth, m);
+          simd::transpose<T>(square);
 #pragma GCC unroll 16
-      for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)].store(to + (m + i) * width);
-    }
-  return left_of_rows<Format>(packed, K);
+          for (Index j = 0; j < width; ++j) square[static_cast<std::size_t>(j)].store(to + p * plane + j * width);
+        });
+      }
 }
 
 /// Packs `count` tiles of a left-hand matrix with contiguous columns, `stride` elements apart; tile i has the rows
@@ -244,23 +261,22 @@ template <class Format, class T, class S, class RowOf>
 void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count, Index K, MatrixView<S> a, Index M,
                        RowOf&& row_of) {
   if constexpr (AmxForm<Format>) {
-    for (Index i = 0; i < count; ++i)
-      tiles[i] = pack_left_turned<Format>(packed + i * stride, row_of(i + 1) - row_of(i), K, a.offset(row_of(i), 0),
-                                          M - row_of(i));
+    pack_left_turned<Format>(packed, stride, count, K, a, M, row_of);
+    for (Index i = 0; i < count; ++i) tiles[i] = left_of_rows<Format>(packed + i * stride, K);
     return;
   }
   constexpr Index step = left_step<Format>();
   // A tile is read in whole vectors: the rows behind it too or, at the end of the matrix, some before it.
   const auto first_read = [&](Index i) { return std::min(row_of(i), M - step); };
   if (M >= step) {
-    pack_panels<Format, step>(packed, stride, K, count, a.transposed(), first_read);
+    pack_panels<Format, step>(packed, stride, 0, K, count, a.transposed(), first_read);
     for (Index i = 0; i < count; ++i)
       tiles[i] = {packed + i * stride + row_of(i) - first_read(i), step, LeftOrder::columns};
     return;
   }
   for (Index i = 0; i < count; ++i) {
     const Index rows = row_of(i + 1) - row_of(i);
-    pack_panel<Format, step>(packed + i * stride, K, rows, rows, a.offset(row_of(i), 0).transposed());
+    pack_panel<Format, step>(packed + i * stride, 0, K, rows, rows, a.offset(row_of(i), 0).transposed());
     tiles[i] = {packed + i * stride, step, LeftOrder::columns};
   }
 }
@@ -281,38 +297,6 @@ void pack_left_tiles(T* packed, Index M, Index K, MatrixView<S> a) {
     prefetch_left(std::clamp<Index>(M - m - rows, 0, rows), K, a.offset(m + rows, 0), 0, 1);
     pack_left<Format>(packed, std::min(rows, M - m), K, a.offset(m, 0));
   }
-}
-
-// Forms of several planes: the same for each plane. ------------------------------------------------------------------
-
-template <PlanarForm Format, class S, class T = typename Format::Number>
-void pack_right(T* packed, Index stride, Index K, Index N, MatrixView<S> b) {
-  for_planes<Format>([&]<class Plane>(Plane, Index plane) {
-    pack_right<Plane>(packed + plane * (stride / Format::planes), stride, K, N, b);
-  });
-}
-template <PlanarForm Format, class T = typename Format::Number>
-void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N, bool accumulate) {
-  for_planes<Format>([&]<class Plane>(Plane, Index plane) {
-    packed_column_sums<Plane>(sums, packed + plane * (stride / Format::planes), stride, K, N, accumulate);
-    accumulate = true;
-  });
-}
-template <PlanarForm Format, class S, class T = typename Format::Number>
-LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<S> a) {
-  for_planes<Format>([&]<class Plane>(Plane, Index plane) {
-    pack_left<Plane>(packed + plane * left_plane_size<Format>(element_count<Format>(K)), rows, K, a);
-  });
-  return left_of_rows<Format>(packed, K);
-}
-template <PlanarForm Format, class T, class S, class RowOf>
-void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count, Index K, MatrixView<S> a, Index M,
-                       RowOf&& row_of) {
-  const Index size = left_plane_size<Format>(element_count<Format>(K));
-  for_planes<Format>([&]<class Plane>(Plane, Index plane) {
-    pack_left_columns<Plane>(tiles, packed + plane * size, stride, count, K, a, M, row_of);
-  });
-  for (Index i = 0; i < count; ++i) tiles[i].plane = size;
 }
 
 }  // namespace kernels
