@@ -65,6 +65,31 @@ TEST_CASE("products round their operands, and backward uses the precision of for
   check_product([](const Tensor<float>& a, const Tensor<float>& b) { return linear(a, b); });
 }
 
+TEST_CASE_TEMPLATE("attention with its projection has the bits of linear and attention", T, float, double) {
+  const auto results = [](bool joined, bool with_bias) {
+    Generator generator(3), masks(4);
+    const auto random = [&](Shape shape) {
+      Tensor<T> t = Tensor<T>::normal(std::move(shape), 0, 1, generator.fork());
+      t.set_requires_grad();
+      return t;
+    };
+    Tensor<T> x = random({2, 70, 33}), weight = random({33, 3 * 42}), bias = random({3 * 42});
+    const Tensor<T> b = with_bias ? bias : Tensor<T>();
+    const AttentionOptions options{.n_head = 3, .window = 50, .dropout = 0.2, .generator = &masks};
+    const Tensor<T> y =
+        joined ? causal_attention(x, weight, b, options) : causal_attention(linear(x, weight, b), options);
+    for (int times = 0; times < 2; ++times)
+      y.backward(Tensor<T>::normal(y.shape(), 0, 1, Generator(5).fork()), {.retain_graph = true});
+    std::vector<std::vector<T>> all{y.to_vector(), x.grad().to_vector(), weight.grad().to_vector()};
+    if (with_bias) all.push_back(bias.grad().to_vector());
+    return all;
+  };
+  for (const Precision precision : {Precision::fp32, Precision::bf16}) {
+    const Autocast scope(precision);
+    for (const bool with_bias : {true, false}) CHECK(results(true, with_bias) == results(false, with_bias));
+  }
+}
+
 TEST_CASE("attention and the fused head round too; double never does") {
   const Tensor<float> qkv = Tensor<float>::full({1, 1, 3}, fine), h = Tensor<float>::full({1, 1}, fine);
   const Tensor<float> weight = Tensor<float>::from({fine, 0}, {2, 1});

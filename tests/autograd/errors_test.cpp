@@ -79,6 +79,16 @@ TEST_CASE("shapes that do not fit") {
   CHECK(shape_error([] {
           causal_attention(zeros({2, 12}), {.n_head = 2});
         }) == "[causal_attention] qkv must be (B, T, 3C), got (2, 12)");
+  const auto projected = [](Shape x, Shape weight, Shape bias) {
+    return shape_error([&] { causal_attention(zeros(x), zeros(weight), zeros(bias), {.n_head = 2}); });
+  };
+  CHECK(projected({2, 3, 4}, {12}, {12}) == "[causal_attention] weight must be a matrix, got (12)");
+  CHECK(projected({2, 3, 5}, {4, 12}, {12}) ==
+        "[causal_attention] x must be (B, T, 4) for weight (4, 12), got (2, 3, 5)");
+  CHECK(projected({3, 4}, {4, 12}, {12}) == "[causal_attention] x must be (B, T, 4) for weight (4, 12), got (3, 4)");
+  CHECK(projected({2, 3, 4}, {4, 12}, {4}) == "[causal_attention] bias (4) does not fit weight (4, 12)");
+  CHECK(projected({2, 3, 4}, {4, 10}, {10}) ==
+        "[causal_attention] qkv (2, 3, 10) does not divide into q, k, v of 2 heads");
 }
 
 TEST_CASE("indices outside their range") {

@@ -229,6 +229,18 @@ std::vector<Case<T>> cases() {
   attend("long", 1, 261, 1, 1, 0, 0);
   attend("no_positions", 2, 0, 2, 3, 0, 0);
   attend("no_batch", 0, 3, 2, 3, 0, 0);
+  // x (B, T, K), projected to 3C = 3 * heads * head size.
+  const auto project = [&](const char* variant, Index B, Index positions, Index K, Index n_head, Index C, double p) {
+    add("causal_attention", variant, {w({B, positions, K}), w({K, 3 * C}, 1), w({3 * C}, 2)}, [=](Inputs in) {
+      Generator generator(7);
+      return causal_attention(in[0], in[1], in[2], {.n_head = n_head, .dropout = p, .generator = &generator});
+    });
+  };
+  project("projected", 2, 5, 7, 3, 12, 0);
+  project("projected_dropout", 1, 9, 4, 2, 6, 0.4);
+  project("projected_no_batch", 0, 3, 4, 2, 6, 0);
+  add("causal_attention", "projected_no_bias", {w({1, 4, 3}), w({3, 6}, 1)},
+      [](Inputs in) { return causal_attention(in[0], in[1], {}, {.n_head = 2}); });
 
   // Sums and arrangement.
   add("sum", "first", {w({3, 7})}, [](Inputs in) { return sum(in[0], 0); });

@@ -57,8 +57,8 @@ struct RunningSoftmax {
   }
 };
 
-template <class Format, class T>
-void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
+template <class Format, class S, class T>
+void attention_forward(T* y, T* lse, const S* qkv, const AttentionShape& s) {
   using V = simd::Vec<T>;
   using Block = AttentionBlock<Format>;
   constexpr Index panel = Tile<T>::columns, tile_rows = Block::tile_rows, step = Block::step, width = V::width;
@@ -71,7 +71,7 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
 
   parallel_for(s.B * s.NH, [&](Index job) {
     const typename Format::Registers registers;
-    const AttentionHead<T> head(s, job, qkv);
+    const AttentionHead<S> head(s, job, qkv);
     const Index left_tile = left_size<Format>(s.HS), depth_of_head = element_count<Format>(s.HS);
     const Index q_panel = panel_size<Format>(s.HS), p_panel = panel_size<Format>(key_block);
     const Index block_scores = key_block * query_block, factor_rows = s.dropout ? key_block : 0;
@@ -137,9 +137,9 @@ void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
 }  // namespace detail
 
 /// y = dropout(softmax(q k^T / sqrt(HS), causal)) v for every head. Saves lse, the logarithm of each softmax's sum.
-template <class T>
-void attention_forward(T* y, T* lse, const T* qkv, const AttentionShape& s) {
-  with_format<T>(s.precision, [&]<class Format>(Format) { detail::attention_forward<Format>(y, lse, qkv, s); });
+template <class S, class T>
+void attention_forward(T* y, T* lse, const S* qkv, const AttentionShape& s) {
+  with_format<T, S>(s.precision, [&]<class Format>(Format) { detail::attention_forward<Format>(y, lse, qkv, s); });
 }
 
 }  // namespace kernels

@@ -66,8 +66,8 @@ void softmax_gradients(const TileGradients<Format>& to, const T* scores, const T
   }
 }
 
-template <class Format, class T>
-void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, const T* y, const T* lse,
+template <class Format, class S, class T>
+void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, const T* y, const T* lse,
                         const AttentionShape& s) {
   using V = simd::Vec<T>;
   using Block = AttentionBlock<Format>;
@@ -79,10 +79,10 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
 
   parallel_for(s.B * s.NH, [&](Index job) {
     const typename Format::Registers registers;
-    const AttentionHead<T> head(s, job, qkv);
+    const AttentionHead<S> head(s, job, qkv);
     const MatrixView<T> dout{dy + head.output_offset(), s.C()};
     const T* const out = y + head.output_offset();
-    T* const dq = dqkv + (head.q.data - qkv);
+    S* const dq = dqkv + (head.q.data - qkv);
     const Index stride = 3 * s.C(), left_tile = left_size<Format>(s.HS), depth_of_head = element_count<Format>(s.HS);
     const Index tiles = key_block / tile_rows;
     const Index head_panel = panel_size<Format>(s.HS), query_panel = panel_size<Format>(s.T);
@@ -156,13 +156,15 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
         // 2. dq^T += k^T ds
         multiply_steps<Format>(block, k_tiles, 0, ds_right, key_panel, dq_sums + q * s.HS, s.HS, step, true);
       }
-      T* const dkv = dq + s.C() + first * stride;
+      S* const dkv = dq + s.C() + first * stride;
       for (Index j = 0; j < keys; ++j) {
         const Index ahead = std::min(j + width, keys - 1);
         for (const Index part : {Index{0}, s.C()}) prefetch_rows(dkv + ahead * stride + part, stride, 1, s.HS);
-        const auto write = [&](T* to, const T* from) {
-          simd::transform(
-              to, s.HS, [=](V a, V b) { return accumulate ? a + b : b; }, accumulate ? to : from, from);
+        const auto write = [&](S* to, const T* from) {
+          simd::for_vectors<T>(s.HS, [&](Index c, Index count) {
+            const V sum = simd::load_numbers(from + c, count);
+            simd::store_numbers(to + c, accumulate ? simd::load_numbers(to + c, count) + sum : sum, count);
+          });
         };
         write(dkv + j * stride, dk + j * s.HS);
         write(dkv + s.C() + j * stride, dv + j * s.HS);
@@ -182,10 +184,10 @@ void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, con
 
 /// dqkv (+)= the gradient of attention_forward, from dy, the saved lse and the output y:
 ///   p = exp(scores - lse);  dv += p^T dy;  dp = dy v^T;  ds = p (dp - sum(dy y));  dq += ds k;  dk += ds^T q.
-template <class T>
-void attention_backward(T* dqkv, bool accumulate, const T* dy, const T* qkv, const T* y, const T* lse,
+template <class S, class T>
+void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, const T* y, const T* lse,
                         const AttentionShape& s) {
-  with_format<T>(s.precision, [&]<class Format>(Format) {
+  with_format<T, S>(s.precision, [&]<class Format>(Format) {
     detail::attention_backward<Format>(dqkv, accumulate, dy, qkv, y, lse, s);
   });
 }

@@ -4,6 +4,7 @@
 //
 // Sizes:  B batch    T positions    NH heads    HS head size    C = NH * HS channels
 //         qkv (B, T, 3C): at each position q, then k, then v, each (NH, HS)        y (B, T, C)      lse (B, NH, T)
+//         qkv and its gradient are held as S: T, or BFloat16 for products in bf16
 //
 // Scores are held as (key, query), so that a lane is a query: p, rounded where it lies, is the right-hand side of
 // y^T = v^T p and ds that of dq^T = k^T ds, and a softmax needs no sum over lanes. Queries are taken in whole steps,
@@ -80,13 +81,13 @@ struct AttentionBlock {
 };
 
 /// One (batch, head): its matrices as views into the tensors.
-template <class T>
+template <class S>
 struct AttentionHead {
   const AttentionShape& s;
   Index job;  // b * NH + h
-  MatrixView<T> q, k, v;
+  MatrixView<S> q, k, v;
 
-  AttentionHead(const AttentionShape& shape, Index job_index, const T* qkv)
+  AttentionHead(const AttentionShape& shape, Index job_index, const S* qkv)
       : s(shape),
         job(job_index),
         q{qkv + job / s.NH * s.T * 3 * s.C() + job % s.NH * s.HS, 3 * s.C()},
@@ -97,6 +98,7 @@ struct AttentionHead {
   Index output_offset() const { return job / s.NH * s.T * s.C() + job % s.NH * s.HS; }
   /// Dropout factors as (key, query), rows `stride` apart, for `queries` whole vectors. by_query: room for queries *
   /// (keys + width).
+  template <class T>
   void dropout_factors(T* out, Index stride, Index query, Index queries, Index key, Index keys, T* by_query) const {
     using V = simd::Vec<T>;
     constexpr Index width = V::width;
@@ -117,16 +119,16 @@ struct AttentionHead {
 
 /// Packs the transpose of `rows`, N of them and K long, as a right-hand matrix of whole steps of columns; those behind
 /// the last one are zeros.
-template <class Format, class T>
-void pack_right_steps(T* packed, Index K, Index N, Index step, MatrixView<T> rows) {
+template <class Format, class S, class T = typename Format::Number>
+void pack_right_steps(T* packed, Index K, Index N, Index step, MatrixView<S> rows) {
   constexpr Index panel = Tile<T>::columns;
   const Index size = panel_size<Format>(K), panels = (N + panel - 1) / panel;
   pack_right<Format>(packed, size, K, N, rows.transposed());
   std::fill(packed + panels * size, packed + round_up(N, step) / panel * size, T(0));
 }
 /// Packs the transpose of `rows`, K of them and M long, as tiles of a left-hand matrix.
-template <class Format, class T>
-std::vector<LeftTile<T>> pack_left_transposed(T* packed, Index M, Index K, MatrixView<T> rows) {
+template <class Format, class S, class T = typename Format::Number>
+std::vector<LeftTile<T>> pack_left_transposed(T* packed, Index M, Index K, MatrixView<S> rows) {
   const Index count = tile_count<Format>(M);
   std::vector<LeftTile<T>> tiles(static_cast<std::size_t>(count));
   pack_left_columns<Format>(tiles.data(), packed, left_size<Format>(K), count, K, rows.transposed(), M,
@@ -160,8 +162,8 @@ void prefetch_rows(const T* rows, Index stride, Index count, Index HS) {
       simd::prefetch_for_write(rows + n * stride + std::min(c, HS - 1));
 }
 /// to (+)= factor times the transpose of a vector of columns of `from`, `rows` of them and HS long.
-template <class T>
-void store_transposed(T* to, Index stride, Index rows, Index HS, const T* from, Index from_stride, simd::Vec<T> factor,
+template <class S, class T>
+void store_transposed(S* to, Index stride, Index rows, Index HS, const T* from, Index from_stride, simd::Vec<T> factor,
                       bool accumulate) {
   using V = simd::Vec<T>;
   constexpr Index width = V::width;
@@ -175,10 +177,10 @@ void store_transposed(T* to, Index stride, Index rows, Index HS, const T* from, 
     const bool whole = count == width && rows >= width;
 #pragma GCC unroll 16
     for (Index r = 0; r < width; ++r) {
-      T* const at = to + r * stride + c;
+      S* const at = to + r * stride + c;
       const V value = square[static_cast<std::size_t>(r)];
       if (whole)
-        (accumulate ? V::load(at) + value : value).store(at);
+        simd::store_numbers(at, accumulate ? simd::load_numbers(at) + value : value);
       else if (r < rows)
         simd::store_numbers(at, accumulate ? simd::load_numbers(at, count) + value : value, count);
     }

@@ -2,6 +2,8 @@
 // linear: y = activation(x W + b), its bias and activation fused behind the product, and its gradient.
 //
 // Sizes:  x (rows, K)    weight (K, N)    bias (N)    z = x weight + bias and y = activation(z): (rows, N)
+//
+// What lies between two products is held as S: T, or BFloat16 where both are in bf16, which round it anyway.
 
 #include "gptlite/kernels/activations.hpp"
 #include "gptlite/kernels/gemm/gemm.hpp"
@@ -39,6 +41,32 @@ void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, cons
        GemmOptions<T>{.bias = bias}, activate);
 }
 
+namespace detail {
+/// f(numbers, at, count) for the vectors of a part of a matrix with rows of N numbers: `count` of them, of which the
+/// first is the matrix's number `at`.
+template <class T, class F>
+void for_part(const GemmPart<T>& part, Index N, F&& f) {
+  for (Index r = 0; r < part.rows; ++r)
+    simd::for_vectors<T>(part.columns, [&](Index j, Index count) {
+      f(simd::load_numbers(part.data + r * part.stride + j, count), (part.row + r) * N + part.column + j, count);
+    });
+}
+}  // namespace detail
+
+/// z = x weight + bias as S, which is never whole in T if it is another; s has no activation.
+template <class S, class T>
+void linear_forward_as(S* z, const T* x, const T* weight, const T* bias, const LinearShape& s) {
+  if constexpr (std::is_same_v<S, T>)
+    linear_forward(z, z, x, weight, bias, s);
+  else
+    gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, static_cast<T*>(nullptr), 0,
+         false, GemmOptions<T>{.bias = bias}, [&](const GemmPart<T>& part) {
+           detail::for_part(part, s.N, [&](simd::Vec<T> numbers, Index at, Index count) {
+             simd::store_numbers(z + at, numbers, count);
+           });
+         });
+}
+
 /// dweight (+)= x^T dz and dbias (+)= column sums of dz, for x (rows, K) and dz (rows, N).
 template <class T, class X, class Z>
 void weight_gradient(Precision precision, GradTarget<T> dweight, GradTarget<T> dbias, Index rows, Index K, Index N,
@@ -48,6 +76,16 @@ void weight_gradient(Precision precision, GradTarget<T> dweight, GradTarget<T> d
          GemmOptions<T>{.b_sums = dbias}, NoEpilogue{});
   else if (dbias)
     column_sums_of_product(precision, N, rows, dz, dbias);
+}
+
+/// The gradients of z = x weight + bias:  dx (+)= dz weight^T;  dweight (+)= x^T dz;  dbias (+)= column sums of dz.
+template <class S, class T>
+void linear_gradients(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbias, const S* dz, const T* x,
+                      const T* weight, const LinearShape& s) {
+  const MatrixView<S> dz_view{dz, s.N};
+  if (dx)
+    gemm(s.precision, s.rows, s.K, s.N, dz_view, MatrixView<T>{weight, s.N}.transposed(), dx.data, s.K, dx.accumulate);
+  weight_gradient(s.precision, dweight, dbias, s.rows, s.K, s.N, MatrixView<T>{x, s.K}, dz_view);
 }
 
 /// dz = dy activation'(z);  dx (+)= dz weight^T;  dweight (+)= x^T dz;  dbias (+)= column sums of dz.
@@ -61,10 +99,7 @@ void linear_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbia
     gelu_backward(GradTarget<T>{buffer.data(), false}, dy, z, s.rows * s.N);
     dz = buffer.data();
   }
-  const MatrixView<T> dz_view{dz, s.N};
-  if (dx)
-    gemm(s.precision, s.rows, s.K, s.N, dz_view, MatrixView<T>{weight, s.N}.transposed(), dx.data, s.K, dx.accumulate);
-  weight_gradient(s.precision, dweight, dbias, s.rows, s.K, s.N, MatrixView<T>{x, s.K}, dz_view);
+  linear_gradients(dx, dweight, dbias, dz, x, weight, s);
 }
 
 }  // namespace kernels

@@ -16,18 +16,6 @@ struct MlpShape {
   Precision precision = Precision::fp32;
 };
 
-namespace detail {
-/// f(numbers, at, count) for the vectors of a part of a matrix with rows of H numbers: `count` of them, of which the
-/// first is the matrix's number `at`.
-template <class T, class F>
-void for_part(const GemmPart<T>& part, Index H, F&& f) {
-  for (Index r = 0; r < part.rows; ++r)
-    simd::for_vectors<T>(part.columns, [&](Index j, Index count) {
-      f(simd::load_numbers(part.data + r * part.stride + j, count), (part.row + r) * H + part.column + j, count);
-    });
-}
-}  // namespace detail
-
 /// S holds what lies between the products: T, or BFloat16 if they are in bf16.
 /// hidden = gelu(x w1 + b1), slope = gelu'(x w1 + b1) unless it is null, y = hidden w2 + b2. A null bias is zero.
 template <class S, class T>
@@ -66,10 +54,8 @@ void mlp_backward(const MlpGradients<T>& d, const T* dy, const T* x, const S* hi
            simd::store_numbers(dz.data() + at, dhidden * simd::load_numbers(slope + at, count), count);
          });
        });
-  const MatrixView<S> dz_view{dz.data(), s.H};
-  if (d.x)
-    gemm(s.precision, s.rows, s.C, s.H, dz_view, MatrixView<T>{w1, s.H}.transposed(), d.x.data, s.C, d.x.accumulate);
-  weight_gradient(s.precision, d.w1, d.b1, s.rows, s.C, s.H, MatrixView<T>{x, s.C}, dz_view);
+  linear_gradients(d.x, d.w1, d.b1, std::as_const(dz).data(), x, w1,
+                   LinearShape{.rows = s.rows, .K = s.C, .N = s.H, .precision = s.precision});
 }
 
 }  // namespace kernels

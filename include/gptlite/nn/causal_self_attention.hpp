@@ -21,11 +21,12 @@ struct CausalSelfAttention {
     f("c_proj", c_proj);
   }
   Tensor<T> operator()(const Tensor<T>& x) const {  // (B, T, C)
-    const Tensor<T> qkv = c_attn(x);                // (B, T, 3C)
-    const Tensor<T> y = causal_attention(qkv, {.n_head = n_head,
-                                               .window = window,
-                                               .dropout = attn_dropout.active(),
-                                               .generator = &attn_dropout.mode->generator});
+    const AttentionOptions options{.n_head = n_head,
+                                   .window = window,
+                                   .dropout = attn_dropout.active(),
+                                   .generator = &attn_dropout.mode->generator};
+    const Tensor<T> y = c_attn.has_lora() ? causal_attention(c_attn(x), options)
+                                          : causal_attention(x, c_attn.weight, c_attn.bias, options);
     return resid_dropout(c_proj(y));
   }
 };
