@@ -44,7 +44,7 @@ void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const {
   check<ShapeError>(grad.shape() == shape(), "backward", "gradient ", grad.shape(), " for a tensor ", shape());
 
   std::vector<std::shared_ptr<GradState<T>>> states = detail::newest_first(grad_state());
-  Input<T>(*this).add_grad(grad.clone());
+  Input<T>(*this).add_grad(grad);
   const NoGrad no_grad;
   for (std::shared_ptr<GradState<T>>& state : states) {
     Node<T>& node = *state->node;
