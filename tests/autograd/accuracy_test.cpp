@@ -66,6 +66,8 @@ TEST_CASE("errors against double are at most twice PyTorch's") {
           [](const auto& in) { return causal_attention(in[0], {.n_head = 2}); });
   compare("causal_attention_of_large_scores", {{2, 130, 3 * 128}},
           [](const auto& in) { return causal_attention(in[0] * 12, {.n_head = 2}); });
+  compare("causal_attention_long", {{1, 521, 3 * 64}},
+          [](const auto& in) { return causal_attention(in[0], {.n_head = 1}); });
   compare("linear", {{300, 384}, {384, 200}, {200}}, [](const auto& in) { return linear(in[0], in[1], in[2]); });
   compare("linear_gelu", {{300, 384}, {384, 200}, {200}},
           [](const auto& in) { return linear(in[0], in[1], in[2], Activation::gelu); });

@@ -86,6 +86,10 @@ TEST_CASE("operations on large tensors give the same bits for 1, 2, 3 and 4 thre
          return causal_attention(in[0], {.n_head = 4, .dropout = 0.1, .generator = &generator});
        }},
       {"causal_attention",
+       "causal_attention/long",
+       {w({1, 521, 3 * 32})},
+       [](Inputs in) { return causal_attention(in[0], {.n_head = 4}); }},
+      {"causal_attention",
        "causal_attention/projected_large",
        {w({3, 97, 61}), w({61, 3 * 64}, 1), w({3 * 64}, 2)},
        [](Inputs in) { return causal_attention(in[0], in[1], in[2], {.n_head = 4}); }},

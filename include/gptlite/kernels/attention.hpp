@@ -30,9 +30,11 @@ struct RunningSoftmax {
     const V new_largest = simd::max(largest, block_largest * scale);
     const V shift = -simd::where_less(new_largest, lowest, V::zero(), new_largest);  // a lane may see no key yet
     const V rescale = simd::exp_of_negative(largest + shift);
-    V block_sum = V::zero();
+    // Four sums: one of 512 numbers would lose two bits more.
+    std::array<V, 4> block_sums{V::zero(), V::zero(), V::zero(), V::zero()};
     const auto number = [&](Index j) {
       const V p = simd::exp_of_negative(simd::fma(V::load(scores + j * stride), V::broadcast(scale), shift));
+      V& block_sum = block_sums[static_cast<std::size_t>(j % 4)];
       block_sum = block_sum + p;
       return factors == nullptr ? p : p * V::load(factors + j * stride);
     };
@@ -51,7 +53,7 @@ struct RunningSoftmax {
         p[static_cast<std::size_t>(d)] = e * depth + d < keys ? number(e * depth + d) : V::zero();
       store(e, p);
     }
-    sum = simd::fma(sum, rescale, block_sum);
+    sum = simd::fma(sum, rescale, (block_sums[0] + block_sums[1]) + (block_sums[2] + block_sums[3]));
     largest = new_largest;
     return rescale;
   }
@@ -62,7 +64,7 @@ void attention_forward(T* y, T* lse, const S* qkv, const AttentionShape& s) {
   using V = simd::Vec<T>;
   using Block = AttentionBlock<Format>;
   constexpr Index panel = Tile<T>::columns, tile_rows = Block::tile_rows, step = Block::step, width = V::width;
-  constexpr Index most_queries = std::max<Index>(step, 64), most_keys = round_up(512, tile_rows);
+  constexpr Index most_queries = std::max<Index>(step, 64), most_keys = round_up(256, tile_rows);
   static_assert(most_keys >= most_queries + tile_rows, "every query sees a key of its first block");
   constexpr auto vectors = static_cast<std::size_t>(most_queries / width);
   const Index query_block = std::min(most_queries, round_up(s.T, step));
@@ -139,7 +141,8 @@ void attention_forward(T* y, T* lse, const S* qkv, const AttentionShape& s) {
 /// y = dropout(softmax(q k^T / sqrt(HS), causal)) v for every head. Saves lse, the logarithm of each softmax's sum.
 template <class S, class T>
 void attention_forward(T* y, T* lse, const S* qkv, const AttentionShape& s) {
-  with_format<T, S>(s.precision, [&]<class Format>(Format) { detail::attention_forward<Format>(y, lse, qkv, s); });
+  detail::with_attention_format<T, S>(s,
+                                      [&]<class Format>(Format) { detail::attention_forward<Format>(y, lse, qkv, s); });
 }
 
 }  // namespace kernels

@@ -187,9 +187,8 @@ void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, con
 template <class S, class T>
 void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, const T* y, const T* lse,
                         const AttentionShape& s) {
-  with_format<T, S>(s.precision, [&]<class Format>(Format) {
-    detail::attention_backward<Format>(dqkv, accumulate, dy, qkv, y, lse, s);
-  });
+  detail::with_attention_format<T, S>(
+      s, [&]<class Format>(Format) { detail::attention_backward<Format>(dqkv, accumulate, dy, qkv, y, lse, s); });
 }
 
 }  // namespace kernels

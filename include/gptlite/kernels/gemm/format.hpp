@@ -245,7 +245,7 @@ void with_format([[maybe_unused]] Precision precision, F&& f) {
 template <class T, class A = T, class B = T, class F>
 void with_gemm_format(Precision precision, F&& f) {
   using S = std::conditional_t<std::is_same_v<A, BFloat16>, A, B>;
-  if constexpr (std::is_same_v<T, float> && std::is_same_v<S, float> && simd::has_amx)
+  if constexpr (std::is_same_v<T, float> && !std::is_same_v<S, BFloat16> && simd::has_amx)
     if (precision == Precision::fp32 && simd::amx_is_usable()) return f(SplitFormat{});
   with_format<T, S>(precision, f);
 }
