@@ -149,7 +149,7 @@ void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N
     (accumulate ? V::load_first(sums + n, count) + sum : sum).store_first(sums + n, count);
   }
 }
-
+/// The same for several planes, whose sums are added up.
 template <PlanarForm Format, class T = typename Format::Number>
 void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N, bool accumulate) {
   for_planes<Format>([&]<class Plane>(Plane, Index plane) {
