@@ -64,7 +64,8 @@ def linear_ticks(top, wanted=4):
 
 def bar_panels(title, subtitle, comment, y_label, colours, limit_label, panels):
     """Side by side, each with its own axis. colours: {series: colour}. A panel is (name, groups), a group (name,
-    {series: value}, limit): the limit, or None, is drawn as a dashed line over the group."""
+    {series: value}, limit): the limit, or None, is drawn as a dashed line over the group, or only named if it is more
+    than three times as high as every bar."""
     panel_width, left, top, bottom = 264, 62, 96, 340
     width, height = 24 + panel_width * len(panels), 386
     used = {series for _, groups in panels for _, bars, _ in groups for series in bars}
@@ -75,7 +76,8 @@ def bar_panels(title, subtitle, comment, y_label, colours, limit_label, panels):
     body = legend(entries, 68)
     for index, (name, groups) in enumerate(panels):
         x0, x1 = index * panel_width + left, (index + 1) * panel_width + 8
-        highest = 1.08 * max(max([limit or 0, *bars.values()]) for _, bars, limit in groups)
+        far = 3 * max(value for _, bars, _ in groups for value in bars.values())
+        highest = 1.08 * max(max([limit if limit and limit <= far else 0, *bars.values()]) for _, bars, limit in groups)
         y_of = lambda value: bottom - value / highest * (bottom - top)
         body.append(text((x0 + x1) / 2, top - 6, name, 13, "middle", more='font-weight="bold"'))
         for tick in linear_ticks(highest):
@@ -89,8 +91,10 @@ def bar_panels(title, subtitle, comment, y_label, colours, limit_label, panels):
             shown = [(start + i * bar, colours[s], bars[s]) for i, s in enumerate(s for s in colours if s in bars)]
             body += [f'<rect x="{x + 1:.1f}" y="{y_of(value):.1f}" width="{bar - 2:.1f}" '
                      f'height="{bottom - y_of(value):.1f}" fill="{colour}"/>' for x, colour, value in shown]
-            if limit:
+            if limit and limit <= far:
                 body.append(line(begin + 5, y_of(limit), begin + pitch - 5, y_of(limit), INK, 1.5, "5 3"))
+            elif limit:
+                body.append(text(begin + pitch / 2, bottom + 31, f"limit: {short_number(limit)}", 10, "middle", GREY))
             # A white edge keeps the numbers readable where the limit crosses them.
             body += [text(x + bar / 2, y_of(value) - 4, short_number(value), 9.5, "middle",
                           more='stroke="#ffffff" stroke-width="3" paint-order="stroke"') for x, _, value in shown]
