@@ -48,7 +48,7 @@ TEST_CASE("inputs of one operation do not share the storage of its gradient") {
   CHECK(b.grad().to_vector() == std::vector<double>{1, 1});
 }
 
-TEST_CASE("a gradient given to backward is copied, not taken over") {
+TEST_CASE("a gradient given to backward is not taken over") {
   Tensor<double> x = leaf({1, 2}), given = Tensor<double>::from({5, 6});
   reshape(x, {2}).backward(given);
   sum(x).backward();
