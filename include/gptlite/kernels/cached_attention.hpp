@@ -60,7 +60,7 @@ class KVCache {
     constexpr Index depth = Format::depth, width = V::width;
     T* column = keys(job) + position / panel * key_stride_ + position % panel;
     for (Index i = 0; i < head_size_; i += depth)
-      column[i / depth * panel] = Format::element(key + i, 1, std::min(depth, head_size_ - i));
+      column[i / depth * panel] = Format::element(key + i, std::min(depth, head_size_ - i));
     T* row = values(job) + position / depth * panel;
     for (Index i = 0; i < head_size_; i += width) {
       T* const to = row + i / panel * value_stride_ + i % panel;

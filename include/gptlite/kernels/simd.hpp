@@ -73,6 +73,10 @@ struct Vec {
 
   /// The first `count` numbers (0 < count <= width), the rest `fill`.
   static Vec load_first(const T* from, Index count, T fill = T(0)) {
+    using Traits = Eigen::internal::unpacket_traits<Packet>;
+    if constexpr (requires { typename Traits::mask_t; })  // floats with AVX or AVX-512
+      if (fill == T(0))
+        return {Eigen::internal::ploadu<Packet>(from, static_cast<typename Traits::mask_t>((1u << count) - 1))};
     std::array<T, width> lanes;
     for (Index i = 0; i < width; ++i) lanes[static_cast<std::size_t>(i)] = i < count ? from[i] : fill;
     return load(lanes.data());

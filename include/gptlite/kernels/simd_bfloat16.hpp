@@ -88,12 +88,20 @@ inline void store_numbers(BFloat16* to, Vec<float> v) {
 }
 
 /// The first `count` numbers (0 < count <= width), the rest zero.
-template <class S, class T = std::conditional_t<std::is_same_v<S, BFloat16>, float, S>>
-Vec<T> load_numbers(const S* from, Index count) {
-  if (count == Vec<T>::width) return load_numbers(from);
-  std::array<S, static_cast<std::size_t>(Vec<T>::width)> lanes{};
+template <class T>
+Vec<T> load_numbers(const T* from, Index count) {
+  return count == Vec<T>::width ? Vec<T>::load(from) : Vec<T>::load_first(from, count);
+}
+inline Vec<float> load_numbers(const BFloat16* from, Index count) {
+  if (count == Vec<float>::width) return load_numbers(from);
+#if defined(__AVX512BF16__)
+  const __m256i bits = _mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << count) - 1), from);
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
+#else
+  std::array<BFloat16, static_cast<std::size_t>(Vec<float>::width)> lanes{};
   std::copy_n(from, count, lanes.begin());
   return load_numbers(lanes.data());
+#endif
 }
 template <class S, class T>
 void store_numbers(S* to, Vec<T> v, Index count) {

@@ -2,7 +2,7 @@
 // The forms in which a product's operands are held while it runs. A form turns `depth` numbers that are neighbours
 // along the summed axis into one element, and says how two elements are multiplied and added to a sum.
 //
-//   element(from, stride, count)   the element of `count` numbers, stride apart, and zeros up to depth
+//   element(from, count)   the element of `count` neighbours, and zeros up to depth: forms of one plane
 //   along(v)                       `width` elements in a row from the depth * width neighbours in v[0], v[1], ...
 //   total(e)                       of `width` elements, the sum of the numbers of each
 //   across(v)                      `width` elements side by side, one from each lane; v[i] holds their i-th numbers
@@ -38,7 +38,7 @@ struct PlainFormat {
   using V = simd::Vec<T>;
   static constexpr Index depth = 1, group = 1, planes = 1;
 
-  static T element(const T* from, Index /*stride*/, Index /*count*/) { return *from; }
+  static T element(const T* from, Index /*count*/) { return *from; }
   static V along(std::array<V, 1> v) { return v[0]; }
   static V across(std::array<V, 1> v) { return v[0]; }
   static V total(V elements) { return elements; }
@@ -53,7 +53,7 @@ struct RoundedFormat {
   using V = simd::Vec<float>;
   static constexpr Index depth = 1, group = 1, planes = 1;
 
-  static float element(const float* from, Index /*stride*/, Index /*count*/) { return round_to_bfloat16(*from); }
+  static float element(const float* from, Index /*count*/) { return round_to_bfloat16(*from); }
   static V along(std::array<V, 1> v) { return simd::round_to_bfloat16(v[0]); }
   static V across(std::array<V, 1> v) { return along(v); }
   static V total(V elements) { return elements; }
@@ -67,9 +67,9 @@ struct PairFormat {
   using V = simd::Vec<float>;
   static constexpr Index depth = 2, group = 1, planes = 1;
 
-  static float element(const float* from, Index stride, Index count) {
+  static float element(const float* from, Index count) {
     const std::uint32_t first = count > 0 ? bfloat16_bits(from[0]) : 0u;
-    const std::uint32_t second = count > 1 ? bfloat16_bits(from[stride]) : 0u;
+    const std::uint32_t second = count > 1 ? bfloat16_bits(from[1]) : 0u;
     return std::bit_cast<float>(first | second << 16);
   }
   static V along(std::array<V, 2> v) { return simd::adjacent_pairs(v[0], v[1]); }
@@ -90,22 +90,12 @@ struct AmxFormat : PairFormat {
 /// Plane i of a float held as three bfloat16 numbers: the float rounded, then what that leaves rounded, then the rest.
 template <Index I>
 struct SplitPlane : AmxFormat {
-  static float element(const float* from, Index stride, Index count) {
-    std::array<float, 2> numbers{};
-    for (Index i = 0; i < std::min<Index>(count, 2); ++i)
-      numbers[static_cast<std::size_t>(i)] = part(from[i * stride], [](float a) { return round_to_bfloat16(a); });
-    return PairFormat::element(numbers.data(), 1, 2);
-  }
   static V along(std::array<V, 2> v) { return PairFormat::along({part(v[0]), part(v[1])}); }
   static V across(std::array<V, 2> v) { return PairFormat::across({part(v[0]), part(v[1])}); }
 
  private:
-  static V part(V v) {
-    return part(v, [](V a) { return simd::round_normal_to_bfloat16(a); });
-  }
-  template <class N, class Round>
-  static N part(N rest, Round&& round) {
-    for (Index i = 0; i < I; ++i) rest = rest - round(rest);
+  static V part(V rest) {
+    for (Index i = 0; i < I; ++i) rest = rest - simd::round_normal_to_bfloat16(rest);
     return rest;
   }
 };
@@ -183,26 +173,36 @@ typename Format::V load_across(const S* from, Index stride) {
   else
     return Format::across(v);
 }
-/// The element of `count` <= depth numbers, stride apart.
+/// The same of the first `count` numbers, and of the first `rows` rows and `count` columns; the rest zeros. None of
+/// them may be there.
 template <class Format, class S>
-typename Format::Number load_element(const S* from, Index stride, Index count) {
-  std::array<typename Format::Number, static_cast<std::size_t>(Format::depth)> numbers{};
-  for (Index i = 0; i < count; ++i) numbers[static_cast<std::size_t>(i)] = from[i * stride];
-  return Format::element(numbers.data(), 1, count);
+typename Format::V load_along(const S* from, Index count) {
+  using V = typename Format::V;
+  if (count >= Format::depth * V::width) return load_along<Format>(from);
+  ElementNumbers<Format> v;
+  for (std::size_t i = 0; i < v.size(); ++i, from += V::width, count -= V::width)
+    v[i] = count > 0 ? simd::load_numbers(from, std::min(V::width, count)) : V::zero();
+  return Format::along(v);
+}
+template <class Format, class S>
+typename Format::V load_across(const S* from, Index stride, Index rows, Index count) {
+  using V = typename Format::V;
+  if (rows >= Format::depth && count >= V::width) return load_across<Format>(from, stride);
+  ElementNumbers<Format> v;
+  for (std::size_t i = 0; i < v.size(); ++i, from += stride, --rows)
+    v[i] = rows > 0 && count > 0 ? simd::load_numbers(from, std::min(V::width, count)) : V::zero();
+  return Format::across(v);
 }
 
-/// The same three, stored: an element of each of a form's planes, `plane` numbers apart.
-template <class Format, class S, class T>
-void pack_along(T* to, Index plane, const S* from) {
-  for_planes<Format>([&]<class Plane>(Plane, Index i) { load_along<Plane>(from).store(to + i * plane); });
+/// The same, stored: a vector for each of a form's planes, `plane` numbers apart. Part: nothing, or what is there.
+template <class Format, class S, class T, class... Part>
+void pack_along(T* to, Index plane, const S* from, Part... part) {
+  for_planes<Format>([&]<class Plane>(Plane, Index i) { load_along<Plane>(from, part...).store(to + i * plane); });
 }
-template <class Format, class S, class T>
-void pack_across(T* to, Index plane, const S* from, Index stride) {
-  for_planes<Format>([&]<class Plane>(Plane, Index i) { load_across<Plane>(from, stride).store(to + i * plane); });
-}
-template <class Format, class S, class T>
-void pack_element(T* to, Index plane, const S* from, Index stride, Index count) {
-  for_planes<Format>([&]<class Plane>(Plane, Index i) { to[i * plane] = load_element<Plane>(from, stride, count); });
+template <class Format, class S, class T, class... Part>
+void pack_across(T* to, Index plane, const S* from, Index stride, Part... part) {
+  for_planes<Format>(
+      [&]<class Plane>(Plane, Index i) { load_across<Plane>(from, stride, part...).store(to + i * plane); });
 }
 
 /// True where VDPBF16PS does twice the work of a float FMA: on AMD from Zen 4 on. Intel's cores do half with it

@@ -40,55 +40,53 @@ Index packed_size(Index K, Index N) {
 }
 
 /// Packs a K x `columns` matrix as panel[element][Width], columns <= Width; what is left over up to `padded` becomes
-/// zero. Planes are `plane` numbers apart. Room for one more vector must follow a form's only plane.
+/// zero. Planes are `plane` numbers apart.
 template <class Format, Index Width, class S, class T = typename Format::Number>
 void pack_panel(T* panel, Index plane, Index K, Index columns, Index padded, MatrixView<S> b) {
   using V = simd::Vec<T>;
   constexpr Index width = V::width, depth = Format::depth;
-  static_assert(!PlanarForm<Format> || Width % width == 0, "a vector does not reach into the next plane");
-  const Index whole = K / depth, elements = element_count<Format>(K);
-  // Where vectors of columns begin; the last one overlaps the one before.
-  const auto for_vectors = [&](auto&& f) {
-    if (columns == Width && Width % width == 0) {  // a loop that the compiler knows the length of
-      for (Index j = 0; j < Width; j += width) f(j);
-      return;
-    }
-    for (Index j = 0; j + width <= columns; j += width) f(j);
-    if (columns % width != 0) f(std::max<Index>(0, columns - width));
-  };
-  Index e = 0;
+  static_assert(Width % width == 0, "a vector does not reach into the next row");
+  const Index elements = element_count<Format>(K);
   if (b.column_stride == 1) {
-    if (columns >= width)
-      for (; e < whole; ++e) {
-        const S* row = b.data + e * depth * b.row_stride;
-        for_vectors([&](Index j) { pack_across<Format>(panel + e * Width + j, plane, row + j, b.row_stride); });
-      }
-  } else {  // squares of width x width elements, turned
-    for (; e + width <= whole; e += width) {
-      // Asks for the same columns further on or, near their end, for the next panel's first numbers.
-      const Index ahead = e + 4 * width;
-      const S* later = b.data + (ahead < whole ? ahead * depth : Width * b.column_stride + (ahead - whole) * depth);
-      for_vectors([&](Index j) {
-        for_planes<Format>([&]<class Plane>(Plane, Index p) {
-          std::array<V, static_cast<std::size_t>(width)> square;
-#pragma GCC unroll 16
-          for (Index i = 0; i < width; ++i) {
-            const Index column = std::min(j + i, columns - 1) * b.column_stride;
-            for (Index d = 0; d < depth && p == 0; ++d) simd::prefetch_for_later(later + column + d * width);
-            square[static_cast<std::size_t>(i)] = load_along<Plane>(b.data + column + e * depth);
-          }
-          simd::transpose<T>(square);
-#pragma GCC unroll 16
-          for (Index i = 0; i < width; ++i)
-            square[static_cast<std::size_t>(i)].store(panel + p * plane + (e + i) * Width + j);
-        });
-      });
-    }
+    for (Index e = 0; e < elements; ++e)
+      for (Index j = 0; j < padded; j += width)
+        pack_across<Format>(panel + e * Width + j, plane, b.data + e * depth * b.row_stride + j, b.row_stride,
+                            K - e * depth, columns - j);
+    return;
   }
-  for (Index rest = e; rest < elements; ++rest)
-    for (Index j = 0; j < columns; ++j)
-      pack_element<Format>(panel + rest * Width + j, plane, b.data + rest * depth * b.row_stride + j * b.column_stride,
-                           b.row_stride, std::min(depth, K - rest * depth));
+  // Squares of width x width elements, turned; the last ones may have fewer numbers, and zeros in their place.
+  const auto turn = [&](Index e, Index j, auto&& load, Index rows) {
+    for_planes<Format>([&]<class Plane>(Plane of_plane, Index p) {
+      std::array<V, static_cast<std::size_t>(width)> square;
+#pragma GCC unroll 16
+      for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)] = load(of_plane, p, j + i);
+      simd::transpose<T>(square);
+#pragma GCC unroll 16
+      for (Index i = 0; i < width; ++i)
+        if (i < rows) square[static_cast<std::size_t>(i)].store(panel + p * plane + (e + i) * Width + j);
+    });
+  };
+  const auto column = [&](Index j) { return b.data + std::min(j, columns - 1) * b.column_stride; };
+  Index e = 0;
+  for (; (e + width) * depth <= K; e += width) {
+    // Asks for the same columns further on or, near their end, for the next panel's first numbers.
+    const Index ahead = (e + 4 * width) * depth, whole = K / depth * depth;
+    const Index later = ahead < whole ? ahead : Width * b.column_stride + ahead - whole;
+    const auto load = [&]<class Plane>(Plane, Index p, Index j) {
+      for (Index d = 0; d < depth && p == 0; ++d) simd::prefetch_for_later(column(j) + later + d * width);
+      return load_along<Plane>(column(j) + e * depth);
+    };
+    if (columns == Width)  // a loop that the compiler knows the length of
+      for (Index j = 0; j < Width; j += width) turn(e, j, load, width);
+    else
+      for (Index j = 0; j < columns; j += width) turn(e, j, load, width);
+  }
+  for (; e < elements; e += width)
+    for (Index j = 0; j < columns; j += width)
+      turn(
+          e, j,
+          [&]<class Plane>(Plane, Index, Index at) { return load_along<Plane>(column(at) + e * depth, K - e * depth); },
+          elements - e);
   for (Index p = 0; p < Format::planes && columns < padded; ++p)
     for (Index i = 0; i < elements; ++i) {
       T* const row = panel + p * plane + i * Width;
@@ -212,15 +210,15 @@ LeftTile<T> left_of_rows(const T* packed, Index K) {
 template <class Format, class S, class T = typename Format::Number>
 LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<S> a) {
   constexpr Index width = simd::Vec<T>::width, depth = Format::depth;
-  const Index whole = K / depth, elements = element_count<Format>(K), plane = left_plane_size<Format>(elements);
+  const Index elements = element_count<Format>(K), plane = left_plane_size<Format>(elements);
   for (Index m = 0; m < rows; ++m) {
     const S* from = a.data + m * a.row_stride;
     T* to = packed + m * width;
     Index e = 0;
-    for (; e + width <= whole; e += width, to += FormatTile<Format>::rows * width)
+    for (; (e + width) * depth <= K; e += width, to += FormatTile<Format>::rows * width)
       pack_along<Format>(to, plane, from + e * depth);
-    for (Index rest = e; rest < elements; ++rest)
-      pack_element<Format>(to + rest - e, plane, from + rest * depth, 1, std::min(depth, K - rest * depth));
+    for (; e < elements; e += width, to += FormatTile<Format>::rows * width)
+      pack_along<Format>(to, plane, from + e * depth, K - e * depth);
   }
   return left_of_rows<Format>(packed, K);
 }
@@ -232,13 +230,7 @@ void pack_left_turned(T* packed, Index stride, Index count, Index K, MatrixView<
   constexpr Index width = V::width, depth = Format::depth;
   const Index elements = element_count<Format>(K), plane = left_plane_size<Format>(elements);
   const auto load = [&]<class Plane>(Plane, Index k, Index m) {
-    const Index lanes = std::min(width, M - m);
-    const S* from = a.data + k * a.column_stride + m;
-    if (lanes == width && k + depth <= K) return load_across<Plane>(from, a.column_stride);
-    ElementNumbers<Format> edge;
-    for (Index d = 0; d < depth; ++d)
-      edge[static_cast<std::size_t>(d)] = k + d < K ? simd::load_numbers(from + d * a.column_stride, lanes) : V::zero();
-    return Plane::across(edge);
+    return load_across<Plane>(a.data + k * a.column_stride + m, a.column_stride, K - k, M - m);
   };
   for (Index e = 0; e < elements; e += width)
     for (Index i = 0; i < count; ++i)  // of all tiles, so that memory is read in longer pieces
