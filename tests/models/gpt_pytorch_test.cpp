@@ -64,10 +64,11 @@ void compare_with_pytorch(const char* key, NormOrder norm_order, Tolerances tole
     const double norm = expected["grad_norms"][step];
     CHECK(std::abs(result.grad_norm - norm) <= tolerance.gradients * norm);
   }
-  // AdamW divides by the gradient's size: where that is small, its rounding error counts. PyTorch in float knows how
-  // much.
+  // AdamW divides by the gradient's size: where that is small, its rounding error counts, and ten steps carry it on.
+  // PyTorch in float shows how much for one order of summation; processors differ in theirs (4e-6 to 1e-5 seen in
+  // GPT-2's norm order), hence the floor.
   const double weights_tolerance =
-      std::is_same_v<T, double> ? 1e-9 : std::max(1e-5, 2 * expected["float_weights_error"].get<double>());
+      std::is_same_v<T, double> ? 1e-9 : std::max(2e-5, 2 * expected["float_weights_error"].get<double>());
   visit_parameters(model, [&](const std::string& name, Tensor<T>& weight) {
     // The loss does not depend on the bias of the keys (softmax takes it out): its gradient is rounding error alone,
     // which AdamW scales up to full steps. In double PyTorch's is as good as zero, too.
