@@ -37,8 +37,6 @@
 #define GPTLITE_ISA avx512bf16_amx
 #elif defined(__AVX512BF16__)
 #define GPTLITE_ISA avx512bf16
-#elif defined(__AVX512F__) && defined(__SSE4A__)
-#define GPTLITE_ISA avx512_amd
 #elif defined(__AVX512F__)
 #define GPTLITE_ISA avx512
 #elif defined(__AVX2__) && defined(__FMA__)

@@ -21,10 +21,10 @@ namespace kernels::simd {
 /// Vector registers of the machine.
 inline constexpr Index registers = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS;
 
-/// True where an instruction can multiply by a number that it broadcasts from memory itself, and that is the faster
-/// way: with AVX-512, but not on AMD (which alone has SSE4A), whose cores load as many vectors a cycle as they
-/// multiply.
-#if defined(EIGEN_VECTORIZE_AVX512) && !defined(__SSE4A__)
+/// True where FMAs that broadcast a number from memory themselves are the fastest way to multiply: on Intel's cores
+/// with AVX512_BF16, Sapphire Rapids and later (SSE4A is AMD's alone). The cores before them do half their peak so: Ice
+/// Lake loads one vector of 512 bits a cycle, for two FMAs.
+#if defined(EIGEN_VECTORIZE_AVX512) && defined(__AVX512BF16__) && !defined(__SSE4A__)
 inline constexpr bool broadcasts_from_memory = true;
 #else
 inline constexpr bool broadcasts_from_memory = false;

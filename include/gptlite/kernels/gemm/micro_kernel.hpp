@@ -15,10 +15,11 @@ namespace kernels {
 /// The tile of C that one call of the micro-kernel computes.
 template <class T>
 struct Tile {
-  /// Two vectors of columns share a broadcast element of A, with as many rows as there are registers: on Zen 5 14 x 2
-  /// vectors reach the peak, 28 x 1 93% of it. On Intel's cores with AVX-512 one vector of columns and FMAs that
-  /// broadcast from memory: a step is little more than its FMAs, and a core whose other hardware thread is busy keeps
-  /// 85% of its peak where 14 x 2 keeps 70% (Sapphire Rapids).
+  /// Two vectors of columns share a broadcast element of A, with as many rows as there are registers: 14 x 2 vectors
+  /// reach the peak on Zen 5, where 28 x 1 reach 93%, and 87% of it on Ice Lake (28 x 1 53%; 9 x 3 99%, but a head of
+  /// 64 numbers would take two panels of 48). On Sapphire Rapids one vector of columns and FMAs that broadcast from
+  /// memory: a step is little more than its FMAs, and a core whose other hardware thread is busy keeps 85% of its peak
+  /// where 14 x 2 keeps 70%.
   static constexpr Index vectors = simd::broadcasts_from_memory ? 1 : 2;
   static constexpr Index rows = simd::broadcasts_from_memory ? 28 : (simd::registers - 1) / vectors - 1;
   static constexpr Index columns = vectors * simd::Vec<T>::width;
