@@ -4,6 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
+#include <functional>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -11,6 +14,11 @@
 #include <vector>
 
 #include "support/throws.hpp"
+
+#if defined(__unix__)
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 using namespace gptlite;
 
@@ -63,7 +71,10 @@ TEST_CASE("jobs are spread over the threads asked for") {
   set_num_threads(3);
   CHECK(num_threads() == 3);
   std::vector<std::thread::id> ids(3);
-  parallel_for(3, [&](Index i) { ids[static_cast<std::size_t>(i)] = std::this_thread::get_id(); });
+  parallel_for(3, [&](Index i) {
+    ids[static_cast<std::size_t>(i)] = std::this_thread::get_id();
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // else the first may do them all
+  });
   CHECK(ids[0] != ids[1]);
   CHECK(ids[0] != ids[2]);
   CHECK(ids[1] != ids[2]);
@@ -123,9 +134,64 @@ TEST_CASE("nested calls run their jobs in order on the thread of the outer job")
   set_num_threads(0);
 }
 
-TEST_CASE("a negative number of threads is refused and changes nothing") {
+#if GPTLITE_OPENMP
+TEST_CASE("the caller does not wait for a helper that has begun nothing, and helpers finish what they began") {
+  set_num_threads(4);
+  for (int repeat = 0; repeat < 2000; ++repeat) {  // many short regions of changing size: no job is lost or done twice
+    const Index count = 2 + repeat % 37;
+    std::vector<int> runs(static_cast<std::size_t>(count));
+    parallel_for(count, [&](Index i) { ++runs[static_cast<std::size_t>(i)]; });
+    REQUIRE(runs == std::vector<int>(static_cast<std::size_t>(count), 1));
+  }
+  set_num_threads(0);
+}
+
+TEST_CASE("two threads of the program may both run regions") {
+  set_num_threads(3);
+  const auto many = [](int& wrong) {
+    for (int repeat = 0; repeat < 500; ++repeat) {
+      std::vector<int> runs(20);
+      parallel_for(20, [&](Index i) { ++runs[static_cast<std::size_t>(i)]; });
+      wrong += runs != std::vector<int>(20, 1);
+    }
+  };
+  int first = 0, second = 0;
+  std::thread other(many, std::ref(first));
+  many(second);
+  other.join();
+  CHECK(first == 0);
+  CHECK(second == 0);
+  set_num_threads(0);
+}
+
+#if defined(__unix__)
+TEST_CASE("a forked child runs regions as its parent does") {
+  set_num_threads(3);
+  const auto sum = [] {
+    std::vector<Index> squares(50);
+    parallel_for(50, [&](Index i) { squares[static_cast<std::size_t>(i)] = i * i; });
+    return std::accumulate(squares.begin(), squares.end(), Index{0});
+  };
+  const Index expected = sum();
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(sum() == expected ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  set_num_threads(0);
+}
+#endif
+#endif
+
+TEST_CASE("a number of threads that cannot be is refused and changes nothing") {
   const int before = num_threads();
   CHECK(message_of<ConfigError>([] { set_num_threads(-1); }) ==
-        "[set_num_threads] needs 0 (default) or a positive number, got -1");
+        "[set_num_threads] needs 0 (default) to 1024 threads, got -1");
+  CHECK(message_of<ConfigError>([] { set_num_threads(100000); }) ==
+        "[set_num_threads] needs 0 (default) to 1024 threads, got 100000");
   CHECK(num_threads() == before);
 }

@@ -1,6 +1,8 @@
 #pragma once
 // The exception types of the library, and `check`, which words a message as "[operation] what is wrong".
 
+#include <cstddef>
+#include <initializer_list>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -39,13 +41,54 @@ struct IoError : Error {
   using Error::Error;
 };
 
+namespace detail {
+
+/// A part of a message, by reference: anything an ostream prints.
+class MessagePart {
+ public:
+  MessagePart(std::string_view text)  // NOLINT: implicit, as an element of a list
+      : data_(text.data()), size_(text.size()), print_([](std::ostream& out, const void* data, std::size_t size) {
+          out << std::string_view(static_cast<const char*>(data), size);
+        }) {}
+  MessagePart(const char* text) : MessagePart(std::string_view(text)) {}         // NOLINT
+  MessagePart(const std::string& text) : MessagePart(std::string_view(text)) {}  // NOLINT
+  template <class Part>
+  MessagePart(const Part& part)  // NOLINT
+      : data_(&part),
+        size_(0),
+        print_([](std::ostream& out, const void* data, std::size_t) { out << *static_cast<const Part*>(data); }) {}
+
+  friend std::ostream& operator<<(std::ostream& out, const MessagePart& part) {
+    part.print_(out, part.data_, part.size_);
+    return out;
+  }
+
+ private:
+  const void* data_;
+  std::size_t size_;
+  void (*print_)(std::ostream&, const void*, std::size_t);
+};
+
+/// "[where] part part ..."
+[[gnu::cold]] inline std::string message(std::string_view where, std::initializer_list<MessagePart> parts) {
+  std::ostringstream text;
+  text << '[' << where << "] ";
+  for (const MessagePart& part : parts) text << part;
+  return text.str();
+}
+
+template <class E>
+[[noreturn, gnu::cold, gnu::noinline]] void throw_message(std::string_view where,
+                                                          std::initializer_list<MessagePart> parts) {
+  throw E(message(where, parts));
+}
+
+}  // namespace detail
+
 /// Throws E with the message "[where] part part ...". Parts are anything an ostream prints.
 template <class E, class... Parts>
 [[noreturn]] void fail(std::string_view where, const Parts&... parts) {
-  std::ostringstream message;
-  message << '[' << where << "] ";
-  static_cast<void>((message << ... << parts));
-  throw E(message.str());
+  detail::throw_message<E>(where, {detail::MessagePart(parts)...});
 }
 
 /// Throws E as `fail` does unless `condition` holds. The message is only composed when it is needed.

@@ -1,11 +1,13 @@
 #pragma once
-// parallel_for: the only place where threads are started. Works without OpenMP, then on the calling thread alone.
+// parallel_for: loops over jobs on several threads. OpenMP says how many, and whether the program is in a parallel
+// region already; the threads are those of thread_team.hpp. Without OpenMP jobs run on the calling thread alone.
 
 #include <algorithm>
 #include <atomic>
-#include <exception>
 
+#include "gptlite/core/function_ref.hpp"
 #include "gptlite/core/shape.hpp"
+#include "gptlite/core/thread_team.hpp"
 
 #if GPTLITE_OPENMP
 #include <omp.h>
@@ -32,47 +34,32 @@ inline int num_threads() {
 #endif
 }
 
-/// Sets the number of threads for gptlite alone; the host program's OpenMP settings are never touched. 0 restores the
-/// default. No result depends on it: the order of every sum follows from the shapes, so the bits are the same for any
-/// number of threads.
+/// Sets the number of threads for gptlite alone, 1 to 1,024; the host program's OpenMP settings are never touched. 0
+/// restores the default. No result depends on it: the order of every sum follows from the shapes, so the bits are the
+/// same for any number of threads. Throws ConfigError for another number.
 inline void set_num_threads(int threads) {
-  check<ConfigError>(threads >= 0, "set_num_threads", "needs 0 (default) or a positive number, got ", threads);
+  check<ConfigError>(threads >= 0 && threads <= detail::ThreadTeam::most_threads, "set_num_threads",
+                     "needs 0 (default) to ", detail::ThreadTeam::most_threads, " threads, got ", threads);
   detail::requested_threads().store(threads, std::memory_order_relaxed);
 }
 
 /// Calls job(0), job(1), ..., job(count - 1), in parallel and in any order. Jobs must write to disjoint memory.
-/// Inside another parallel region the jobs run one after the other. If jobs throw, the exception of the lowest one is
+/// Inside another parallel region, or while another thread of the program has the helpers, the jobs run one after the
+/// other on the calling thread. If jobs throw, the exception of the lowest one is
 /// thrown to the caller, after the region: none leaves it. Whether the jobs after it have run is then open.
-template <class Job>
-void parallel_for(Index count, Job&& job) {
+inline void parallel_for(Index count, FunctionRef<void(Index)> job) {
 #if GPTLITE_OPENMP
   const int threads = num_threads();
-  if (count > 1 && threads > 1 && !omp_in_parallel()) {
-    std::exception_ptr error;
-    Index error_job = count;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (Index i = 0; i < count; ++i) {
-      try {
-        job(i);
-      } catch (...) {
-#pragma omp critical(gptlite_parallel_for)
-        if (i < error_job) {
-          error_job = i;
-          error = std::current_exception();
-        }
-      }
-    }
-    if (error) std::rethrow_exception(error);
+  if (count > 1 && threads > 1 && !detail::ThreadTeam::inside() && !omp_in_parallel() &&
+      detail::ThreadTeam::instance().run(count, threads, job))
     return;
-  }
 #endif
   for (Index i = 0; i < count; ++i) job(i);
 }
 
 /// Cuts 0..size into ranges of `grain` (the last may be shorter) and calls job(begin, end) for each, in parallel. The
 /// cut depends on size and grain alone.
-template <class Job>
-void parallel_for_ranges(Index size, Index grain, Job&& job) {
+inline void parallel_for_ranges(Index size, Index grain, FunctionRef<void(Index, Index)> job) {
   parallel_for((size + grain - 1) / grain, [&](Index i) { job(i * grain, std::min(size, (i + 1) * grain)); });
 }
 

@@ -145,4 +145,7 @@ void fill_uniform(T* out, Index size, double low, double high, RandomStream id) 
   });
 }
 
+GPTLITE_COMPILED_FUNCTION(fill_normal)
+GPTLITE_COMPILED_FUNCTION(fill_uniform)
+
 }  // namespace gptlite::inline GPTLITE_ABI

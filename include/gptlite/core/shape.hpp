@@ -23,9 +23,9 @@ constexpr Index round_up(Index n, Index step) { return (n + step - 1) / step * s
 class Shape {
  public:
   Shape() = default;
-  Shape(std::initializer_list<Index> sizes) : Shape(std::vector<Index>(sizes)) {}
+  [[gnu::noinline]] Shape(std::initializer_list<Index> sizes) : Shape(std::vector<Index>(sizes)) {}
   /// Throws ShapeError for a negative size or more elements than an Index can count.
-  explicit Shape(std::vector<Index> sizes) : sizes_(std::move(sizes)) {
+  [[gnu::noinline]] explicit Shape(std::vector<Index> sizes) : sizes_(std::move(sizes)) {
     Index product = 1;
     for (const Index size : sizes_) {
       check<ShapeError>(size >= 0, "shape", "size ", size, " of ", *this, " is negative");
@@ -37,7 +37,7 @@ class Shape {
     for (const Index size : sizes_) numel_ *= size;
   }
 
-  Shape(const Shape&) = default;
+  [[gnu::noinline]] Shape(const Shape&) = default;
   Shape(Shape&&) = default;
   // By value: g++ 12 warns of an impossible size in the copy assignment of an inlined std::vector.
   Shape& operator=(Shape other) noexcept {

@@ -47,7 +47,7 @@ class BlockCache {
     return std::max<std::size_t>((bytes + step - 1) / step * step, 64);
   }
 
-  void* take(std::size_t bytes) {
+  [[gnu::noinline]] void* take(std::size_t bytes) {
     if constexpr (GPTLITE_RECYCLE == 0) return allocate(bytes);
     {
       const std::lock_guard lock(mutex_);
@@ -71,7 +71,7 @@ class BlockCache {
     return block;
   }
 
-  void give_back(void* block, std::size_t bytes) noexcept {
+  [[gnu::noinline]] void give_back(void* block, std::size_t bytes) noexcept {
     if constexpr (GPTLITE_RECYCLE != 0) {
       try {
         const std::lock_guard lock(mutex_);
@@ -137,7 +137,7 @@ class Storage {
 
  public:
   Storage() = default;
-  explicit Storage(Index size) : size_(size) {
+  [[gnu::noinline]] explicit Storage(Index size) : size_(size) {
     // The shape was checked in elements; in bytes it may still not fit.
     check<ShapeError>(static_cast<std::size_t>(size) <= static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T), "storage",
                       size, " elements of ", sizeof(T), " bytes overflow");

@@ -44,6 +44,12 @@ class Tensor {
 
   /// An undefined tensor: no shape, no numbers; stands for "none" where an argument is optional.
   Tensor() = default;
+  // Not inlined: handles are copied and dropped everywhere, and each place would be 200 bytes of code.
+  [[gnu::noinline]] Tensor(const Tensor& other) = default;
+  Tensor(Tensor&& other) noexcept = default;
+  [[gnu::noinline]] Tensor& operator=(const Tensor& other) = default;
+  [[gnu::noinline]] Tensor& operator=(Tensor&& other) noexcept = default;
+  [[gnu::noinline]] ~Tensor() = default;
 
   /// Uninitialised elements.
   static Tensor empty(Shape shape) {

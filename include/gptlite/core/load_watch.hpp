@@ -1,0 +1,162 @@
+#pragma once
+// LoadWatch: how many threads pay while other processes want the same processors, found by trying.
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <utility>
+
+#include "gptlite/core/shape.hpp"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/resource.h>
+#endif
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace detail {
+
+/// Calm: all threads work, and spin between regions. A thread that spins beside another process uses its share of the
+/// processor up, and is put aside in the middle of the next job, on which all others then wait. So each thread looks
+/// every 20 ms at how often that happened to it. Where it did, threads sleep when they have nothing to do, and the
+/// watch tries numbers of threads, from one to all, for 30 ms each: the one that does most work in a second (processor
+/// time spent in jobs, a measure that does not depend on who did them) is kept for 200 ms, then another is tried again.
+/// Nothing is measured in the calm. Without Linux's counters it is always calm.
+class LoadWatch {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Nanoseconds = std::int64_t;
+
+  /// One thread's account of how often it was put aside.
+  struct Sample {
+    Clock::time_point next{};
+    long switches = 0;
+  };
+
+  bool calm() const { return calm_.load(std::memory_order_relaxed); }
+  /// How long a thread that has nothing to do spins before it sleeps.
+  Nanoseconds spin_time() const { return calm() ? 2'000'000 : 2'000; }
+
+  /// Ends the calm.
+  void disturb() { calm_.store(false, std::memory_order_relaxed); }
+  /// Called by each thread between its jobs while it is calm.
+  void look(Sample& sample, Clock::time_point now) {
+    if (now < sample.next || !calm()) return;
+    const long switches = involuntary_switches(), before = std::exchange(sample.switches, switches);
+    // A number that is older says nothing of the last 20 ms.
+    const bool valid = now < sample.next + 2 * interval;
+    sample.next = now + interval;
+    if (valid && switches - before >= 2) disturb();
+  }
+
+  /// The number of threads for the next region while it is not calm; `wanted` is what the program asks for. By the
+  /// thread that has the team, as record().
+  int threads(int wanted) {
+    if (wanted != wanted_) {
+      wanted_ = wanted;
+      count_ = 0;
+      for (const int quarter : {1, 2, 3, 4}) add_candidate(quarter == 1 ? 1 : wanted * quarter / 4);
+      begin_search();
+    } else if (was_calm_) {
+      // Others came back at once: it was no calm, and the next one is believed later.
+      const bool false_calm = Clock::now() - calm_since_ < std::chrono::milliseconds(200);
+      calm_pause_ = false_calm ? std::min<Clock::duration>(2 * calm_pause_, std::chrono::seconds(4)) : shortest_pause;
+      begin_search();
+    }
+    return candidates_[current_].threads;
+  }
+  /// Records a region: the processor time of its jobs, its duration, and how often its threads were put aside.
+  void record(Nanoseconds work, Nanoseconds duration, long switches) {
+    work_ += work;
+    duration_ += duration;
+    switches_ += switches;
+    if (duration_ < window) return;
+    Candidate& candidate = candidates_[current_];
+    candidate.rate = static_cast<double>(work_) / static_cast<double>(duration_);
+    const Clock::time_point now = Clock::now();
+    if (candidate.threads == wanted_ && switches_ == 0 && now >= next_calm_) {
+      was_calm_ = true;
+      calm_since_ = now;
+      calm_.store(true, std::memory_order_relaxed);
+    }
+    next_candidate();
+  }
+
+  /// Processor time of the calling thread, and how often the system took its processor for another thread.
+  static Nanoseconds processor_time() {
+#if defined(CLOCK_THREAD_CPUTIME_ID)
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return Nanoseconds{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+#else
+    return 0;
+#endif
+  }
+  static long involuntary_switches() {
+#if defined(RUSAGE_THREAD)
+    rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
+#else
+    return 0;
+#endif
+  }
+
+ private:
+  struct Candidate {
+    int threads = 1;
+    double rate = 0;
+  };
+  static constexpr auto interval = std::chrono::milliseconds(20);
+  static constexpr Nanoseconds window = 30'000'000;
+  static constexpr int windows_of_best = 7;
+  static constexpr Clock::duration shortest_pause = std::chrono::milliseconds(100);
+
+  void add_candidate(int threads) {
+    if (count_ == 0 || threads > candidates_[count_ - 1].threads) candidates_[count_++] = {threads, 0};
+  }
+  /// Tries every number of threads, all of them first.
+  void begin_search() {
+    was_calm_ = false;
+    next_calm_ = Clock::now() + calm_pause_;
+    untried_ = count_ - 1;
+    current_ = count_ - 1;
+    kept_ = 0;
+    clear_window();
+  }
+  void next_candidate() {
+    clear_window();
+    if (untried_ > 0) {
+      current_ = --untried_;
+      return;
+    }
+    const auto better = [](const Candidate& a, const Candidate& b) { return a.rate < b.rate; };
+    const auto best = static_cast<std::size_t>(
+        std::max_element(candidates_.begin(), candidates_.begin() + static_cast<Index>(count_), better) -
+        candidates_.begin());
+    if (kept_ < windows_of_best) {
+      ++kept_;
+      current_ = best;
+      return;
+    }
+    kept_ = 0;  // one of the others, in turn; all of them twice as often, as they alone show that it is calm again
+    turn_ = (turn_ + 1) % (2 * count_);
+    current_ = turn_ < count_ ? turn_ : count_ - 1;
+  }
+  void clear_window() { work_ = duration_ = switches_ = 0; }
+
+  std::atomic<bool> calm_{true};
+  std::array<Candidate, 4> candidates_{};
+  std::size_t count_ = 0, current_ = 0, untried_ = 0, turn_ = 0;
+  int wanted_ = 0, kept_ = 0;
+  Nanoseconds work_ = 0, duration_ = 0;
+  long switches_ = 0;
+  bool was_calm_ = true;
+  Clock::time_point calm_since_{}, next_calm_{};
+  Clock::duration calm_pause_ = shortest_pause;
+};
+
+}  // namespace detail
+}  // namespace gptlite::inline GPTLITE_ABI
