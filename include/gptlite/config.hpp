@@ -3,6 +3,16 @@
 
 #include "gptlite/version.hpp"
 
+// Macros that would rewrite these headers.
+#ifdef check
+#error \
+    "gptlite: a macro named `check` is defined (macOS's AssertMacros.h, or a test framework). Include gptlite before it, or #undef check."
+#endif
+#if defined(min) || defined(max)
+#error \
+    "gptlite: a macro named `min` or `max` is defined (windows.h does so: define NOMINMAX before it). Or #undef min and max."
+#endif
+
 /// 1: parallel_for uses OpenMP. 0: everything runs on the calling thread. Default: what the compiler was asked for.
 #ifndef GPTLITE_OPENMP
 #ifdef _OPENMP
@@ -27,9 +37,28 @@
 #endif
 #endif
 
+// 1 where Eigen is told to use no vectors.
+#if defined(EIGEN_DONT_VECTORIZE)
+#define GPTLITE_SCALAR 1
+#elif defined(EIGEN_MAX_ALIGN_BYTES)
+#if EIGEN_MAX_ALIGN_BYTES == 0
+#define GPTLITE_SCALAR 1
+#endif
+#endif
+#ifndef GPTLITE_SCALAR
+#define GPTLITE_SCALAR 0
+#endif
+
+// 1 where the compiler's target multiplies pairs of bfloat16 (VDPBF16PS).
+#if defined(__AVX512BF16__) && !GPTLITE_SCALAR
+#define GPTLITE_HAS_BF16_PAIRS 1
+#else
+#define GPTLITE_HAS_BF16_PAIRS 0
+#endif
+
 // Instruction set as the compiler will see it: it decides the packet type and the tiles of every kernel template. SSE4A
 // is AMD's alone.
-#if defined(EIGEN_DONT_VECTORIZE)
+#if GPTLITE_SCALAR
 #define GPTLITE_ISA scalar
 #elif defined(__AVX512BF16__) && defined(__SSE4A__)
 #define GPTLITE_ISA avx512bf16_amd
@@ -55,7 +84,32 @@
 #define GPTLITE_JOIN(a, b, c, isa, omp, recycle) GPTLITE_JOIN_(a, b, c, isa, omp, recycle)
 
 /// Inline namespace of every name in the library. Two translation units built with different flags get different
-/// symbols, so the linker can never take an AVX-512 kernel for a program part that was built without it.
+/// symbols, so the linker never takes one of the library's kernels for a program part that was built without its
+/// instructions. That holds for the library's names and for templates of others that are instantiated with them, not
+/// for the rest of the standard library and of Eigen: of an inline function that both units emit out of line, such as
+/// std::vector<int>::push_back, the linker keeps one, and it may be the one with AVX instructions. A program that must
+/// also run on processors without them therefore keeps its builds in shared libraries of their own, with hidden
+/// visibility (tests/packaging/two_builds_test.sh looks at the symbols).
 #define GPTLITE_ABI                                                                                              \
   GPTLITE_JOIN(GPTLITE_VERSION_MAJOR, GPTLITE_VERSION_MINOR, GPTLITE_VERSION_PATCH, GPTLITE_ISA, GPTLITE_OPENMP, \
                GPTLITE_RECYCLE)
+
+// Compiled mode. With GPTLITE_COMPILED set to 1 the templates that cost most are taken from the library that src/ makes
+// (gptlite::compiled in CMake) instead of being instantiated for float and double in every translation unit: each
+// header ends with a list of them. Headers that src/ includes after gptlite/src/define.hpp define what they list.
+#ifndef GPTLITE_COMPILED
+#define GPTLITE_COMPILED 0
+#endif
+#if GPTLITE_COMPILED
+#define GPTLITE_EXTERN extern
+/// The function template `name` for one type of numbers.
+#define GPTLITE_COMPILED_FUNCTION(name)                      \
+  GPTLITE_EXTERN template decltype(name<float>) name<float>; \
+  GPTLITE_EXTERN template decltype(name<double>) name<double>;
+#define GPTLITE_COMPILED_CLASS(name)         \
+  GPTLITE_EXTERN template class name<float>; \
+  GPTLITE_EXTERN template class name<double>;
+#else
+#define GPTLITE_COMPILED_FUNCTION(name)
+#define GPTLITE_COMPILED_CLASS(name)
+#endif

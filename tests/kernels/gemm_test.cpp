@@ -235,7 +235,7 @@ TEST_CASE_TEMPLATE("each form multiplies as plain loops over its rounded numbers
   using T = typename Format::Number;
   constexpr bool needs_amx = AmxForm<Format>;
   if constexpr ((std::is_same_v<Format, PairFormat> && !simd::has_bf16_pairs) || (needs_amx && !simd::has_amx)) {
-    MESSAGE("skipped: this machine has no such products");
+    MESSAGE("skipped: the compiler's target has no such products");
   } else {
     if (needs_amx && !simd::amx_is_usable()) {
       MESSAGE("skipped: AMX is not for this process");
@@ -251,12 +251,13 @@ TEST_CASE_TEMPLATE("each form multiplies as plain loops over its rounded numbers
           const Index M = size.M, N = size.N, K = size.K;
           INFO("M ", M, ", N ", N, ", K ", K, ", transposed ", transpose_a, transpose_b);
           const Matrix<T> a(M, K, transpose_a, 1), b(K, N, transpose_b, 2);
-          std::vector<T> packed(static_cast<std::size_t>(packed_size<Format>(K, N)), T(99));
+          std::vector<T> packed(static_cast<std::size_t>(sizes_of<Format>.packed_size(K, N)), T(99));
           std::vector<T> c(static_cast<std::size_t>(M * N));
           for (std::size_t i = 0; i < c.size(); ++i) c[i] = static_cast<T>(static_cast<int>(i % 23) - 5);
           std::vector<T> expected = c;
-          pack_right<Format>(packed.data(), panel_size<Format>(K), K, N, b.view);
-          multiply_packed<Format>(M, N, K, a.view, packed.data(), panel_size<Format>(K), c.data(), N, true);
+          pack_right<Format>(packed.data(), sizes_of<Format>.panel_size(K), K, N, b.view);
+          multiply_packed(format_of<Format>, M, N, K, a.view, packed.data(), sizes_of<Format>.panel_size(K), c.data(),
+                          N, true);
           for (Index m = 0; m < M; ++m)
             for (Index n = 0; n < N; ++n)
               for (Index k = 0; k < K; ++k) expected[static_cast<std::size_t>(m * N + n)] += a(m, k) * b(k, n);
@@ -321,9 +322,9 @@ TEST_CASE("fp32 on AMX: floats times the unit matrix are the same bits, and erro
     const double split = error_of([&](float* c) { gemm(Precision::fp32, M, N, K, view_a, view_b, c, N, true); });
     const double plain = error_of([&](float* c) {
       using Format = PlainFormat<float>;
-      std::vector<float> packed(static_cast<std::size_t>(packed_size<Format>(K, N)));
-      pack_right<Format>(packed.data(), panel_size<Format>(K), K, N, view_b);
-      multiply_packed<Format>(M, N, K, view_a, packed.data(), panel_size<Format>(K), c, N, true);
+      std::vector<float> packed(static_cast<std::size_t>(sizes_of<Format>.packed_size(K, N)));
+      pack_right<Format>(packed.data(), sizes_of<Format>.panel_size(K), K, N, view_b);
+      multiply_packed(format_of<Format>, M, N, K, view_a, packed.data(), sizes_of<Format>.panel_size(K), c, N, true);
     });
     CHECK(split < 1.1 * plain);
   }
@@ -351,11 +352,11 @@ TEST_CASE_TEMPLATE("packing lays panels of columns out one after the other and p
   using Format = PlainFormat<T>;
   constexpr Index columns = Tile<T>::columns;
   const Index K = columns + 3, N = 2 * columns + 1;
-  CHECK(panel_size<Format>(K) == columns * K);
+  CHECK(sizes_of<Format>.panel_size(K) == columns * K);
   for (const bool transposed : {false, true}) {
     const Matrix<T> b(K, N, transposed, 3);
-    std::vector<T> packed(static_cast<std::size_t>(packed_size<Format>(K, N)), T(99)), expected;
-    pack_right<Format>(packed.data(), panel_size<Format>(K), K, N, b.view);
+    std::vector<T> packed(static_cast<std::size_t>(sizes_of<Format>.packed_size(K, N)), T(99)), expected;
+    pack_right<Format>(packed.data(), sizes_of<Format>.panel_size(K), K, N, b.view);
     for (Index n = 0; n < N; n += columns)
       for (Index k = 0; k < K; ++k)
         for (Index j = n; j < n + columns; ++j) expected.push_back(j < N ? b(k, j) : T(0));

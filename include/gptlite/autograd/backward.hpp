@@ -3,7 +3,10 @@
 // of its inputs.
 
 #include <algorithm>
+#include <cstdint>
+#include <functional>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "gptlite/autograd/node.hpp"
@@ -29,9 +32,13 @@ std::vector<std::shared_ptr<GradState<T>>> newest_first(const std::shared_ptr<Gr
     const std::shared_ptr<Node<T>> node = found[i]->node;
     for (const Tensor<T>& input : node->inputs()) visit(input.grad_state());
   }
-  std::sort(found.begin(), found.end(),
-            [](const auto& a, const auto& b) { return a->node->number() > b->node->number(); });
-  return found;
+  // Sorted as pairs of plain numbers.
+  std::vector<std::pair<std::uint64_t, std::size_t>> order;
+  for (std::size_t i = 0; i < found.size(); ++i) order.emplace_back(found[i]->node->number(), i);
+  std::sort(order.begin(), order.end(), std::greater<>());
+  std::vector<std::shared_ptr<GradState<T>>> sorted;
+  for (const auto& [number, i] : order) sorted.push_back(std::move(found[i]));
+  return sorted;
 }
 
 }  // namespace detail
@@ -64,5 +71,8 @@ void Tensor<T>::backward(BackwardOptions options) const {
                     ": sum or average it first, or pass its gradient");
   backward(Tensor::ones(shape()), options);
 }
+
+GPTLITE_COMPILED_FUNCTION(detail::newest_first)
+GPTLITE_COMPILED_CLASS(Tensor)
 
 }  // namespace gptlite::inline GPTLITE_ABI

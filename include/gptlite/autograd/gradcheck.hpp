@@ -5,6 +5,7 @@
 #include <functional>
 #include <sstream>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "gptlite/autograd/backward.hpp"
@@ -27,28 +28,31 @@ struct GradcheckResult {
 ///   f'(x) = (8 (f(x+h) - f(x-h)) - (f(x+2h) - f(x-2h))) / 12 h + O(h^4),
 /// element by element, for every input that requires a gradient. An output that is no scalar is reduced to one by fixed
 /// random weights. f must be a deterministic function of the numbers in `inputs`, and smooth around them.
-inline GradcheckResult gradcheck(const std::function<Tensor<double>(const std::vector<Tensor<double>>&)>& f,
-                                 std::vector<Tensor<double>> inputs, GradcheckOptions options = {}) {
-  Tensor<double> weights;
+/// A template only so that nobody compiles it who does not call it: T stays double.
+template <class T = double>
+GradcheckResult gradcheck(
+    const std::function<std::type_identity_t<Tensor<T>>(const std::vector<std::type_identity_t<Tensor<T>>>&)>& f,
+    std::vector<std::type_identity_t<Tensor<T>>> inputs, GradcheckOptions options = {}) {
+  Tensor<T> weights;
   const auto value = [&] {
     const NoGrad no_grad;
-    const Tensor<double> y = f(inputs);
+    const Tensor<T> y = f(inputs);
     double sum = 0;
     for (Index i = 0; i < y.size(); ++i) sum += weights.data()[i] * y.data()[i];
     return sum;
   };
 
-  for (Tensor<double>& input : inputs) input.zero_grad();
-  const Tensor<double> y = f(inputs);
-  weights = Tensor<double>::uniform(y.shape(), 0.5, 1.5, {.seed = 0x67726164, .stream = 0});
+  for (Tensor<T>& input : inputs) input.zero_grad();
+  const Tensor<T> y = f(inputs);
+  weights = Tensor<T>::uniform(y.shape(), 0.5, 1.5, {.seed = 0x67726164, .stream = 0});
   y.backward(weights);
 
   GradcheckResult result;
   for (std::size_t n = 0; n < inputs.size(); ++n) {
-    Tensor<double>& input = inputs[n];
+    Tensor<T>& input = inputs[n];
     if (!input.requires_grad()) continue;
-    const Tensor<double> analytic = input.has_grad() ? input.grad() : Tensor<double>::zeros(input.shape());
-    Tensor<double> numeric = Tensor<double>::empty(input.shape());
+    const Tensor<T> analytic = input.has_grad() ? input.grad() : Tensor<T>::zeros(input.shape());
+    Tensor<T> numeric = Tensor<T>::empty(input.shape());
     double largest = 0;
     for (Index i = 0; i < input.size(); ++i) {
       double& x = input.data()[i];

@@ -139,15 +139,25 @@ bool is_recorded(const std::vector<Tensor<T>>& inputs) {
          std::any_of(inputs.begin(), inputs.end(), [](const Tensor<T>& input) { return input.requires_grad(); });
 }
 
+namespace detail {
+template <class T>
+[[gnu::noinline]] void add_node(const char* name, Tensor<T>& output, std::vector<Tensor<T>>&& inputs,
+                                BackwardFunction<T> backward) {
+  auto state = std::make_shared<GradState<T>>();
+  state->node = std::make_shared<Node<T>>(name, output.shape(), std::move(inputs), std::move(backward));
+  output.set_grad_state(std::move(state));
+}
+}  // namespace detail
+
 /// Makes `output`, computed from `inputs`, part of the graph: its gradient will reach the inputs through `backward`.
 /// `name` must live for ever (a literal). Returns `output` as it is if no input wants a gradient or under NoGrad.
 template <class T, class Backward>
 Tensor<T> record(const char* name, Tensor<T> output, std::vector<Tensor<T>> inputs, Backward&& backward) {
-  if (!is_recorded(inputs)) return output;
-  auto state = std::make_shared<GradState<T>>();
-  state->node = std::make_shared<Node<T>>(name, output.shape(), std::move(inputs), std::forward<Backward>(backward));
-  output.set_grad_state(std::move(state));
+  if (is_recorded(inputs)) detail::add_node<T>(name, output, std::move(inputs), std::forward<Backward>(backward));
   return output;
 }
+
+GPTLITE_COMPILED_FUNCTION(detail::add_node)
+GPTLITE_COMPILED_CLASS(Node)
 
 }  // namespace gptlite::inline GPTLITE_ABI

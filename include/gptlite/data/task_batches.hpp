@@ -170,7 +170,7 @@ class TaskBatches {
     std::vector<Index> order(inputs_.size());
     std::iota(order.begin(), order.end(), Index{0});
     shuffle(order, random);
-    const auto group = static_cast<std::ptrdiff_t>(16 * options_.batch_size);
+    const Index group = 16 * options_.batch_size;
     for (auto from = order.begin(); from != order.end();) {
       const auto to = order.end() - from > group ? from + group : order.end();
       std::stable_sort(from, to, [&](Index a, Index b) {

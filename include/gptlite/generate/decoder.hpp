@@ -224,4 +224,6 @@ class Decoder {
   std::vector<kernels::KVCache<T>> caches_;  // of each block
 };
 
+GPTLITE_COMPILED_CLASS(Decoder)
+
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -48,7 +48,7 @@ class Generation {
       check<DataError>(!text.empty(), "generate", "the prompt is empty: give at least one token");
       check_tokens("generate", text, V);
       samplers_.emplace_back(SamplerOptions{o_.temperature, o_.top_k, o_.top_p, o_.min_p, o_.repetition_penalty,
-                                            o_.seed + static_cast<std::uint64_t>(i)});
+                                            o_.seed + std::uint64_t{i}});
     }
     for (const std::vector<TokenId>& sequence : o_.stop)
       check<ConfigError>(!sequence.empty(), "generate", "a stop sequence is empty");
@@ -150,5 +150,7 @@ std::vector<TokenId> generate(const GPT<T>& model, std::vector<TokenId> prompt, 
   Decoder<T> decoder(model, {.batch = 1, .weights = options.weights, .draft = options.draft});
   return std::move(generate(decoder, {std::move(prompt)}, options).front());
 }
+
+GPTLITE_COMPILED_CLASS(detail::Generation)
 
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -113,5 +113,18 @@ void log_backward(GradTarget<T> dx, const T* dy, const T* x, Index n) {
       dx, n, [](V d, V v) { return d / v; }, dy, x);
 }
 
+GPTLITE_COMPILED_FUNCTION(gelu_forward)
+GPTLITE_COMPILED_FUNCTION(gelu_backward)
+GPTLITE_COMPILED_FUNCTION(relu_forward)
+GPTLITE_COMPILED_FUNCTION(relu_backward)
+GPTLITE_COMPILED_FUNCTION(tanh_forward)
+GPTLITE_COMPILED_FUNCTION(tanh_backward)
+GPTLITE_COMPILED_FUNCTION(sigmoid_forward)
+GPTLITE_COMPILED_FUNCTION(sigmoid_backward)
+GPTLITE_COMPILED_FUNCTION(exp_forward)
+GPTLITE_COMPILED_FUNCTION(exp_backward)
+GPTLITE_COMPILED_FUNCTION(log_forward)
+GPTLITE_COMPILED_FUNCTION(log_backward)
+
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

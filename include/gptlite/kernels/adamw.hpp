@@ -91,5 +91,8 @@ void adamw(const std::vector<AdamWParameter<T>>& parameters) {
   });
 }
 
+GPTLITE_COMPILED_FUNCTION(sum_of_squares)
+GPTLITE_COMPILED_FUNCTION(adamw)
+
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

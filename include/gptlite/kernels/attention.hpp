@@ -47,7 +47,7 @@ struct RunningSoftmax {
       for (Index d = 0; d < depth; ++d) p[static_cast<std::size_t>(d)] = number(e * depth + d);
       store(e, p);
     }
-    for (Index e = whole; e < element_count<Format>(keys); ++e) {  // the last group of elements is filled up
+    for (Index e = whole; e < sizes_of<Format>.element_count(keys); ++e) {  // the last group of elements is filled up
       ElementNumbers<Format> p;
       for (Index d = 0; d < depth; ++d)
         p[static_cast<std::size_t>(d)] = e * depth + d < keys ? number(e * depth + d) : V::zero();
@@ -59,49 +59,73 @@ struct RunningSoftmax {
   }
 };
 
-template <class Format, class S, class T>
-void attention_forward(T* y, T* lse, const S* qkv, const AttentionShape& s) {
+/// RunningSoftmax::add_block in a format.
+template <class T>
+using AddBlock = simd::Vec<T> (*)(RunningSoftmax<T>& softmax, T* panel, Index plane, const T* scores, const T* factors,
+                                  Index keys, Index stride, T scale);
+template <class T>
+AddBlock<T> add_block_of(const OperandFormat<T>& format) {
+  return with_format(format, []<class Format>(Format) -> AddBlock<T> {
+    return [](RunningSoftmax<T>& softmax, T* panel, Index plane, const T* scores, const T* factors, Index keys,
+              Index stride, T scale) {
+      return softmax.template add_block<Format>(panel, plane, scores, factors, keys, stride, scale);
+    };
+  });
+}
+
+/// attention_forward() in a format.
+template <class T>
+void attention_forward(const OperandFormat<T>& format, T* y, T* lse, const MatrixOperand<T>& qkv,
+                       const AttentionShape& s) {
   using V = simd::Vec<T>;
-  using Block = AttentionBlock<Format>;
-  constexpr Index panel = Tile<T>::columns, tile_rows = Block::tile_rows, step = Block::step, width = V::width;
-  constexpr Index most_queries = std::max<Index>(step, 64), most_keys = round_up(256, tile_rows);
-  static_assert(most_keys >= most_queries + tile_rows, "every query sees a key of its first block");
+  using Block = AttentionBlock;
+  constexpr Index width = V::width, most_queries = 64;
   constexpr auto vectors = static_cast<std::size_t>(most_queries / width);
+  static_assert(most_queries % Tile<T>::columns == 0, "a block of queries has whole steps");
+  const FormatSizes& sizes = format.sizes;
+  const AddBlock<T> add_block = add_block_of(format);
+  const Index panel = sizes.columns, tile_rows = sizes.rows, step = Block::step_of(sizes), depth = sizes.depth;
+  // Every query sees a key of its first block: keys are at least as many as queries and a tile.
   const Index query_block = std::min(most_queries, round_up(s.T, step));
-  const Index key_block = std::min(most_keys, round_up(s.T, tile_rows));
+  const Index key_block = std::min(round_up(256, tile_rows), round_up(s.T, tile_rows));
   const T scale = static_cast<T>(s.scale());
 
   parallel_for(s.B * s.NH, [&](Index job) {
-    const typename Format::Registers registers;
-    const AttentionHead<S> head(s, job, qkv);
-    const Index left_tile = left_size<Format>(s.HS), depth_of_head = element_count<Format>(s.HS);
-    const Index q_panel = panel_size<Format>(s.HS), p_panel = panel_size<Format>(key_block);
+    const FormatRegisters registers(sizes);
+    const AttentionHead<T> head(s, job, qkv);
+    const Index left_tile = sizes.left_size(s.HS), depth_of_head = sizes.element_count(s.HS);
+    const Index q_panel = sizes.panel_size(s.HS), p_panel = sizes.panel_size(key_block);
     const Index block_scores = key_block * query_block, factor_rows = s.dropout ? key_block : 0;
-    const Workspace<T, 8> space({tile_count<Format>(s.T) * left_tile, tile_count<Format>(s.HS) * left_size<Format>(s.T),
-                                 packed_size<Format>(s.HS, query_block), block_scores,
-                                 packed_size<Format>(key_block, query_block), s.HS * query_block,
+    const Workspace<T, 8> space({sizes.tile_count(s.T) * left_tile, sizes.tile_count(s.HS) * sizes.left_size(s.T),
+                                 sizes.packed_size(s.HS, query_block), block_scores,
+                                 sizes.packed_size(key_block, query_block), s.HS * query_block,
                                  factor_rows * query_block, (factor_rows + width) * query_block});
     const auto [packed_k, packed_v, packed_q, scores, p, sums, factors, by_query] = space.arrays();
-    pack_left_tiles<Format>(packed_k, s.T, s.HS, head.k);
-    const auto v_tiles = pack_left_transposed<Format>(packed_v, s.HS, s.T, head.v);
+    format.pack_left_tiles(packed_k, s.T, s.HS, head.k);
+    const auto v_tiles = pack_left_rows_transposed(format, packed_v, s.HS, s.T, head.v);
 
     for (Index q = 0; q < s.T; q += query_block) {
       const Index queries = std::min(query_block, s.T - q);
-      pack_right_steps<Format>(packed_q, s.HS, queries, step, head.q.offset(q, 0));
+      pack_right_steps(format, packed_q, s.HS, queries, head.q.offset(q, 0));
       std::array<RunningSoftmax<T>, vectors> softmax;
       T* const to = y + head.output_offset() + q * s.C();
       prefetch_rows(to, s.C(), queries, s.HS);
       const Index begin = s.first_visible(q) / tile_rows * tile_rows;
       for (Index first = begin; first < q + queries; first += key_block) {
-        const Block block{s, first, std::min(key_block, q + queries - first), q, queries};
+        const Block block{sizes, s, first, std::min(key_block, q + queries - first), q, queries};
         // 1. scores (keys, queries) = k q^T, minus infinity where a query does not see the key
         for (Index key = 0; key < block.keys; key += tile_rows) {
           const IndexRange seen = block.queries_of(key);
           T* const tile = scores + key * query_block;
-          multiply_tile<Format>(block.tile_keys(key), seen.size(), depth_of_head,
-                                left_of_rows<Format>(packed_k + (first + key) / tile_rows * left_tile, s.HS),
-                                packed_q + seen.begin / panel * q_panel, q_panel, tile + seen.begin, query_block,
-                                false);
+          format.multiply_tile(
+              TileProduct<T>{.rows = block.tile_keys(key),
+                             .N = seen.size(),
+                             .elements = depth_of_head,
+                             .left = left_of_rows(sizes, packed_k + (first + key) / tile_rows * left_tile, s.HS),
+                             .packed = packed_q + seen.begin / panel * q_panel,
+                             .panel_stride = q_panel,
+                             .c = tile + seen.begin,
+                             .ldc = query_block});
           block.hide(tile, query_block, key, seen);
         }
         // 2. p = exp(scores - largest so far), with dropout; what came before is scaled to the new largest
@@ -112,10 +136,10 @@ void attention_forward(T* y, T* lse, const S* qkv, const AttentionShape& s) {
           if (s.dropout)
             head.dropout_factors(factors + offset, query_block, q + n, step, first + keys.begin, keys.size(), by_query);
           for (Index i = 0; i < step; i += width) {
-            const V rescale = softmax[static_cast<std::size_t>((n + i) / width)].template add_block<Format>(
-                p + (n + i) / panel * p_panel + keys.begin / Format::depth * panel + (n + i) % panel,
-                p_panel / Format::planes, scores + offset + i, s.dropout ? factors + offset + i : nullptr, keys.size(),
-                query_block, scale);
+            const V rescale = add_block(softmax[static_cast<std::size_t>((n + i) / width)],
+                                        p + (n + i) / panel * p_panel + keys.begin / depth * panel + (n + i) % panel,
+                                        p_panel / sizes.planes, scores + offset + i,
+                                        s.dropout ? factors + offset + i : nullptr, keys.size(), query_block, scale);
             for (Index c = 0; c < s.HS && first > begin; ++c) {
               T* const at = sums + c * query_block + n + i;
               (V::load(at) * rescale).store(at);
@@ -123,7 +147,7 @@ void attention_forward(T* y, T* lse, const S* qkv, const AttentionShape& s) {
           }
         }
         // 3. y^T (+)= v^T p
-        multiply_steps<Format>(block, v_tiles, first, p, p_panel, sums, 1, query_block, first > begin);
+        multiply_steps(format, block, v_tiles, first, p, p_panel, sums, 1, query_block, first > begin);
       }
       // 4. y /= sum of p
       for (Index n = 0; n < queries; n += width) {
@@ -139,11 +163,14 @@ void attention_forward(T* y, T* lse, const S* qkv, const AttentionShape& s) {
 }  // namespace detail
 
 /// y = dropout(softmax(q k^T / sqrt(HS), causal)) v for every head. Saves lse, the logarithm of each softmax's sum.
+/// qkv is held as S: T, or BFloat16 for products in bf16.
 template <class S, class T>
 void attention_forward(T* y, T* lse, const S* qkv, const AttentionShape& s) {
-  detail::with_attention_format<T, S>(s,
-                                      [&]<class Format>(Format) { detail::attention_forward<Format>(y, lse, qkv, s); });
+  const MatrixOperand<T> view(MatrixView<S>{qkv, 3 * s.C()});
+  detail::attention_forward<T>(detail::attention_format<T>(s, view), y, lse, view, s);
 }
+
+GPTLITE_COMPILED_FUNCTION(detail::attention_forward)
 
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

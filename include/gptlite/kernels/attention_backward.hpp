@@ -12,9 +12,8 @@ namespace detail {
 
 /// p and ds of one tile of keys: of the left sides of dv += p dy and dk += ds q, in the order of rows, and of ds as the
 /// right side of dq^T += k^T ds.
-template <class Format>
+template <class T>
 struct TileGradients {
-  using T = typename Format::Number;
   T *p, *ds, *ds_right;
   Index left_plane, right_panel;  ///< numbers from one plane of p to the next, from one panel of ds_right to the next
 };
@@ -23,11 +22,12 @@ struct TileGradients {
 ///   p = exp(scores scale - lse),  ds = p (dp factors - dots) scale,  p factors.
 /// Without dropout factors is null; factors lie as scores do. neg_lse and dots: one a query.
 template <class Format, class T>
-void softmax_gradients(const TileGradients<Format>& to, const T* scores, const T* dp, const T* factors, Index stride,
+void softmax_gradients(const TileGradients<T>& to, const T* scores, const T* dp, const T* factors, Index stride,
                        const T* neg_lse, const T* dots, IndexRange seen, Index rows, T scale) {
   using V = simd::Vec<T>;
   constexpr Index columns = Tile<T>::columns, width = V::width, depth = Format::depth;
-  constexpr Index group = depth * Format::group, tile_line = FormatTile<Format>::rows * width;
+  constexpr Index group = AmxForm<Format> ? depth * Format::group : std::max(depth, Tile<T>::row_unit);
+  constexpr Index tile_line = FormatTile<Format>::rows * width;
   const Index right_plane = to.right_panel / Format::planes;
   for (Index r = 0; r < round_up(rows, group); r += depth) {
     T* const right = to.ds_right + r / depth * columns;
@@ -38,8 +38,11 @@ void softmax_gradients(const TileGradients<Format>& to, const T* scores, const T
       for (Index row = 0; row < depth; ++row) {
         ElementNumbers<Format> probs, grads;
         const auto line = static_cast<std::size_t>(row);
-        if (r + row >= rows) {  // the last group of keys is filled up
+        if (r + row >= rows) {  // the last group of keys is filled up, and the rows of the micro-kernel
           for (auto& vector : across) vector[line] = V::zero();
+          probs.fill(V::zero());
+          for (T* const tile : {to.p, to.ds})
+            store_along<Format>(probs, tile + left + (r + row) * width, to.left_plane);
           continue;
         }
 #pragma GCC unroll 2
@@ -66,41 +69,84 @@ void softmax_gradients(const TileGradients<Format>& to, const T* scores, const T
   }
 }
 
-template <class Format, class S, class T>
-void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, const T* y, const T* lse,
-                        const AttentionShape& s) {
+template <class T>
+using SoftmaxGradients = void (*)(const TileGradients<T>& to, const T* scores, const T* dp, const T* factors,
+                                  Index stride, const T* neg_lse, const T* dots, IndexRange seen, Index rows, T scale);
+template <class T>
+SoftmaxGradients<T> softmax_gradients_of(const OperandFormat<T>& format) {
+  return with_format(format, []<class Format>(Format) -> SoftmaxGradients<T> { return softmax_gradients<Format, T>; });
+}
+
+/// Writes or adds rows of sums to rows of a gradient, which is held as T or BFloat16.
+template <class T>
+struct GradientRows {
+  MatrixOperand<T> rows;
+  bool accumulate;
+
+  /// Calls f with the address of a number.
+  template <class F>
+  void at(Index row, Index column, F&& f) const {
+    const MatrixOperand<T> place = rows.offset(row, column);
+    if constexpr (std::is_same_v<T, float>)
+      if (place.is_bfloat16()) return f(const_cast<BFloat16*>(place.template view<BFloat16>().data));
+    f(const_cast<T*>(place.template view<T>().data));
+  }
+  [[gnu::noinline]] void prefetch(Index row, Index column, Index count, Index HS) const {
+    at(row, column, [&](auto* to) { prefetch_rows(to, rows.row_stride(), count, HS); });
+  }
+  [[gnu::noinline]] void add(Index row, Index column, const T* from, Index HS) const {
+    at(row, column, [&](auto* to) {
+      simd::for_vectors<T>(HS, [&](Index c, Index count) {
+        const simd::Vec<T> sum = simd::load_numbers(from + c, count);
+        simd::store_numbers(to + c, accumulate ? simd::load_numbers(to + c, count) + sum : sum, count);
+      });
+    });
+  }
+  void add_transposed(Index row, Index column, Index count, Index HS, const T* from, Index from_stride) const {
+    at(row, column, [&](auto* to) {
+      store_transposed(to, rows.row_stride(), count, HS, from, from_stride, simd::Vec<T>::broadcast(T(1)), accumulate);
+    });
+  }
+};
+
+/// attention_backward() in a format.
+template <class T>
+void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& dqkv, bool accumulate, const T* dy,
+                        const MatrixOperand<T>& qkv, const T* y, const T* lse, const AttentionShape& s) {
   using V = simd::Vec<T>;
-  using Block = AttentionBlock<Format>;
-  constexpr Index panel = Tile<T>::columns, tile_rows = Block::tile_rows, step = Block::step, width = V::width;
-  constexpr Index depth = Format::depth;
+  using Block = AttentionBlock;
+  constexpr Index width = V::width;
+  const FormatSizes& sizes = format.sizes;
+  const SoftmaxGradients<T> softmax_gradients = softmax_gradients_of(format);
+  const Index panel = sizes.columns, tile_rows = sizes.rows, step = Block::step_of(sizes), depth = sizes.depth;
   const Index padded = round_up(s.T, step), query_block = std::min<Index>(128, padded);
   const Index key_block = round_up(std::min<Index>(256, s.T), tile_rows);
   const T scale = static_cast<T>(s.scale());
 
   parallel_for(s.B * s.NH, [&](Index job) {
-    const typename Format::Registers registers;
-    const AttentionHead<S> head(s, job, qkv);
+    const FormatRegisters registers(sizes);
+    const AttentionHead<T> head(s, job, qkv);
+    const GradientRows<T> gradient{dqkv.offset(head.row(), head.column()), accumulate};
     const MatrixView<T> dout{dy + head.output_offset(), s.C()};
     const T* const out = y + head.output_offset();
-    S* const dq = dqkv + (head.q.data - qkv);
-    const Index stride = 3 * s.C(), left_tile = left_size<Format>(s.HS), depth_of_head = element_count<Format>(s.HS);
+    const Index left_tile = sizes.left_size(s.HS), depth_of_head = sizes.element_count(s.HS);
     const Index tiles = key_block / tile_rows;
-    const Index head_panel = panel_size<Format>(s.HS), query_panel = panel_size<Format>(s.T);
-    const Index key_panel = panel_size<Format>(key_block), query_left = left_size<Format>(query_block);
-    const Index right = packed_size<Format>(s.HS, padded), rows_right = packed_size<Format>(s.T, s.HS);
+    const Index head_panel = sizes.panel_size(s.HS), query_panel = sizes.panel_size(s.T);
+    const Index key_panel = sizes.panel_size(key_block), query_left = sizes.left_size(query_block);
+    const Index right = sizes.packed_size(s.HS, padded), rows_right = sizes.packed_size(s.T, s.HS);
     const Index tile_scores = tile_rows * query_block, factor_rows = s.dropout ? key_block : 0;
     // q and dy are packed as right-hand matrices both ways: channels by queries, and queries by channels.
     const Workspace<T, 19> space({right, right, rows_right, rows_right, tiles * left_tile, tiles * left_tile,
-                                  tile_count<Format>(s.HS) * left_size<Format>(key_block), tile_scores, tile_scores,
-                                  query_left, query_left, packed_size<Format>(key_block, query_block),
+                                  sizes.tile_count(s.HS) * sizes.left_size(key_block), tile_scores, tile_scores,
+                                  query_left, query_left, sizes.packed_size(key_block, query_block),
                                   factor_rows * query_block, (factor_rows + width) * step, key_block * s.HS,
                                   key_block * s.HS, s.HS * padded, padded, padded});
     const auto [packed_q, packed_dy, q_rows, dy_rows, packed_k, packed_v, turned_k, scores, dp, p, ds, ds_right,
                 factors, by_query, dk, dv, dq_sums, neg_lse, dots] = space.arrays();
-    pack_right_steps<Format>(packed_q, s.HS, s.T, step, head.q);
-    pack_right_steps<Format>(packed_dy, s.HS, s.T, step, dout);
-    pack_right<Format>(q_rows, query_panel, s.T, s.HS, head.q);
-    pack_right<Format>(dy_rows, query_panel, s.T, s.HS, dout);
+    pack_right_steps<T>(format, packed_q, s.HS, s.T, head.q);
+    pack_right_steps<T>(format, packed_dy, s.HS, s.T, dout);
+    format.pack_right(q_rows, query_panel, s.T, s.HS, head.q);
+    format.pack_right(dy_rows, query_panel, s.T, s.HS, dout);
     std::fill_n(dq_sums, s.HS * padded, T(0));
     // Queries that fill up the last step have p = 0.
     std::fill(neg_lse + s.T, neg_lse + padded, -std::numeric_limits<T>::infinity());
@@ -113,14 +159,14 @@ void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, con
 
     for (Index first = 0; first < s.T; first += key_block) {
       const Index keys = std::min(key_block, s.T - first);
-      pack_left_tiles<Format>(packed_k, keys, s.HS, head.k.offset(first, 0));
-      pack_left_tiles<Format>(packed_v, keys, s.HS, head.v.offset(first, 0));
-      const auto k_tiles = pack_left_transposed<Format>(turned_k, s.HS, keys, head.k.offset(first, 0));
+      format.pack_left_tiles(packed_k, keys, s.HS, head.k.offset(first, 0));
+      format.pack_left_tiles(packed_v, keys, s.HS, head.v.offset(first, 0));
+      const auto k_tiles = pack_left_rows_transposed(format, turned_k, s.HS, keys, head.k.offset(first, 0));
       for (T* sums : {dk, dv}) std::fill_n(sums, keys * s.HS, T(0));
 
       const Index last_query = std::min(s.T, first + keys - 1 + std::min(s.window, s.T));
       for (Index q = first / query_block * query_block; q < last_query; q += query_block) {
-        const Block block{s, first, keys, q, std::min(query_block, last_query - q)};
+        const Block block{sizes, s, first, keys, q, std::min(query_block, last_query - q)};
         for (Index n = 0; n < block.queries && s.dropout; n += step) {
           const IndexRange k = block.keys_of(n);
           if (k.size() == 0) continue;
@@ -134,48 +180,51 @@ void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, con
           if (seen.size() == 0) continue;
           const Index rows = block.tile_keys(key);
           const auto multiply_head = [&, at = key](T* to, const T* left, const T* packed) {
-            multiply_tile<Format>(
-                rows, seen.size(), depth_of_head, left_of_rows<Format>(left + at / tile_rows * left_tile, s.HS),
-                packed + (q + seen.begin) / panel * head_panel, head_panel, to + seen.begin, query_block, false);
+            format.multiply_tile(TileProduct<T>{.rows = rows,
+                                                .N = seen.size(),
+                                                .elements = depth_of_head,
+                                                .left = left_of_rows(sizes, left + at / tile_rows * left_tile, s.HS),
+                                                .packed = packed + (q + seen.begin) / panel * head_panel,
+                                                .panel_stride = head_panel,
+                                                .c = to + seen.begin,
+                                                .ldc = query_block});
           };
           multiply_head(scores, packed_k, packed_q);
           multiply_head(dp, packed_v, packed_dy);
           block.hide(scores, query_block, key, seen);
-          softmax_gradients<Format>(
-              TileGradients<Format>{p, ds, ds_right + key / depth * panel, query_left / Format::planes, key_panel},
-              scores, dp, s.dropout ? factors + key * query_block : nullptr, query_block, neg_lse + q, dots + q, seen,
-              rows, scale);
-          const Index queries = element_count<Format>(std::min(seen.end, s.T - q) - seen.begin);
+          softmax_gradients({p, ds, ds_right + key / depth * panel, query_left / sizes.planes, key_panel}, scores, dp,
+                            s.dropout ? factors + key * query_block : nullptr, query_block, neg_lse + q, dots + q, seen,
+                            rows, scale);
+          const Index queries = sizes.element_count(std::min(seen.end, s.T - q) - seen.begin);
           const auto add = [&, at = key](T* to, const T* left, const T* packed) {
-            multiply_tile<Format>(rows, s.HS, queries, left_of_rows<Format>(left, query_block),
-                                  packed + (q + seen.begin) / depth * panel, query_panel, to + at * s.HS, s.HS, true);
+            format.multiply_tile(TileProduct<T>{.rows = rows,
+                                                .N = s.HS,
+                                                .elements = queries,
+                                                .left = left_of_rows(sizes, left, query_block),
+                                                .packed = packed + (q + seen.begin) / depth * panel,
+                                                .panel_stride = query_panel,
+                                                .c = to + at * s.HS,
+                                                .ldc = s.HS,
+                                                .accumulate = true});
           };
           add(dv, p, dy_rows);
           add(dk, ds, q_rows);
         }
         // 2. dq^T += k^T ds
-        multiply_steps<Format>(block, k_tiles, 0, ds_right, key_panel, dq_sums + q * s.HS, s.HS, step, true);
+        multiply_steps(format, block, k_tiles, 0, ds_right, key_panel, dq_sums + q * s.HS, s.HS, step, true);
       }
-      S* const dkv = dq + s.C() + first * stride;
       for (Index j = 0; j < keys; ++j) {
-        const Index ahead = std::min(j + width, keys - 1);
-        for (const Index part : {Index{0}, s.C()}) prefetch_rows(dkv + ahead * stride + part, stride, 1, s.HS);
-        const auto write = [&](S* to, const T* from) {
-          simd::for_vectors<T>(s.HS, [&](Index c, Index count) {
-            const V sum = simd::load_numbers(from + c, count);
-            simd::store_numbers(to + c, accumulate ? simd::load_numbers(to + c, count) + sum : sum, count);
-          });
-        };
-        write(dkv + j * stride, dk + j * s.HS);
-        write(dkv + s.C() + j * stride, dv + j * s.HS);
+        const Index ahead = first + std::min(j + width, keys - 1);
+        for (const Index part : {s.C(), 2 * s.C()}) gradient.prefetch(ahead, part, 1, s.HS);
+        gradient.add(first + j, s.C(), dk + j * s.HS, s.HS);
+        gradient.add(first + j, 2 * s.C(), dv + j * s.HS, s.HS);
       }
     }
-    prefetch_rows(dq, stride, std::min(width, s.T), s.HS);
+    gradient.prefetch(0, 0, std::min(width, s.T), s.HS);
     for (Index n = 0; n < s.T; n += width) {
       const Index next = std::min(n + width, s.T);
-      prefetch_rows(dq + next * stride, stride, std::min(width, s.T - next), s.HS);
-      store_transposed(dq + n * stride, stride, std::min(width, s.T - n), s.HS,
-                       dq_sums + n / step * step * s.HS + n % step, step, V::broadcast(T(1)), accumulate);
+      gradient.prefetch(next, 0, std::min(width, s.T - next), s.HS);
+      gradient.add_transposed(n, 0, std::min(width, s.T - n), s.HS, dq_sums + n / step * step * s.HS + n % step, step);
     }
   });
 }
@@ -187,9 +236,11 @@ void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, con
 template <class S, class T>
 void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, const T* y, const T* lse,
                         const AttentionShape& s) {
-  detail::with_attention_format<T, S>(
-      s, [&]<class Format>(Format) { detail::attention_backward<Format>(dqkv, accumulate, dy, qkv, y, lse, s); });
+  const MatrixOperand<T> view(MatrixView<S>{qkv, 3 * s.C()}), gradient(MatrixView<S>{dqkv, 3 * s.C()});
+  detail::attention_backward<T>(detail::attention_format<T>(s, view), gradient, accumulate, dy, view, y, lse, s);
 }
+
+GPTLITE_COMPILED_FUNCTION(detail::attention_backward)
 
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

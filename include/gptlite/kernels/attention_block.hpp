@@ -34,16 +34,14 @@ struct AttentionShape {
 
 namespace detail {
 
-/// Calls f with the form of an attention's products. In fp32 AMX is faster where the three planes that it needs are
-/// packed once for many products (Xeon, forward and backward, D 64: as long as FMAs at T 256, 0.92 of their time at T
-/// 512, 0.8 at T 4,096; 1.15 at T 64).
-template <class T, class S, class F>
-void with_attention_format(const AttentionShape& s, F&& f) {
+/// The form of an attention's products. In fp32 AMX is faster where the three planes that it needs are packed once for
+/// many products (Xeon, forward and backward, D 64: as long as FMAs at T 256, 0.92 of their time at T 512, 0.8 at T
+/// 4,096; 1.15 at T 64).
+template <class T>
+const OperandFormat<T>& attention_format(const AttentionShape& s, const MatrixOperand<T>& qkv) {
   constexpr Index long_enough = 512;
-  if (s.T >= long_enough)
-    with_gemm_format<T, S>(s.precision, f);
-  else
-    with_format<T, S>(s.precision, f);
+  const Precision precision = product_precision<T>(s.precision, qkv, qkv);
+  return s.T >= long_enough ? gemm_format<T>(precision) : operand_format<T>(precision);
 }
 
 /// Indices begin .. end - 1.
@@ -53,33 +51,32 @@ struct IndexRange {
 };
 
 /// One block of keys against one block of queries: which of them see which.
-template <class Format>
 struct AttentionBlock {
-  using T = typename Format::Number;
-  /// Queries of a step: whole panels of a right-hand matrix, and whole vectors of elements along them.
-  static constexpr Index step = std::max(Tile<T>::columns, Format::depth* simd::Vec<T>::width);
-  static constexpr Index tile_rows = FormatTile<Format>::rows;
-  static_assert(tile_rows % Format::depth == 0, "a tile of keys has whole elements");
-
+  const FormatSizes& sizes;
   const AttentionShape& s;
   Index first_key, keys, first_query, queries;  // first_key begins a tile, first_query a step
 
+  /// Queries of a step: whole panels of a right-hand matrix, and whole vectors of elements along them.
+  static Index step_of(const FormatSizes& sizes) { return std::max(sizes.columns, sizes.depth * sizes.width); }
+  Index step() const { return step_of(sizes); }
+
   /// Of the block's keys, those that the tile at `key` of it has.
-  Index tile_keys(Index key) const { return std::min(tile_rows, keys - key); }
+  Index tile_keys(Index key) const { return std::min(sizes.rows, keys - key); }
   /// Of the block's queries, the steps that see a key of the tile at `key`.
   IndexRange queries_of(Index key) const {
-    const Index begin = std::clamp<Index>(first_key + key - first_query, 0, queries) / step * step;
+    const Index begin = std::clamp<Index>(first_key + key - first_query, 0, queries) / step() * step();
     const Index last_key = first_key + key + tile_keys(key) - 1;
     const Index end = std::min(queries, last_key - first_query + std::min(s.window, s.T));
-    return {begin, std::max(begin, round_up(std::max<Index>(end, 0), step))};
+    return {begin, std::max(begin, round_up(std::max<Index>(end, 0), step()))};
   }
   /// Of the block's keys, those that the queries of the step at `query` see, from the beginning of a tile on.
   IndexRange keys_of(Index query) const {
-    const Index first = first_query + query, end = std::clamp<Index>(first + step - first_key, 0, keys);
-    const Index begin = std::max<Index>(s.first_visible(first) - first_key, 0) / tile_rows * tile_rows;
+    const Index first = first_query + query, end = std::clamp<Index>(first + step() - first_key, 0, keys);
+    const Index begin = std::max<Index>(s.first_visible(first) - first_key, 0) / sizes.rows * sizes.rows;
     return {std::min(begin, end), end};
   }
   /// Writes minus infinity over the scores of the tile at `key`, `stride` apart, that the queries `seen` do not see.
+  template <class T>
   void hide(T* scores, Index stride, Index key, IndexRange seen) const {
     constexpr T hidden = -std::numeric_limits<T>::infinity();
     const Index window = std::min(s.window, s.T), count = tile_keys(key), first = first_key + key - first_query;
@@ -93,25 +90,26 @@ struct AttentionBlock {
 };
 
 /// One (batch, head): its matrices as views into the tensors.
-template <class S>
+template <class T>
 struct AttentionHead {
   const AttentionShape& s;
   Index job;  // b * NH + h
-  MatrixView<S> q, k, v;
+  MatrixOperand<T> q, k, v;
 
-  AttentionHead(const AttentionShape& shape, Index job_index, const S* qkv)
-      : s(shape),
-        job(job_index),
-        q{qkv + job / s.NH * s.T * 3 * s.C() + job % s.NH * s.HS, 3 * s.C()},
-        k{q.data + s.C(), 3 * s.C()},
-        v{k.data + s.C(), 3 * s.C()} {}
+  /// qkv: (B * T, 3C).
+  AttentionHead(const AttentionShape& shape, Index job_index, const MatrixOperand<T>& qkv)
+      : s(shape), job(job_index), q(qkv.offset(row(), column())), k(q.offset(0, s.C())), v(k.offset(0, s.C())) {}
+
+  /// The head's first row and column in a matrix of all positions.
+  Index row() const { return job / s.NH * s.T; }
+  Index column() const { return job % s.NH * s.HS; }
 
   /// Position of this head in a (B, T, C) tensor.
-  Index output_offset() const { return job / s.NH * s.T * s.C() + job % s.NH * s.HS; }
+  Index output_offset() const { return row() * s.C() + column(); }
   /// Dropout factors as (key, query), rows `stride` apart, for `queries` whole vectors. by_query: room for queries *
   /// (keys + width).
-  template <class T>
-  void dropout_factors(T* out, Index stride, Index query, Index queries, Index key, Index keys, T* by_query) const {
+  [[gnu::noinline]] void dropout_factors(T* out, Index stride, Index query, Index queries, Index key, Index keys,
+                                         T* by_query) const {
     using V = simd::Vec<T>;
     constexpr Index width = V::width;
     const Index length = round_up(keys, width);
@@ -131,38 +129,46 @@ struct AttentionHead {
 
 /// Packs the transpose of `rows`, N of them and K long, as a right-hand matrix of whole steps of columns; those behind
 /// the last one are zeros.
-template <class Format, class S, class T = typename Format::Number>
-void pack_right_steps(T* packed, Index K, Index N, Index step, MatrixView<S> rows) {
-  constexpr Index panel = Tile<T>::columns;
-  const Index size = panel_size<Format>(K), panels = (N + panel - 1) / panel;
-  pack_right<Format>(packed, size, K, N, rows.transposed());
-  std::fill(packed + panels * size, packed + round_up(N, step) / panel * size, T(0));
+template <class T>
+void pack_right_steps(const OperandFormat<T>& format, T* packed, Index K, Index N, const MatrixOperand<T>& rows) {
+  const FormatSizes& sizes = format.sizes;
+  const Index panel = sizes.columns, size = sizes.panel_size(K), panels = (N + panel - 1) / panel;
+  format.pack_right(packed, size, K, N, rows.transposed());
+  const Index end = round_up(N, AttentionBlock::step_of(sizes)) / panel;
+  std::fill(packed + panels * size, packed + end * size, T(0));
 }
 /// Packs the transpose of `rows`, K of them and M long, as tiles of a left-hand matrix.
-template <class Format, class S, class T = typename Format::Number>
-std::vector<LeftTile<T>> pack_left_transposed(T* packed, Index M, Index K, MatrixView<S> rows) {
-  const Index count = tile_count<Format>(M);
+template <class T>
+std::vector<LeftTile<T>> pack_left_rows_transposed(const OperandFormat<T>& format, T* packed, Index M, Index K,
+                                                   const MatrixOperand<T>& rows) {
+  const Index count = format.sizes.tile_count(M);
   std::vector<LeftTile<T>> tiles(static_cast<std::size_t>(count));
-  pack_left_columns<Format>(tiles.data(), packed, left_size<Format>(K), count, K, rows.transposed(), M,
-                            [M](Index i) { return tile_begin<Format>(M, i); });
+  format.pack_left_columns(tiles.data(), packed, format.sizes.left_size(K), {M, 0, count, M}, K, rows.transposed());
   return tiles;
 }
 /// y^T (+)= x^T p: the tiles of x^T by the panels of p, whose columns are the block's queries, step by step. Each step
 /// takes part with the keys that it sees; the y^T of query n begins at to + n * to_step, its rows are `stride` apart.
-template <class Format, class T>
-void multiply_steps(const AttentionBlock<Format>& block, const std::vector<LeftTile<T>>& tiles, Index first_key,
-                    const T* p, Index p_panel, T* to, Index to_step, Index stride, bool accumulate) {
-  constexpr Index panel = Tile<T>::columns, step = AttentionBlock<Format>::step;
+template <class T>
+void multiply_steps(const OperandFormat<T>& format, const AttentionBlock& block, const std::vector<LeftTile<T>>& tiles,
+                    Index first_key, const T* p, Index p_panel, T* to, Index to_step, Index stride, bool accumulate) {
+  const FormatSizes& sizes = format.sizes;
+  const Index step = block.step();
   for (std::size_t i = 0; i < tiles.size(); ++i) {
-    const Index m = tile_begin<Format>(block.s.HS, static_cast<Index>(i));
-    const Index rows = tile_begin<Format>(block.s.HS, static_cast<Index>(i) + 1) - m;
+    const Index m = sizes.tile_begin(block.s.HS, static_cast<Index>(i));
+    const Index rows = sizes.tile_begin(block.s.HS, static_cast<Index>(i) + 1) - m;
     for (Index n = 0; n < block.queries; n += step) {  // a tile stays in the L1 cache for all steps
       const IndexRange keys = block.keys_of(n);
-      if (keys.size() > 0)
-        multiply_tile<Format>(rows, step, element_count<Format>(keys.size()),
-                              tiles[i].template from<Format>((first_key + keys.begin) / Format::depth),
-                              p + n / panel * p_panel + keys.begin / Format::depth * panel, p_panel,
-                              to + n * to_step + m * stride, stride, accumulate);
+      if (keys.size() == 0) continue;
+      format.multiply_tile(
+          TileProduct<T>{.rows = rows,
+                         .N = step,
+                         .elements = sizes.element_count(keys.size()),
+                         .left = tiles[i].from(sizes, (first_key + keys.begin) / sizes.depth),
+                         .packed = p + n / sizes.columns * p_panel + keys.begin / sizes.depth * sizes.columns,
+                         .panel_stride = p_panel,
+                         .c = to + n * to_step + m * stride,
+                         .ldc = stride,
+                         .accumulate = accumulate});
     }
   }
 }
@@ -175,8 +181,8 @@ void prefetch_rows(const T* rows, Index stride, Index count, Index HS) {
 }
 /// to (+)= factor times the transpose of a vector of columns of `from`, `rows` of them and HS long.
 template <class S, class T>
-void store_transposed(S* to, Index stride, Index rows, Index HS, const T* from, Index from_stride, simd::Vec<T> factor,
-                      bool accumulate) {
+[[gnu::noinline]] void store_transposed(S* to, Index stride, Index rows, Index HS, const T* from, Index from_stride,
+                                        simd::Vec<T> factor, bool accumulate) {
   using V = simd::Vec<T>;
   constexpr Index width = V::width;
   std::array<V, static_cast<std::size_t>(width)> square;

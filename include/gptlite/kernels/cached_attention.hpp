@@ -24,14 +24,14 @@ class KVCache {
   static constexpr Index panel = Tile<T>::columns;
 
   KVCache(Index sequences, Index heads, Index head_size, Index positions, Precision precision)
-      : heads_(heads), head_size_(head_size), precision_(precision) {
-    with_format([&]<class Format>(Format) {
-      positions_ = round_up(positions, step<Format>);
-      key_stride_ = element_count<Group<Format>>(head_size) * panel;
-      value_stride_ = element_count<Group<Format>>(positions_) * panel;
-    });
-    key_size_ = positions_ / panel * key_stride_;
-    value_size_ = (head_size + panel - 1) / panel * value_stride_;
+      : heads_(heads),
+        head_size_(head_size),
+        pairs_(can_hold_pairs && precision == Precision::bf16 && bf16_products_are_fast()),
+        positions_(round_up(positions, step())),
+        key_stride_(layout().element_count(head_size) * panel),
+        value_stride_(layout().element_count(positions_) * panel),
+        key_size_(positions_ / panel * key_stride_),
+        value_size_((head_size + panel - 1) / panel * value_stride_) {
     // Zeros: the unused columns of a panel are multiplied too, and what is not a number would spread.
     keys_ = Storage<T>::zeros(sequences * heads * key_size_);
     values_ = Storage<T>::zeros(sequences * heads * value_size_);
@@ -46,16 +46,43 @@ class KVCache {
   T* keys(Index job) const { return keys_.data() + job * key_size_; }
   T* values(Index job) const { return values_.data() + job * value_size_; }
 
-  /// Calls f with the form of the numbers.
-  template <class F>
-  void with_format(F&& f) const {
-    if constexpr (std::is_same_v<T, float> && simd::has_bf16_pairs)
-      if (precision_ == Precision::bf16 && bf16_products_are_fast()) return f(PairFormat{});
-    f(PlainFormat<T>{});
+  /// The form in which so many rows are multiplied with the cache: pairs by AMX too, from one row of tiles on.
+  const OperandFormat<T>& format(Index rows) const {
+    if constexpr (can_hold_pairs)
+      if (pairs_) {
+        if constexpr (simd::has_amx)
+          if (rows >= simd::amx_rows && simd::amx_is_usable()) return format_of<AmxFormat, T>;
+        return format_of<PairFormat, T>;
+      }
+    return format_of<PlainFormat<T>>;
   }
+  /// The sizes of what is held: pairs lie in the whole groups that AMX multiplies.
+  const FormatSizes& layout() const {
+    if constexpr (can_hold_pairs)
+      if (pairs_) return sizes_of<AmxFormat>;
+    return sizes_of<PlainFormat<T>>;
+  }
+  /// Positions that fill panels of keys and groups of values.
+  Index step() const { return std::max(panel, layout().depth * layout().group); }
+
   /// Notes the key and the value (HS) of a position. What follows it in its pair becomes zero.
-  template <class Format>
   void put(Index job, Index position, const T* key, const T* value) const {
+    if constexpr (can_hold_pairs)
+      if (pairs_) return put_as<PairFormat>(job, position, key, value);
+    put_as<PlainFormat<T>>(job, position, key, value);
+  }
+  /// Zeros for the values of the positions from `end` on that lie in one group with those before.
+  void clear_behind(Index job, Index end) const {
+    const Index depth = layout().depth, first = (end + depth - 1) / depth, last = round_up(end, step()) / depth;
+    for (Index at = 0; at < value_size_; at += value_stride_)
+      std::fill(values(job) + at + first * panel, values(job) + at + last * panel, T(0));
+  }
+
+ private:
+  static constexpr bool can_hold_pairs = std::is_same_v<T, float> && simd::has_bf16_pairs;
+
+  template <class Format>
+  void put_as(Index job, Index position, const T* key, const T* value) const {
     using V = simd::Vec<T>;
     constexpr Index depth = Format::depth, width = V::width;
     T* column = keys(job) + position / panel * key_stride_ + position % panel;
@@ -73,46 +100,16 @@ class KVCache {
             .store(to);
     }
   }
-  /// Zeros for the values of the positions from `end` on that lie in one group with those before.
-  template <class Format>
-  void clear_behind(Index job, Index end) const {
-    const Index first = (end + Format::depth - 1) / Format::depth;
-    const Index last = round_up(end, step<Format>) / Format::depth;
-    for (Index at = 0; at < value_size_; at += value_stride_)
-      std::fill(values(job) + at + first * panel, values(job) + at + last * panel, T(0));
-  }
-  /// The form in whose whole groups the numbers lie, so that AMX can multiply pairs too.
-  template <class Format>
-  using Group = std::conditional_t<std::is_same_v<Format, PairFormat>, AmxFormat, Format>;
-  /// Positions that fill panels of keys and groups of values.
-  template <class Format>
-  static constexpr Index step = std::max(panel, Group<Format>::depth* Group<Format>::group);
 
- private:
   Index heads_, head_size_;
-  Precision precision_;
-  Index positions_ = 0, key_stride_ = 0, value_stride_ = 0, key_size_ = 0, value_size_ = 0;
+  bool pairs_;
+  Index positions_, key_stride_, value_stride_, key_size_, value_size_;
   Storage<T> keys_, values_;
 };
 
 namespace detail {
-
-/// From so many rows on AMX multiplies pairs, in whole groups.
-inline constexpr Index rows_for_amx = simd::amx_rows;
 /// Values that are multiplied at once: whole groups of any form, no more than each takes as one block.
 inline constexpr Index values_together = 256;
-
-/// out (+)= rows of a head times its keys or values in a cache. left: scratch for either form.
-template <class Format, class T>
-void multiply_cached(Index M, Index N, Index K, const T* x, Index ldx, const T* packed, Index stride, T* out, Index ldo,
-                     bool accumulate, T* left) {
-  const MatrixView<T> rows{x, M == 1 ? 1 : ldx};
-  if constexpr (std::is_same_v<Format, PairFormat> && simd::has_amx)
-    if (M >= rows_for_amx && simd::amx_is_usable())
-      return multiply_packed<AmxFormat>(M, N, K, rows, packed, stride, out, ldo, accumulate, left);
-  multiply_packed<Format>(M, N, K, rows, packed, stride, out, ldo, accumulate, left);
-}
-
 }  // namespace detail
 
 /// y = softmax(q k^T / sqrt(HS), causal) v for the positions first .. first + rows - 1 of one sequence, whose keys and
@@ -124,57 +121,56 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
   const Index HS = cache.head_size(), NH = cache.heads(), C = NH * HS;
   constexpr Index panel = KVCache<T>::panel;
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(HS)));
-  cache.with_format([&]<class Format>(Format) {
-    constexpr Index step = KVCache<T>::template step<Format>;
-    constexpr Index query_block = FormatTile<typename KVCache<T>::template Group<Format>>::rows;
-    // Scratch of all heads at once: for one new position a head is too little work to ask for its own.
-    constexpr Index line = simd::line<T>;
-    const Index stride = round_up(first + rows, panel), longest = std::max(HS, stride);
-    const Index scores_size = std::min(rows, query_block) * stride;
-    const Index left_size =
-        std::max(left_room<Format>(longest), left_room<typename KVCache<T>::template Group<Format>>(longest));
-    const Index head_scratch = round_up(scores_size + left_size, line);
-    const Storage<T> scratch(NH * head_scratch);
-    parallel_for(NH, [&](Index head) {
-      const Index job = sequence * NH + head;
-      const T* q = qkv + head * HS;
-      for (Index r = 0; r < rows; ++r)
-        cache.template put<Format>(job, first + r, q + r * 3 * C + C, q + r * 3 * C + 2 * C);
-      if (rows >= detail::rows_for_amx) cache.template clear_behind<Format>(job, first + rows);
-      T *const scores = scratch.data() + head * head_scratch, *const left = scores + scores_size;
-      for (Index r0 = 0; r0 < rows; r0 += query_block) {
-        const Index count = std::min(query_block, rows - r0);
-        const Index begin = std::max<Index>(0, first + r0 - window + 1) / step * step,
-                    keys = first + r0 + count - begin;
-        detail::multiply_cached<Format>(count, keys, HS, q + r0 * 3 * C, 3 * C,
-                                        cache.keys(job) + begin / panel * cache.key_stride(), cache.key_stride(),
-                                        scores, stride, false, left);
-        for (Index r = 0; r < count; ++r) {
-          // The row's visible part becomes a softmax, the rest zeros.
-          const Index position = first + r0 + r, from = std::max<Index>(0, position - window + 1) - begin;
-          const Index to = position + 1 - begin;
-          T *row = scores + r * stride, *visible = row + from;
-          const T largest = simd::max_of(to - from, visible);
-          simd::transform(
-              visible, to - from, [=](V v) { return simd::exp_of_negative((v - largest) * scale); }, visible);
-          const T inverse = T(1) / simd::sum_of(
-                                       to - from, [](V v) { return v; }, visible);
-          simd::transform(
-              visible, to - from, [=](V v) { return v * inverse; }, visible);
-          std::fill(row, visible, T(0));
-          std::fill(row + to, row + keys, T(0));
-        }
-        // Cut at the same positions however many are read at once: a row has the same bits beside others as alone.
-        for (Index k = 0, next = 0; k < keys; k = next) {
-          next = std::min(keys, ((begin + k) / detail::values_together + 1) * detail::values_together - begin);
-          detail::multiply_cached<Format>(count, HS, next - k, scores + k, stride,
-                                          cache.values(job) + (begin + k) / Format::depth * panel, cache.value_stride(),
-                                          y + r0 * C + head * HS, C, k > 0, left);
-        }
+  const Index step = cache.step(), depth = cache.layout().depth, query_block = cache.layout().rows;
+  // Scratch of all heads at once: for one new position a head is too little work to ask for its own.
+  const Index stride = round_up(first + rows, panel), longest = std::max(HS, stride);
+  const Index scores_size = std::min(rows, query_block) * stride;
+  const Index left_size = std::max(left_room(cache.format(1).sizes, longest), left_room(cache.layout(), longest));
+  const Index head_scratch = round_up(scores_size + left_size, simd::line<T>);
+  const Storage<T> scratch(NH * head_scratch);
+  parallel_for(NH, [&](Index head) {
+    const Index job = sequence * NH + head;
+    const T* q = qkv + head * HS;
+    for (Index r = 0; r < rows; ++r) cache.put(job, first + r, q + r * 3 * C + C, q + r * 3 * C + 2 * C);
+    if (rows >= simd::amx_rows) cache.clear_behind(job, first + rows);
+    T *const scores = scratch.data() + head * head_scratch, *const left = scores + scores_size;
+    const auto multiply = [&](Index M, Index N, Index K, const T* x, Index ldx, const T* packed, Index panel_stride,
+                              T* out, Index ldo, bool accumulate) {
+      multiply_packed(cache.format(M), M, N, K, MatrixView<T>{x, M == 1 ? 1 : ldx}, packed, panel_stride, out, ldo,
+                      accumulate, left);
+    };
+    for (Index r0 = 0; r0 < rows; r0 += query_block) {
+      const Index count = std::min(query_block, rows - r0);
+      const Index begin = std::max<Index>(0, first + r0 - window + 1) / step * step, keys = first + r0 + count - begin;
+      multiply(count, keys, HS, q + r0 * 3 * C, 3 * C, cache.keys(job) + begin / panel * cache.key_stride(),
+               cache.key_stride(), scores, stride, false);
+      for (Index r = 0; r < count; ++r) {
+        // The row's visible part becomes a softmax, the rest zeros.
+        const Index position = first + r0 + r, from = std::max<Index>(0, position - window + 1) - begin;
+        const Index to = position + 1 - begin;
+        T *row = scores + r * stride, *visible = row + from;
+        const T largest = simd::max_of(to - from, visible);
+        simd::transform(
+            visible, to - from, [=](V v) { return simd::exp_of_negative((v - largest) * scale); }, visible);
+        const T inverse = T(1) / simd::sum_of(
+                                     to - from, [](V v) { return v; }, visible);
+        simd::transform(
+            visible, to - from, [=](V v) { return v * inverse; }, visible);
+        std::fill(row, visible, T(0));
+        std::fill(row + to, row + keys, T(0));
       }
-    });
+      // Cut at the same positions however many are read at once: a row has the same bits beside others as alone.
+      for (Index k = 0, next = 0; k < keys; k = next) {
+        next = std::min(keys, ((begin + k) / detail::values_together + 1) * detail::values_together - begin);
+        multiply(count, HS, next - k, scores + k, stride, cache.values(job) + (begin + k) / depth * panel,
+                 cache.value_stride(), y + r0 * C + head * HS, C, k > 0);
+      }
+    }
   });
 }
+
+GPTLITE_COMPILED_FUNCTION(cached_attention)
+GPTLITE_COMPILED_CLASS(KVCache)
 
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -44,5 +44,9 @@ void accumulate_rows(T* to, Index to_stride, const T* from, Index from_stride, I
   });
 }
 
+GPTLITE_COMPILED_FUNCTION(exchange_axes)
+GPTLITE_COMPILED_FUNCTION(copy_rows)
+GPTLITE_COMPILED_FUNCTION(accumulate_rows)
+
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -63,5 +63,7 @@ void dropout(T* out, const T* x, Index n, const DropoutMask& mask, bool accumula
   });
 }
 
+GPTLITE_COMPILED_FUNCTION(dropout)
+
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

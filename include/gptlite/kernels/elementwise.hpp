@@ -155,5 +155,7 @@ void broadcast(T* out, const Shape& shape, Operand<T> a, Operand<T> b, F&& f) {
   });
 }
 
+GPTLITE_COMPILED_FUNCTION(accumulate)
+
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

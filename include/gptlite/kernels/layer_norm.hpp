@@ -87,5 +87,8 @@ void layer_norm_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> 
   add_shares(dbias, n);
 }
 
+GPTLITE_COMPILED_FUNCTION(layer_norm_forward)
+GPTLITE_COMPILED_FUNCTION(layer_norm_backward)
+
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

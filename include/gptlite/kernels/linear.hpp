@@ -37,8 +37,8 @@ void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, cons
           to, columns, [](V v) { return detail::Gelu<T>::value(v); }, z + r * s.N + column);
     }
   };
-  gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, z, s.N, false,
-       GemmOptions<T>{.bias = bias}, activate);
+  gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, z, s.N, false, {.bias = bias},
+       activate);
 }
 
 namespace detail {
@@ -60,7 +60,7 @@ void linear_forward_as(S* z, const T* x, const T* weight, const T* bias, const L
     linear_forward(z, z, x, weight, bias, s);
   else
     gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, static_cast<T*>(nullptr), 0,
-         false, GemmOptions<T>{.bias = bias}, [&](const GemmPart<T>& part) {
+         false, {.bias = bias}, [&](const GemmPart<T>& part) {
            detail::for_part(part, s.N, [&](simd::Vec<T> numbers, Index at, Index count) {
              simd::store_numbers(z + at, numbers, count);
            });
@@ -72,8 +72,7 @@ template <class T, class X, class Z>
 void weight_gradient(Precision precision, GradTarget<T> dweight, GradTarget<T> dbias, Index rows, Index K, Index N,
                      MatrixView<X> x, MatrixView<Z> dz) {
   if (dweight)
-    gemm(precision, K, N, rows, x.transposed(), dz, dweight.data, N, dweight.accumulate,
-         GemmOptions<T>{.b_sums = dbias}, NoEpilogue{});
+    gemm(precision, K, N, rows, x.transposed(), dz, dweight.data, N, dweight.accumulate, {.b_sums = dbias});
   else if (dbias)
     column_sums_of_product(precision, N, rows, dz, dbias);
 }
@@ -101,6 +100,9 @@ void linear_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbia
   }
   linear_gradients(dx, dweight, dbias, dz, x, weight, s);
 }
+
+GPTLITE_COMPILED_FUNCTION(linear_forward)
+GPTLITE_COMPILED_FUNCTION(linear_backward)
 
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

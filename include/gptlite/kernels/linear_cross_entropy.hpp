@@ -46,5 +46,7 @@ void linear_cross_entropy(T* losses, T* dh, T* dweight, T scale, const T* h, con
   }
 }
 
+GPTLITE_COMPILED_FUNCTION(linear_cross_entropy)
+
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -22,15 +22,14 @@ template <class S, class T>
 void mlp_forward(T* y, S* hidden, S* slope, const T* x, const T* w1, const T* b1, const T* w2, const T* b2,
                  const MlpShape& s) {
   gemm(s.precision, s.rows, s.H, s.C, MatrixView<T>{x, s.C}, MatrixView<T>{w1, s.H}, static_cast<T*>(nullptr), 0, false,
-       GemmOptions<T>{.bias = b1}, [&](const GemmPart<T>& part) {
+       {.bias = b1}, [&](const GemmPart<T>& part) {
          detail::for_part(part, s.H, [&](simd::Vec<T> z, Index at, Index count) {
            const auto [value, derivative] = detail::Gelu<T>::both(z);
            simd::store_numbers(hidden + at, value, count);
            if (slope != nullptr) simd::store_numbers(slope + at, derivative, count);
          });
        });
-  gemm(s.precision, s.rows, s.N, s.H, MatrixView<S>{hidden, s.H}, MatrixView<T>{w2, s.N}, y, s.N, false,
-       GemmOptions<T>{.bias = b2}, NoEpilogue{});
+  gemm(s.precision, s.rows, s.N, s.H, MatrixView<S>{hidden, s.H}, MatrixView<T>{w2, s.N}, y, s.N, false, {.bias = b2});
 }
 
 /// What mlp_backward() leaves.
@@ -49,7 +48,7 @@ void mlp_backward(const MlpGradients<T>& d, const T* dy, const T* x, const S* hi
   if (!d.x && !d.w1 && !d.b1) return;
   const Storage<S> dz(s.rows * s.H);
   gemm(s.precision, s.rows, s.H, s.N, dy_view, MatrixView<T>{w2, s.N}.transposed(), static_cast<T*>(nullptr), 0, false,
-       GemmOptions<T>{}, [&](const GemmPart<T>& part) {
+       {}, [&](const GemmPart<T>& part) {
          detail::for_part(part, s.H, [&](simd::Vec<T> dhidden, Index at, Index count) {
            simd::store_numbers(dz.data() + at, dhidden * simd::load_numbers(slope + at, count), count);
          });

@@ -64,5 +64,9 @@ void sum_axis(T* y, const T* x, Index outer, Index n, Index inner) {
   parallel_for(outer, [&](Index i) { column_sums(y + i * inner, x + i * n * inner, n, inner, false); });
 }
 
+GPTLITE_COMPILED_FUNCTION(row_sums)
+GPTLITE_COMPILED_FUNCTION(column_sums)
+GPTLITE_COMPILED_FUNCTION(sum_axis)
+
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

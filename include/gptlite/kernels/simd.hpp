@@ -71,18 +71,20 @@ struct Vec {
   static Vec zero() { return broadcast(T(0)); }
   void store(T* to) const { Eigen::internal::pstoreu(to, packet); }
 
+  using Lanes = std::array<T, static_cast<std::size_t>(width)>;
+
   /// The first `count` numbers (0 < count <= width), the rest `fill`.
   static Vec load_first(const T* from, Index count, T fill = T(0)) {
     using Traits = Eigen::internal::unpacket_traits<Packet>;
     if constexpr (requires { typename Traits::mask_t; })  // floats with AVX or AVX-512
       if (fill == T(0))
         return {Eigen::internal::ploadu<Packet>(from, static_cast<typename Traits::mask_t>((1u << count) - 1))};
-    std::array<T, width> lanes;
+    Lanes lanes;
     for (Index i = 0; i < width; ++i) lanes[static_cast<std::size_t>(i)] = i < count ? from[i] : fill;
     return load(lanes.data());
   }
   void store_first(T* to, Index count) const {
-    std::array<T, width> lanes;
+    Lanes lanes;
     store(lanes.data());
     for (Index i = 0; i < count; ++i) to[i] = lanes[static_cast<std::size_t>(i)];
   }
@@ -134,7 +136,7 @@ Vec<T> where_less(Vec<T> a, Vec<T> b, Vec<T> yes, Vec<T> no) {
 /// Applies a scalar function lane by lane: for functions that Eigen has no packet version of.
 template <class T, class F>
 Vec<T> lanewise(Vec<T> a, F f) {
-  std::array<T, Vec<T>::width> lanes;
+  typename Vec<T>::Lanes lanes;
   a.store(lanes.data());
   for (T& lane : lanes) lane = f(lane);
   return Vec<T>::load(lanes.data());
@@ -200,7 +202,7 @@ T sum_of(Index n, F&& f, const T* first, const In*... rest) {
   for (; i + width <= n; i += width) s0 = s0 + f(V::load(first + i), V::load(rest + i)...);
   T total = sum((s0 + s1) + (s2 + s3));
   if (i < n) {
-    std::array<T, width> lanes;
+    typename Vec<T>::Lanes lanes;
     f(V::load_first(first + i, n - i), V::load_first(rest + i, n - i)...).store(lanes.data());
     for (Index j = 0; j < n - i; ++j) total += lanes[static_cast<std::size_t>(j)];
   }

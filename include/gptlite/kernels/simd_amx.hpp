@@ -3,7 +3,7 @@
 
 #include "gptlite/core/shape.hpp"
 
-#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
+#if defined(__AMX_TILE__) && defined(__AMX_BF16__) && GPTLITE_HAS_BF16_PAIRS && defined(__linux__)
 #define GPTLITE_HAS_AMX 1
 #include <immintrin.h>
 #include <sys/syscall.h>

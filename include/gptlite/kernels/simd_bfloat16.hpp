@@ -70,7 +70,7 @@ void store_numbers(T* to, Vec<T> v) {
   v.store(to);
 }
 inline void store_numbers(BFloat16* to, Vec<float> v) {
-#if defined(__AVX512BF16__)
+#if GPTLITE_HAS_BF16_PAIRS
   const __m256i bits = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(v.packet));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), bits);
   return;
@@ -94,7 +94,7 @@ Vec<T> load_numbers(const T* from, Index count) {
 }
 inline Vec<float> load_numbers(const BFloat16* from, Index count) {
   if (count == Vec<float>::width) return load_numbers(from);
-#if defined(__AVX512BF16__)
+#if GPTLITE_HAS_BF16_PAIRS
   const __m256i bits = _mm256_maskz_loadu_epi16(static_cast<__mmask16>((1u << count) - 1), from);
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16))};
 #else
@@ -141,7 +141,7 @@ inline Vec<float> second_of_pairs(Vec<float> pairs) {
   return map_bits([](auto bits) { return bits & 0xffff0000u; }, pairs);
 }
 
-#ifdef __AVX512BF16__
+#if GPTLITE_HAS_BF16_PAIRS
 inline constexpr bool has_bf16_pairs = true;
 
 /// round_to_bfloat16 but for subnormal numbers, which become zero, in 3 instructions instead of 9.

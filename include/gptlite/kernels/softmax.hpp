@@ -122,5 +122,12 @@ void cross_entropy_backward(GradTarget<T> dlogits, T scale, const LogSumExp<T>* 
   });
 }
 
+GPTLITE_COMPILED_FUNCTION(softmax_forward)
+GPTLITE_COMPILED_FUNCTION(softmax_backward)
+GPTLITE_COMPILED_FUNCTION(log_softmax_forward)
+GPTLITE_COMPILED_FUNCTION(log_softmax_backward)
+GPTLITE_COMPILED_FUNCTION(cross_entropy_forward)
+GPTLITE_COMPILED_FUNCTION(cross_entropy_backward)
+
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -143,18 +143,5 @@ struct Int8Weights : WithoutHeader {
   }
 };
 
-/// Calls f with std::type_identity of the form that weights of type T take in a format. double has its own numbers
-/// only. compact: without the idle bits, where there are some.
-template <class T, class F>
-void with_form(WeightFormat format, bool compact, F&& f) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (format == WeightFormat::int8) return f(std::type_identity<Int8Weights>{});
-    if (format == WeightFormat::bf16)
-      return compact ? f(std::type_identity<CompactBfloat16>{}) : f(std::type_identity<Bfloat16Weights>{});
-    if (compact) return f(std::type_identity<CompactFloats>{});
-  }
-  f(std::type_identity<PlainWeights<T>>{});
-}
-
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

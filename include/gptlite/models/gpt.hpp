@@ -149,7 +149,8 @@ struct GPT {
 
  private:
   Precision precision() const { return config.precision == Precision::bf16 ? Precision::bf16 : autocast_precision(); }
-  GPT(const GPTConfig& options, Generator init)
+  // Cold: it runs once, and is compiled for size.
+  [[gnu::cold]] GPT(const GPTConfig& options, Generator init)
       : config(validated(options)),
         mode(std::make_shared<Mode>(Mode{true, Generator(config.seed, RandomUse::dropout)})),
         wte(config.vocab_size, config.n_embd, config.initializer_range, init),
@@ -181,5 +182,8 @@ struct GPT {
     return options;
   }
 };
+
+GPTLITE_COMPILED_CLASS(Block)
+GPTLITE_COMPILED_CLASS(GPT)
 
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -148,4 +148,6 @@ struct TaskModel {
   }
 };
 
+GPTLITE_COMPILED_CLASS(TaskModel)
+
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -31,4 +31,6 @@ struct CausalSelfAttention {
   }
 };
 
+GPTLITE_COMPILED_CLASS(CausalSelfAttention)
+
 }  // namespace gptlite::inline GPTLITE_ABI

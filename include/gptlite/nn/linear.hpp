@@ -47,4 +47,6 @@ struct Linear {
   }
 };
 
+GPTLITE_COMPILED_CLASS(Linear)
+
 }  // namespace gptlite::inline GPTLITE_ABI

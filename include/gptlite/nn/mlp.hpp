@@ -23,4 +23,6 @@ struct MLP {
   }
 };
 
+GPTLITE_COMPILED_CLASS(MLP)
+
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -151,5 +151,7 @@ class AdamW {
 template <class Module>
 AdamW(Module&, AdamWOptions = {}) -> AdamW<typename Module::value_type>;
 
+GPTLITE_COMPILED_CLASS(AdamW)
+
 }  // namespace train
 }  // namespace gptlite::inline GPTLITE_ABI

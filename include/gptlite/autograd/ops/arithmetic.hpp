@@ -134,4 +134,6 @@ Tensor<T> operator/(detail::Scalar<T> a, const Tensor<T>& b) {
   return Tensor<T>::scalar(a) / b;
 }
 
+GPTLITE_COMPILED_FUNCTION(detail::add_grad)
+
 }  // namespace gptlite::inline GPTLITE_ABI

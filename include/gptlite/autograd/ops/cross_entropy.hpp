@@ -122,4 +122,6 @@ Tensor<T> linear_cross_entropy(const Tensor<T>& h, const Tensor<T>& weight, cons
                 });
 }
 
+GPTLITE_COMPILED_FUNCTION(linear_cross_entropy)
+
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -27,4 +27,6 @@ Tensor<T> dropout(const Tensor<T>& x, double p, Generator& generator) {
   });
 }
 
+GPTLITE_COMPILED_FUNCTION(dropout)
+
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -53,4 +53,6 @@ Tensor<T> gather_rows(const Tensor<T>& x, const Tensor<std::int32_t>& ids) {
   return detail::pick_rows("gather_rows", x, ids, x.shape().with(0, ids.size()));
 }
 
+GPTLITE_COMPILED_FUNCTION(detail::pick_rows)
+
 }  // namespace gptlite::inline GPTLITE_ABI

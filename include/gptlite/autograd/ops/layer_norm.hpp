@@ -68,4 +68,6 @@ NormedSum<T> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor
   return result;
 }
 
+GPTLITE_COMPILED_FUNCTION(detail::layer_norm)
+
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -94,4 +94,9 @@ Tensor<T> concat(const std::vector<Tensor<T>>& parts, Index axis) {
   });
 }
 
+GPTLITE_COMPILED_FUNCTION(reshape)
+GPTLITE_COMPILED_FUNCTION(transpose)
+GPTLITE_COMPILED_FUNCTION(slice)
+GPTLITE_COMPILED_FUNCTION(concat)
+
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -34,4 +34,6 @@ Tensor<T> linear(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& b
   });
 }
 
+GPTLITE_COMPILED_FUNCTION(linear)
+
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -106,16 +106,22 @@ Tensor<T> matmul(const Tensor<T>& a, const Tensor<T>& b, MatmulOptions options =
         const auto a_i = plan.view_a(in[0].data(), i), b_i = plan.view_b(in[1].data(), i);
         const auto at = static_cast<std::size_t>(i);
         if (n == 0 && !plan.transpose_a)  // da += dy b^T
-          kernels::gemm(precision, plan.M, plan.K, plan.N, dy_i, b_i.transposed(), grad + plan.offset_a[at], plan.K, target.accumulate);
+          kernels::gemm(precision, plan.M, plan.K, plan.N, dy_i, b_i.transposed(), grad + plan.offset_a[at], plan.K,
+                        target.accumulate);
         else if (n == 0)  // da^T += b dy^T
-          kernels::gemm(precision, plan.K, plan.M, plan.N, b_i, dy_i.transposed(), grad + plan.offset_a[at], plan.M, target.accumulate);
+          kernels::gemm(precision, plan.K, plan.M, plan.N, b_i, dy_i.transposed(), grad + plan.offset_a[at], plan.M,
+                        target.accumulate);
         else if (!plan.transpose_b)  // db += a^T dy
-          kernels::gemm(precision, plan.K, plan.N, plan.M, a_i.transposed(), dy_i, grad + plan.offset_b[at], plan.N, target.accumulate);
+          kernels::gemm(precision, plan.K, plan.N, plan.M, a_i.transposed(), dy_i, grad + plan.offset_b[at], plan.N,
+                        target.accumulate);
         else  // db^T += dy^T a
-          kernels::gemm(precision, plan.N, plan.K, plan.M, dy_i.transposed(), a_i, grad + plan.offset_b[at], plan.K, target.accumulate);
+          kernels::gemm(precision, plan.N, plan.K, plan.M, dy_i.transposed(), a_i, grad + plan.offset_b[at], plan.K,
+                        target.accumulate);
       }
     }
   });
 }
+
+GPTLITE_COMPILED_FUNCTION(matmul)
 
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -54,4 +54,6 @@ Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w1, const Tensor<T>& b1, cons
   return detail::mlp<T>(x, w1, b1, w2, b2, shape);
 }
 
+GPTLITE_COMPILED_FUNCTION(mlp)
+
 }  // namespace gptlite::inline GPTLITE_ABI

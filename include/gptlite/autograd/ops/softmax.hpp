@@ -32,4 +32,7 @@ Tensor<T> log_softmax(const Tensor<T>& x) {
   });
 }
 
+GPTLITE_COMPILED_FUNCTION(softmax)
+GPTLITE_COMPILED_FUNCTION(log_softmax)
+
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -12,34 +12,32 @@ namespace kernels {
 
 namespace detail {
 
-/// How the summed axis is cut: blocks of almost equal length, whole groups of elements, at most FormatTile::depth of
-/// them.
-template <class Format>
+/// How the summed axis is cut: blocks of almost equal length, whole groups of elements, at most FormatSizes::tile_depth
+/// of them.
 struct DepthBlocks {
+  const FormatSizes& sizes;
   Index K, elements, count;
 
-  explicit DepthBlocks(Index depth)
-      : K(depth),
-        elements(element_count<Format>(depth)),
-        count((elements + FormatTile<Format>::depth - 1) / FormatTile<Format>::depth) {}
+  DepthBlocks(const FormatSizes& of_format, Index depth)
+      : sizes(of_format),
+        K(depth),
+        elements(sizes.element_count(depth)),
+        count((elements + sizes.tile_depth - 1) / sizes.tile_depth) {}
   /// Numbers of the longest block, at most.
-  Index longest() const { return std::min(K, FormatTile<Format>::depth * Format::depth); }
-  Index begin(Index i) const {
-    return std::min(K, elements / Format::group * i / count * Format::group * Format::depth);
-  }
+  Index longest() const { return std::min(K, sizes.tile_depth * sizes.depth); }
+  Index begin(Index i) const { return std::min(K, elements / sizes.group * i / count * sizes.group * sizes.depth); }
 };
 
 }  // namespace detail
 
 /// How a product is cut into jobs: blocks of C, a row of blocks packs all of B and a column of blocks all of A. The cut
 /// depends on the number of threads, the order of the sums does not.
-template <class T>
 struct GemmBlocks {
-  static constexpr Index panel = Tile<T>::columns;
   Index M, panels, rows = 1, columns = 1;  // rows and columns of blocks
 
-  /// most_columns: of a block; left_cost, right_cost: of packing one number of A, of B, in multiplications.
-  GemmBlocks(Index m, Index n, Index k, Index most_columns, Index left_cost, Index right_cost)
+  /// panel: columns of one; most_columns: of a block; left_cost, right_cost: of packing one number of A, of B, in
+  /// multiplications.
+  GemmBlocks(Index m, Index n, Index k, Index panel, Index most_columns, Index left_cost, Index right_cost)
       : M(m), panels((n + panel - 1) / panel) {
     const Index narrowest = (n + most_columns - 1) / most_columns;
     // A job below 2^21 multiplications, some 15 us, is not worth a thread.

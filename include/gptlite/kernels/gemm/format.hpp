@@ -24,19 +24,14 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// For forms that need nothing of the thread that multiplies.
-struct NoRegisters {
-  NoRegisters() {}  // not trivial: an object of it is not unused
-};
-
 /// Numbers as they are.
 template <class T>
 struct PlainFormat {
   using Number = T;
-  using Product = PlainFormat;    ///< the form whose micro-kernel multiplies these elements
-  using Registers = NoRegisters;  ///< what a thread holds while it multiplies
+  using Product = PlainFormat;  ///< the form whose micro-kernel multiplies these elements
   using V = simd::Vec<T>;
   static constexpr Index depth = 1, group = 1, planes = 1;
+  static constexpr bool rounds = false;  ///< true for products in bf16, which take operands of BFloat16 too
 
   static T element(const T* from, Index /*count*/) { return *from; }
   static V along(std::array<V, 1> v) { return v[0]; }
@@ -49,9 +44,9 @@ struct PlainFormat {
 struct RoundedFormat {
   using Number = float;
   using Product = PlainFormat<float>;
-  using Registers = NoRegisters;
   using V = simd::Vec<float>;
   static constexpr Index depth = 1, group = 1, planes = 1;
+  static constexpr bool rounds = true;
 
   static float element(const float* from, Index /*count*/) { return round_to_bfloat16(*from); }
   static V along(std::array<V, 1> v) { return simd::round_to_bfloat16(v[0]); }
@@ -63,9 +58,9 @@ struct RoundedFormat {
 struct PairFormat {
   using Number = float;
   using Product = PairFormat;
-  using Registers = NoRegisters;
   using V = simd::Vec<float>;
   static constexpr Index depth = 2, group = 1, planes = 1;
+  static constexpr bool rounds = true;
 
   static float element(const float* from, Index count) {
     const std::uint32_t first = count > 0 ? bfloat16_bits(from[0]) : 0u;
@@ -81,9 +76,6 @@ struct PairFormat {
 /// The same pairs for AMX, which multiplies squares of 16 x 16 of them. Only where simd::amx_is_usable().
 struct AmxFormat : PairFormat {
   using Product = AmxFormat;
-#if GPTLITE_HAS_AMX
-  using Registers = simd::AmxRegisters;
-#endif
   static constexpr Index group = simd::amx_rows;
 };
 
@@ -109,6 +101,7 @@ struct SplitPlane : AmxFormat {
 struct SplitFormat : AmxFormat {
   using Product = SplitFormat;
   static constexpr Index planes = 3;
+  static constexpr bool rounds = false;
   template <Index I>
   using Plane = SplitPlane<I>;
 };
@@ -203,51 +196,6 @@ template <class Format, class S, class T, class... Part>
 void pack_across(T* to, Index plane, const S* from, Index stride, Part... part) {
   for_planes<Format>(
       [&]<class Plane>(Plane, Index i) { load_across<Plane>(from, stride, part...).store(to + i * plane); });
-}
-
-/// True where VDPBF16PS does twice the work of a float FMA: on AMD from Zen 4 on. Intel's cores do half with it
-/// (pigirons/cpufp: Zen 4 325 against 164 GFLOP/s a core, Sapphire Rapids 115 against 230; measured here 82 and 170).
-inline bool bf16_pairs_are_fast() {
-#if defined(__AVX512BF16__) && defined(__GNUC__)
-  static const bool amd = __builtin_cpu_is("amd");
-  return amd;
-#else
-  return false;
-#endif
-}
-/// True where products of bfloat16 are faster than those of floats.
-inline bool bf16_products_are_fast() { return simd::amx_is_usable() || bf16_pairs_are_fast(); }
-
-/// Calls f with the form that bfloat16 products take on this machine.
-template <class F>
-void with_bf16_format(F&& f) {
-  if constexpr (simd::has_amx) {
-    if (simd::amx_is_usable()) return f(AmxFormat{});
-  } else if constexpr (simd::has_bf16_pairs) {
-    if (bf16_pairs_are_fast()) return f(PairFormat{});
-  }
-  f(RoundedFormat{});
-}
-/// Calls f with the form that numbers of type T take at a precision on this machine. Operands that are held as BFloat16
-/// (S) take part in bf16 products alone.
-template <class T, class S = T, class F>
-void with_format([[maybe_unused]] Precision precision, F&& f) {
-  if constexpr (std::is_same_v<S, BFloat16>) {
-    with_bf16_format(f);
-  } else {
-    if constexpr (std::is_same_v<T, float>)
-      if (precision == Precision::bf16) return with_bf16_format(f);
-    f(PlainFormat<T>{});
-  }
-}
-
-/// The same for products of whole matrices of numbers A and B, where AMX is faster in fp32 too.
-template <class T, class A = T, class B = T, class F>
-void with_gemm_format(Precision precision, F&& f) {
-  using S = std::conditional_t<std::is_same_v<A, BFloat16>, A, B>;
-  if constexpr (std::is_same_v<T, float> && !std::is_same_v<S, BFloat16> && simd::has_amx)
-    if (precision == Precision::fp32 && simd::amx_is_usable()) return f(SplitFormat{});
-  with_format<T, S>(precision, f);
 }
 
 }  // namespace kernels

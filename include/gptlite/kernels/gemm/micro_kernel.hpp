@@ -23,32 +23,24 @@ struct Tile {
   static constexpr Index vectors = simd::broadcasts_from_memory ? 1 : 2;
   static constexpr Index rows = simd::broadcasts_from_memory ? 28 : (simd::registers - 1) / vectors - 1;
   static constexpr Index columns = vectors * simd::Vec<T>::width;
+  /// The micro-kernel is compiled for multiples of so many rows, and one. Rows that a tile lacks are computed and
+  /// dropped: packing leaves numbers in their place.
+  static constexpr Index row_unit = rows >= 28 ? 4 : 2;
+  static_assert(rows % row_unit == 0);
   /// Elements of the summed axis that a tile runs through at once: the tile's part of A stays in the L1 cache.
   static constexpr Index depth = 256;
-  /// Columns of B that a job multiplies at most: `depth` elements of them, packed, stay in the L2 cache.
-  static constexpr Index most_columns = 768;
 };
 
 /// The same for a form.
 template <class Format>
 struct FormatTile : Tile<typename Format::Number> {
   static constexpr Index together = 4;  ///< tiles of columns that are packed at once, from longer pieces of memory
-  /// True if the rows of the next tile are asked for while one is multiplied.
-  static constexpr bool asks_ahead = true;
-  /// Columns of B that a job multiplies at most, for a depth.
-  static constexpr Index most_columns(Index /*elements*/) { return Tile<typename Format::Number>::most_columns; }
 };
 /// Two registers of rows by two panels. AMX multiplies as fast as C can be written, so that a tile runs through as many
-/// elements as it can; 1.25 MB of B stay in the L2 cache (2 MB on all processors that have AMX). A kernel of one plane
-/// waits for B, and requests for A make it wait longer: without them, as rows that follow each other come by
-/// themselves, a step of `small` takes 3 to 5% less.
+/// elements as it can.
 template <AmxForm Format>
 struct FormatTile<Format> : Tile<float> {
   static constexpr Index rows = 2 * simd::amx_rows, depth = PlanarForm<Format> ? 256 : 768, together = 2;
-  static constexpr bool asks_ahead = PlanarForm<Format>;
-  static constexpr Index most_columns(Index elements) {
-    return (Index{5} << 16) / (Format::planes * std::clamp<Index>(elements, 1, depth)) / (2 * columns) * (2 * columns);
-  }
 };
 
 /// One row of a packed panel, Tile::columns numbers, in registers.
@@ -62,18 +54,20 @@ enum class LeftOrder { rows, columns };
 
 namespace detail {
 
-/// C (+)= A B for a tile of Rows x Tile::columns; where `bias` is not null, plus bias in each row. In the order of
-/// columns element k of A begins at a[k * a_step]; B is packed, its element k begins at b[k * Tile::columns].
+/// C (+)= A B for a tile of `rows` <= Rows rows and Tile::columns; where `bias` is not null, plus bias in each row. In
+/// the order of columns element k of A begins at a[k * a_step]; B is packed, its element k begins at b[k *
+/// Tile::columns]. A has Rows rows to read.
 template <class Format, Index Rows, LeftOrder Order>
 void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const typename Format::Number* b,
-                  typename Format::Number* c, Index ldc, bool accumulate, const typename Format::Number* bias) {
+                  typename Format::Number* c, Index ldc, Index rows, bool accumulate,
+                  const typename Format::Number* bias) {
   using T = typename Format::Number;
   using V = simd::Vec<T>;
   constexpr Index vectors = Tile<T>::vectors, width = V::width;
   constexpr bool by_rows = Order == LeftOrder::rows;
   constexpr Index row_stride = by_rows ? width : 1;
   if constexpr (by_rows) a_step = 1;
-  V sums[Rows][vectors];
+  V sums[static_cast<std::size_t>(Rows)][static_cast<std::size_t>(vectors)];
 #pragma GCC unroll 2
   for (Index v = 0; v < vectors; ++v) {
     const V first = bias == nullptr ? V::zero() : V::load(bias + v * width);
@@ -82,7 +76,7 @@ void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const
   }
 
   const auto step = [&] {
-    V row[vectors];
+    V row[static_cast<std::size_t>(vectors)];
 #pragma GCC unroll 2
     for (Index v = 0; v < vectors; ++v) row[v] = V::load(b + v * width);
 #pragma GCC unroll 28
@@ -99,7 +93,7 @@ void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const
     const Index steps = std::min(width, K - k);
     Index i = 0;
     // C's lines are asked for one row a step: all at once they would hold up the loads of B.
-    for (const Index lines = std::clamp<Index>(Rows - k, 0, steps); i < lines; ++i, line += ldc) {
+    for (const Index lines = std::clamp<Index>(rows - k, 0, steps); i < lines; ++i, line += ldc) {
       simd::prefetch_for_write(line);
       if constexpr (vectors > 1) simd::prefetch_for_write(line + Tile<T>::columns - 1);
       step();
@@ -112,6 +106,7 @@ void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const
   for (Index m = 0; m < Rows; ++m)
 #pragma GCC unroll 2
     for (Index v = 0; v < vectors; ++v) {
+      if (m >= rows) continue;
       T* to = c + m * ldc + v * width;
       (accumulate ? V::load(to) + sums[m][v] : sums[m][v]).store(to);
     }
@@ -119,12 +114,13 @@ void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const
 
 template <class Format>
 using MicroKernel = void (*)(Index K, const typename Format::Number* a, Index a_step, const typename Format::Number* b,
-                             typename Format::Number* c, Index ldc, bool accumulate,
+                             typename Format::Number* c, Index ldc, Index rows, bool accumulate,
                              const typename Format::Number* bias);
 
+/// The micro-kernels for 1, 2, ... units of rows.
 template <class Format, LeftOrder Order, std::size_t... I>
 constexpr std::array<MicroKernel<Format>, sizeof...(I)> micro_kernels(std::index_sequence<I...>) {
-  return {micro_kernel<Format, static_cast<Index>(I) + 1, Order>...};
+  return {micro_kernel<Format, (static_cast<Index>(I) + 1) * Tile<typename Format::Number>::row_unit, Order>...};
 }
 
 }  // namespace detail
@@ -132,10 +128,12 @@ constexpr std::array<MicroKernel<Format>, sizeof...(I)> micro_kernels(std::index
 /// The micro-kernel for an order of A and a number of rows that is known only at run time, 1 .. Tile::rows.
 template <class Format>
 detail::MicroKernel<Format> micro_kernel_of(LeftOrder order, Index rows) {
-  constexpr std::make_index_sequence<Tile<typename Format::Number>::rows> numbers{};
-  static constexpr auto by_rows = detail::micro_kernels<Format, LeftOrder::rows>(numbers);
-  static constexpr auto by_columns = detail::micro_kernels<Format, LeftOrder::columns>(numbers);
-  return (order == LeftOrder::rows ? by_rows : by_columns)[static_cast<std::size_t>(rows - 1)];
+  using SomeTile = Tile<typename Format::Number>;
+  constexpr std::make_index_sequence<static_cast<std::size_t>(SomeTile::rows / SomeTile::row_unit)> units{};
+  static constexpr auto by_rows = detail::micro_kernels<Format, LeftOrder::rows>(units);
+  static constexpr auto by_columns = detail::micro_kernels<Format, LeftOrder::columns>(units);
+  if (order == LeftOrder::columns && rows == 1) return detail::micro_kernel<Format, 1, LeftOrder::columns>;
+  return (order == LeftOrder::rows ? by_rows : by_columns)[static_cast<std::size_t>((rows - 1) / SomeTile::row_unit)];
 }
 
 }  // namespace kernels

@@ -3,95 +3,63 @@
 
 #include <algorithm>
 
-#include "gptlite/core/storage.hpp"
-#include "gptlite/kernels/gemm/micro_kernel.hpp"
+#include "gptlite/kernels/gemm/matrix_view.hpp"
+#include "gptlite/kernels/gemm/sizes.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// A matrix in memory: element (i, j) is data[i * row_stride + j * column_stride], and one of the strides is 1.
-template <class T>
-struct MatrixView {
-  const T* data;
-  Index row_stride;
-  Index column_stride = 1;
-
-  MatrixView transposed() const { return {data, column_stride, row_stride}; }
-  MatrixView offset(Index row, Index column) const {
-    return {data + row * row_stride + column * column_stride, row_stride, column_stride};
-  }
-};
-
-/// Elements that K numbers along the summed axis become, in whole groups.
-template <class Format>
-constexpr Index element_count(Index K) {
-  constexpr Index numbers = Format::depth * Format::group;
-  return (K + numbers - 1) / numbers * Format::group;
-}
-/// Elements of one panel of a right-hand matrix of depth K, plane after plane, and of all its panels for N columns.
-template <class Format>
-constexpr Index panel_size(Index K) {
-  return Format::planes * Tile<typename Format::Number>::columns * element_count<Format>(K);
-}
-template <class Format>
-Index packed_size(Index K, Index N) {
-  using T = typename Format::Number;
-  return (N + Tile<T>::columns - 1) / Tile<T>::columns * panel_size<Format>(K) + simd::Vec<T>::width;
-}
-
-/// Packs a K x `columns` matrix as panel[element][Width], columns <= Width; what is left over up to `padded` becomes
-/// zero. Planes are `plane` numbers apart.
+/// Packs a K x `columns` matrix with contiguous rows as panel[element][Width], columns <= Width; what is left over up
+/// to `padded` becomes zero. Planes are `plane` numbers apart.
 template <class Format, Index Width, class S, class T = typename Format::Number>
 void pack_panel(T* panel, Index plane, Index K, Index columns, Index padded, MatrixView<S> b) {
-  using V = simd::Vec<T>;
-  constexpr Index width = V::width, depth = Format::depth;
+  constexpr Index width = simd::Vec<T>::width, depth = Format::depth;
   static_assert(Width % width == 0, "a vector does not reach into the next row");
-  const Index elements = element_count<Format>(K);
-  if (b.column_stride == 1) {
-    for (Index e = 0; e < elements; ++e)
-      for (Index j = 0; j < padded; j += width)
-        pack_across<Format>(panel + e * Width + j, plane, b.data + e * depth * b.row_stride + j, b.row_stride,
-                            K - e * depth, columns - j);
-    return;
-  }
-  // Squares of width x width elements, turned; the last ones may have fewer numbers, and zeros in their place.
-  const auto turn = [&](Index e, Index j, auto&& load, Index rows) {
-    for_planes<Format>([&]<class Plane>(Plane of_plane, Index p) {
-      std::array<V, static_cast<std::size_t>(width)> square;
+  for (Index e = 0; e < sizes_of<Format>.element_count(K); ++e)
+    for (Index j = 0; j < padded; j += width)
+      pack_across<Format>(panel + e * Width + j, plane, b.data + e * depth * b.row_stride + j, b.row_stride,
+                          K - e * depth, columns - j);
+}
+
+/// The same for a matrix with contiguous columns and panels of a right-hand matrix: squares of width x width elements
+/// are transposed. Those at the end of K are copied into whole ones first, with zeros behind the numbers.
+template <class Format, class S, class T = typename Format::Number>
+void pack_panel_transposed(T* panel, Index plane, Index K, Index columns, MatrixView<S> b) {
+  using V = simd::Vec<T>;
+  constexpr Index width = V::width, depth = Format::depth, line = depth * width, panel_width = Tile<T>::columns;
+  const Index elements = sizes_of<Format>.element_count(K);
+  for (Index e = 0; e < elements; e += width) {
+    const Index k = e * depth, rows = elements - e;
+    // Prefetches the same columns further on or, near their end, the next panel's first numbers.
+    const Index ahead = k + 4 * line, whole = K / depth * depth;
+    const Index later = (ahead < whole ? ahead : panel_width * b.column_stride + ahead - whole) - k;
+    for (Index j = 0; j < columns; j += width) {
+      const S* from = b.data + j * b.column_stride + k;
+      Index stride = b.column_stride, last = std::min(width, columns - j) - 1;  // a column that lacks is the last one
+      std::array<S, static_cast<std::size_t>(width * line)> end;
+      if (k + line > K) {
+        end.fill(S{});
+        for (Index i = 0; i <= last; ++i) std::copy_n(from + i * stride, K - k, end.data() + i * line);
+        from = end.data(), stride = line;
+      } else {
+        for (Index i = 0; i <= last; ++i)
+          for (Index d = 0; d < depth; ++d) simd::prefetch_for_later(from + i * stride + later + d * width);
+      }
+      for_planes<Format>([&]<class Plane>(Plane, Index p) {
+        std::array<V, static_cast<std::size_t>(width)> square;
 #pragma GCC unroll 16
-      for (Index i = 0; i < width; ++i) square[static_cast<std::size_t>(i)] = load(of_plane, p, j + i);
-      simd::transpose<T>(square);
+        for (Index i = 0; i < width; ++i)
+          square[static_cast<std::size_t>(i)] = load_along<Plane>(from + std::min(i, last) * stride);
+        simd::transpose<T>(square);
 #pragma GCC unroll 16
-      for (Index i = 0; i < width; ++i)
-        if (i < rows) square[static_cast<std::size_t>(i)].store(panel + p * plane + (e + i) * Width + j);
-    });
-  };
-  const auto column = [&](Index j) { return b.data + std::min(j, columns - 1) * b.column_stride; };
-  Index e = 0;
-  for (; (e + width) * depth <= K; e += width) {
-    // Asks for the same columns further on or, near their end, for the next panel's first numbers.
-    const Index ahead = (e + 4 * width) * depth, whole = K / depth * depth;
-    const Index later = ahead < whole ? ahead : Width * b.column_stride + ahead - whole;
-    const auto load = [&]<class Plane>(Plane, Index p, Index j) {
-      for (Index d = 0; d < depth && p == 0; ++d) simd::prefetch_for_later(column(j) + later + d * width);
-      return load_along<Plane>(column(j) + e * depth);
-    };
-    if (columns == Width)  // a loop that the compiler knows the length of
-      for (Index j = 0; j < Width; j += width) turn(e, j, load, width);
-    else
-      for (Index j = 0; j < columns; j += width) turn(e, j, load, width);
-  }
-  for (; e < elements; e += width)
-    for (Index j = 0; j < columns; j += width)
-      turn(
-          e, j,
-          [&]<class Plane>(Plane, Index, Index at) { return load_along<Plane>(column(at) + e * depth, K - e * depth); },
-          elements - e);
-  for (Index p = 0; p < Format::planes && columns < padded; ++p)
-    for (Index i = 0; i < elements; ++i) {
-      T* const row = panel + p * plane + i * Width;
-      std::fill(row + columns, row + padded, T(0));
+        for (Index i = 0; i < width; ++i)
+          if (i < rows) square[static_cast<std::size_t>(i)].store(panel + p * plane + (e + i) * panel_width + j);
+      });
     }
+  }
+  for (Index p = 0; p < Format::planes && columns < panel_width; ++p)
+    for (Index i = 0; i < elements; ++i)
+      std::fill_n(panel + p * plane + i * panel_width + columns, panel_width - columns, T(0));
 }
 
 /// Packs `count` panels of Width columns of a matrix with contiguous rows, `stride` elements apart and their planes
@@ -121,37 +89,36 @@ void pack_panels(T* packed, Index stride, Index plane, Index K, Index count, Mat
 template <class Format, class S, class T = typename Format::Number>
 void pack_right(T* packed, Index stride, Index K, Index N, MatrixView<S> b) {
   constexpr Index columns = Tile<T>::columns;
-  const Index side_by_side = b.column_stride == 1 ? N / columns : 0, plane = stride / Format::planes;
-  pack_panels<Format, columns>(packed, stride, plane, K, side_by_side, b, [](Index i) { return i * columns; });
-  for (Index i = side_by_side; i * columns < N; ++i)
-    pack_panel<Format, columns>(packed + i * stride, plane, K, std::min(columns, N - i * columns), columns,
-                                b.offset(0, i * columns));
+  const Index plane = stride / Format::planes;
+  if (b.column_stride != 1) {
+    for (Index n = 0; n < N; n += columns, packed += stride)
+      pack_panel_transposed<Format>(packed, plane, K, std::min(columns, N - n), b.offset(0, n));
+    return;
+  }
+  const Index whole = N / columns, rest = whole * columns;
+  pack_panels<Format, columns>(packed, stride, plane, K, whole, b, [](Index i) { return i * columns; });
+  if (rest < N) pack_panel<Format, columns>(packed + whole * stride, plane, K, N - rest, columns, b.offset(0, rest));
 }
 
 /// sums[n] (+)= the sum of column n of a matrix that pack_right() packed: of its numbers as they were rounded. The
-/// order depends on K alone.
+/// order depends on K alone. The sums of several planes are added up.
 template <class Format, class T = typename Format::Number>
 void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N, bool accumulate) {
   using V = simd::Vec<T>;
   constexpr Index columns = Tile<T>::columns, width = V::width;
-  const Index elements = element_count<Format>(K);
-  for (Index n = 0; n < N; n += width) {
-    const T* from = packed + n / columns * stride + n % columns;
-    std::array<V, 4> totals{V::zero(), V::zero(), V::zero(), V::zero()};  // four, as an addition takes a few cycles
-    for (Index e = 0; e < elements; ++e) {
-      V& total = totals[static_cast<std::size_t>(e % 4)];
-      total = total + Format::total(V::load(from + e * columns));
+  const Index elements = sizes_of<Format>.element_count(K);
+  for_planes<Format>([&](auto, Index plane) {
+    for (Index n = 0; n < N; n += width) {
+      const T* from = packed + plane * (stride / Format::planes) + n / columns * stride + n % columns;
+      std::array<V, 4> totals{V::zero(), V::zero(), V::zero(), V::zero()};  // four, as an addition takes a few cycles
+      for (Index e = 0; e < elements; ++e) {
+        V& total = totals[static_cast<std::size_t>(e % 4)];
+        total = total + Format::total(V::load(from + e * columns));
+      }
+      const V sum = (totals[0] + totals[1]) + (totals[2] + totals[3]);
+      const Index count = std::min(width, N - n);
+      (accumulate ? V::load_first(sums + n, count) + sum : sum).store_first(sums + n, count);
     }
-    const V sum = (totals[0] + totals[1]) + (totals[2] + totals[3]);
-    const Index count = std::min(width, N - n);
-    (accumulate ? V::load_first(sums + n, count) + sum : sum).store_first(sums + n, count);
-  }
-}
-/// The same for several planes, whose sums are added up.
-template <PlanarForm Format, class T = typename Format::Number>
-void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N, bool accumulate) {
-  for_planes<Format>([&]<class Plane>(Plane, Index plane) {
-    packed_column_sums<Plane>(sums, packed + plane * (stride / Format::planes), stride, K, N, accumulate);
     accumulate = true;
   });
 }
@@ -165,131 +132,125 @@ struct LeftTile {
   Index plane = 0;  ///< numbers from one plane to the next
 
   /// The tile from an element of the summed axis on: in the order of rows, from a whole vector on.
-  template <class Format>
-  LeftTile from(Index element) const {
-    return {data + element * (order == LeftOrder::rows ? FormatTile<Format>::rows : step), step, order, plane};
+  LeftTile from(const FormatSizes& sizes, Index element) const {
+    return {data + element * (order == LeftOrder::rows ? sizes.rows : step), step, order, plane};
   }
 };
-/// Tiles that M rows take, and the row at which tile i begins, M for all behind the last one. Rows are dealt out
-/// evenly, 32 rows become 16 + 16, not 28 + 4; but not with AMX, which takes as long for any number of them.
-template <class Format>
-constexpr Index tile_count(Index M) {
-  return (M + FormatTile<Format>::rows - 1) / FormatTile<Format>::rows;
-}
-template <class Format>
-Index tile_begin(Index M, Index i) {
-  const Index tiles = tile_count<Format>(M);
-  return AmxForm<Format> ? std::min(M, i * FormatTile<Format>::rows) : M * std::min(i, tiles) / tiles;
-}
-/// Elements from one of the summed axis to the next in a tile packed by columns.
-template <class Format>
-constexpr Index left_step() {
-  constexpr Index width = simd::Vec<typename Format::Number>::width;
-  return round_up(FormatTile<Format>::rows, width);
-}
-
-/// Room for one plane of a packed tile of the left-hand matrix, for its elements along the summed axis.
-template <class Format>
-constexpr Index left_plane_size(Index elements) {
-  constexpr Index width = simd::Vec<typename Format::Number>::width;
-  return std::max(FormatTile<Format>::rows * round_up(elements, width), left_step<Format>() * elements) + width;
-}
-/// Room for all planes of a packed tile of the left-hand matrix, K numbers deep.
-template <class Format>
-constexpr Index left_size(Index K) {
-  return Format::planes * left_plane_size<Format>(element_count<Format>(K));
-}
 
 /// A packed tile in the order of rows, K numbers deep.
-template <class Format, class T>
-LeftTile<T> left_of_rows(const T* packed, Index K) {
-  return {packed, 1, LeftOrder::rows, left_plane_size<Format>(element_count<Format>(K))};
+template <class T>
+LeftTile<T> left_of_rows(const FormatSizes& sizes, const T* packed, Index K) {
+  return {packed, 1, LeftOrder::rows, sizes.left_plane_size(sizes.element_count(K))};
 }
 
-/// Packs `rows` <= FormatTile::rows rows of the left-hand matrix, which are contiguous, K numbers deep.
+/// Packs `rows` <= FormatTile::rows rows of the left-hand matrix, which are contiguous, K numbers deep. Rows that the
+/// micro-kernel lacks become zero.
 template <class Format, class S, class T = typename Format::Number>
-LeftTile<T> pack_left(T* packed, Index rows, Index K, MatrixView<S> a) {
-  constexpr Index width = simd::Vec<T>::width, depth = Format::depth;
-  const Index elements = element_count<Format>(K), plane = left_plane_size<Format>(elements);
+void pack_left(T* packed, Index rows, Index K, MatrixView<S> a) {
+  using V = simd::Vec<T>;
+  constexpr Index width = V::width, depth = Format::depth, tile_line = FormatTile<Format>::rows * width;
+  const Index elements = sizes_of<Format>.element_count(K), plane = sizes_of<Format>.left_plane_size(elements);
   for (Index m = 0; m < rows; ++m) {
     const S* from = a.data + m * a.row_stride;
     T* to = packed + m * width;
     Index e = 0;
-    for (; (e + width) * depth <= K; e += width, to += FormatTile<Format>::rows * width)
-      pack_along<Format>(to, plane, from + e * depth);
-    for (; e < elements; e += width, to += FormatTile<Format>::rows * width)
-      pack_along<Format>(to, plane, from + e * depth, K - e * depth);
+    for (; (e + width) * depth <= K; e += width, to += tile_line) pack_along<Format>(to, plane, from + e * depth);
+    for (; e < elements; e += width, to += tile_line) pack_along<Format>(to, plane, from + e * depth, K - e * depth);
   }
-  return left_of_rows<Format>(packed, K);
+  if constexpr (!AmxForm<Format>)
+    for (Index m = rows; m < round_up(rows, Tile<T>::row_unit); ++m)
+      for (Index e = 0; e < elements; e += width) V::zero().store(packed + m * width + e / width * tile_line);
 }
 
-/// pack_left_columns() in the order of rows: squares are turned. For forms of whole groups, as wide as a vector.
-template <class Format, class T, class S, class RowOf>
-void pack_left_turned(T* packed, Index stride, Index count, Index K, MatrixView<S> a, Index M, RowOf&& row_of) {
+/// Some tiles of a left-hand matrix with M rows, from tile `first` of the matrix on. `readable` rows can be read.
+struct TileRange {
+  Index M, first, count, readable;
+};
+
+/// pack_left_columns() in the order of rows: squares are transposed. For forms of whole groups, as wide as a vector.
+template <class Format, class T, class S>
+void pack_left_transposed(T* packed, Index stride, const TileRange& range, Index K, MatrixView<S> a) {
   using V = simd::Vec<T>;
   constexpr Index width = V::width, depth = Format::depth;
-  const Index elements = element_count<Format>(K), plane = left_plane_size<Format>(elements);
-  const auto load = [&]<class Plane>(Plane, Index k, Index m) {
-    return load_across<Plane>(a.data + k * a.column_stride + m, a.column_stride, K - k, M - m);
-  };
+  constexpr FormatSizes sizes = sizes_of<Format>;
+  const Index elements = sizes.element_count(K), plane = sizes.left_plane_size(elements);
   for (Index e = 0; e < elements; e += width)
-    for (Index i = 0; i < count; ++i)  // of all tiles, so that memory is read in longer pieces
-      for (Index m = row_of(i); m < row_of(i + 1); m += width) {
-        T* const to = packed + i * stride + e * FormatTile<Format>::rows + (m - row_of(i)) * width;
-        for_planes<Format>([&]<class Plane>(Plane of_plane, Index p) {
+    for (Index i = 0; i < range.count; ++i) {  // of all tiles, so that memory is read in longer pieces
+      const Index begin = sizes.tile_begin(range.M, range.first + i);
+      for (Index m = begin; m < sizes.tile_begin(range.M, range.first + i + 1); m += width) {
+        T* const to = packed + i * stride + e * FormatTile<Format>::rows + (m - begin) * width;
+        const Index k = e * depth, lines = std::min(depth * width, K - k), length = std::min(width, range.readable - m);
+        const S* from = a.data + k * a.column_stride + m;
+        Index line = a.column_stride;
+        std::array<S, static_cast<std::size_t>(depth * width * width)> end;
+        if (lines < depth * width || length < width) {  // copied into a whole square, with zeros behind the numbers
+          end.fill(S{});
+          for (Index j = 0; j < lines; ++j) std::copy_n(from + j * line, length, end.data() + j * width);
+          from = end.data(), line = width;
+        }
+        for_planes<Format>([&]<class Plane>(Plane, Index p) {
           std::array<V, static_cast<std::size_t>(width)> square;
 #pragma GCC unroll 16
-          for (Index j = 0; j < width; ++j) square[static_cast<std::size_t>(j)] = load(of_plane, (e + j) * depth, m);
+          for (Index j = 0; j < width; ++j)
+            square[static_cast<std::size_t>(j)] = load_across<Plane>(from + j * depth * line, line);
           simd::transpose<T>(square);
 #pragma GCC unroll 16
           for (Index j = 0; j < width; ++j) square[static_cast<std::size_t>(j)].store(to + p * plane + j * width);
         });
       }
+    }
 }
 
-/// Packs `count` tiles of a left-hand matrix with contiguous columns, `stride` elements apart; tile i has the rows
-/// row_of(i) .. row_of(i + 1) - 1 of the matrix's M.
-template <class Format, class T, class S, class RowOf>
-void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, Index count, Index K, MatrixView<S> a, Index M,
-                       RowOf&& row_of) {
+/// Packs tiles of a left-hand matrix with contiguous columns, `stride` elements apart.
+template <class Format, class T, class S>
+void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, const TileRange& range, Index K, MatrixView<S> a) {
+  constexpr FormatSizes sizes = sizes_of<Format>;
   if constexpr (AmxForm<Format>) {
-    pack_left_turned<Format>(packed, stride, count, K, a, M, row_of);
-    for (Index i = 0; i < count; ++i) tiles[i] = left_of_rows<Format>(packed + i * stride, K);
-    return;
-  }
-  constexpr Index step = left_step<Format>();
-  // A tile is read in whole vectors: the rows behind it too or, at the end of the matrix, some before it.
-  const auto first_read = [&](Index i) { return std::min(row_of(i), M - step); };
-  if (M >= step) {
-    pack_panels<Format, step>(packed, stride, 0, K, count, a.transposed(), first_read);
-    for (Index i = 0; i < count; ++i)
-      tiles[i] = {packed + i * stride + row_of(i) - first_read(i), step, LeftOrder::columns};
-    return;
-  }
-  for (Index i = 0; i < count; ++i) {
-    const Index rows = row_of(i + 1) - row_of(i);
-    pack_panel<Format, step>(packed + i * stride, 0, K, rows, rows, a.offset(row_of(i), 0).transposed());
-    tiles[i] = {packed + i * stride, step, LeftOrder::columns};
+    pack_left_transposed<Format>(packed, stride, range, K, a);
+    for (Index i = 0; i < range.count; ++i) tiles[i] = left_of_rows(sizes, packed + i * stride, K);
+  } else {
+    constexpr Index step = sizes.left_step();
+    const auto row_of = [&](Index i) { return sizes.tile_begin(range.M, range.first + i); };
+    // A tile is read in whole vectors: the rows behind it too or, at the end of the matrix, some before it.
+    const auto first_read = [&](Index i) { return std::min(row_of(i), range.readable - step); };
+    const bool whole = range.readable >= step;
+    if (whole) pack_panels<Format, step>(packed, stride, 0, K, range.count, a.transposed(), first_read);
+    for (Index i = 0; i < range.count; ++i) {
+      const Index rows = row_of(i + 1) - row_of(i), skipped = whole ? row_of(i) - first_read(i) : 0;
+      if (!whole) pack_panel<Format, step>(packed + i * stride, 0, K, rows, rows, a.offset(row_of(i), 0).transposed());
+      tiles[i] = {packed + i * stride + skipped, step, LeftOrder::columns};
+    }
   }
 }
 
-/// Asks for part `part` of `parts` of what pack_left() will read.
-template <class S>
-void prefetch_left(Index rows, Index K, MatrixView<S> a, Index part, Index parts) {
-  for (Index m = rows * part / parts; m < rows * (part + 1) / parts; ++m)
-    for (Index k = 0; k < K + simd::line<S> - 1; k += simd::line<S>)
-      simd::prefetch_for_later(a.offset(m, std::min(k, K - 1)).data);
-}
+/// The rows of a left-hand matrix that will be packed next, to be prefetched while a tile is multiplied.
+template <class T>
+struct NextRows {
+  MatrixOperand<T> a;
+  Index rows, K;
 
-/// Packs a whole left-hand M x K matrix whose rows are contiguous, as tiles left_size<Format>(K) elements apart.
-template <class Format, class S, class T = typename Format::Number>
-void pack_left_tiles(T* packed, Index M, Index K, MatrixView<S> a) {
-  constexpr Index rows = FormatTile<Format>::rows;
-  for (Index m = 0; m < M; m += rows, packed += left_size<Format>(K)) {
-    prefetch_left(std::clamp<Index>(M - m - rows, 0, rows), K, a.offset(m + rows, 0), 0, 1);
-    pack_left<Format>(packed, std::min(rows, M - m), K, a.offset(m, 0));
+  /// Prefetches part `part` of `parts` of them.
+  void prefetch(Index part, Index parts) const {
+    const Index line = a.is_bfloat16() ? simd::line<BFloat16> : simd::line<T>;
+    for (Index m = rows * part / parts; m < rows * (part + 1) / parts; ++m)
+      for (Index k = 0; k < K + line - 1; k += line)
+        simd::prefetch_for_later(a.offset(m, std::min(k, K - 1)).template view<T>().data);
   }
-}
+};
+
+/// C (+)= A B + bias for one tile of A and a packed B.
+template <class T>
+struct TileProduct {
+  Index rows, N, elements;  ///< elements: along the summed axis
+  LeftTile<T> left;
+  const T* packed;
+  Index panel_stride;  ///< numbers from one panel of B to the next
+  T* c;
+  Index ldc;
+  bool accumulate = false;
+  const T* bias = nullptr;            ///< N numbers, or null
+  const NextRows<T>* next = nullptr;  ///< rows to prefetch meanwhile, or null
+};
 
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,168 @@
+#pragma once
+// OperandFormat: a form of operands at run time, its sizes and what packs and multiplies it, and which form a product
+// takes on this machine. Drivers are written with it, so that they are compiled once for all forms.
+
+#include <algorithm>
+#include <optional>
+
+#include "gptlite/kernels/gemm/amx_kernel.hpp"
+#include "gptlite/kernels/gemm/pack.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace kernels {
+
+/// C (+)= A B + bias for one tile of A and a packed B.
+template <class Format, class T>
+void multiply_tile(const TileProduct<T>& p) {
+#if GPTLITE_HAS_AMX
+  if constexpr (AmxForm<Format>) return amx_multiply_tile<Format>(p);
+#endif
+  constexpr Index columns = Tile<T>::columns;
+  const auto multiply = micro_kernel_of<typename Format::Product>(p.left.order, p.rows);
+  const T* packed = p.packed;
+  Index n = 0;
+  for (; n + columns <= p.N; n += columns, packed += p.panel_stride) {
+    if (p.next != nullptr) p.next->prefetch(n / columns, p.N / columns);
+    multiply(p.elements, p.left.data, p.left.step, packed, p.c + n, p.ldc, p.rows, p.accumulate,
+             p.bias == nullptr ? nullptr : p.bias + n);
+  }
+  if (n == p.N) return;
+  // C and bias are narrower than the last panel.
+  alignas(64) T edge[static_cast<std::size_t>(Tile<T>::rows * columns)];
+  alignas(64) T edge_bias[static_cast<std::size_t>(columns)] = {};
+  if (p.bias != nullptr) std::copy_n(p.bias + n, p.N - n, edge_bias);
+  multiply(p.elements, p.left.data, p.left.step, packed, edge, columns, p.rows, false, edge_bias);
+  for (Index i = 0; i < p.rows; ++i)
+    for (Index j = 0; j < p.N - n; ++j) {
+      T& to = p.c[i * p.ldc + n + j];
+      to = p.accumulate ? to + edge[i * columns + j] : edge[i * columns + j];
+    }
+}
+
+namespace detail {
+/// Calls f with the view of an operand. Only forms of bf16 take operands of BFloat16.
+template <class Format, class T, class F>
+void with_view(const MatrixOperand<T>& operand, F&& f) {
+  if constexpr (Format::rounds)
+    if (operand.is_bfloat16()) return f(operand.template view<BFloat16>());
+  f(operand.template view<T>());
+}
+}  // namespace detail
+
+template <class T>
+struct OperandFormat {
+  FormatSizes sizes;
+  bool plain;  ///< true if a packed number is the number itself
+
+  /// Packs the right-hand K x N matrix of a product: panels of Tile::columns, `stride` numbers apart.
+  void (*pack_right)(T* packed, Index stride, Index K, Index N, const MatrixOperand<T>& b);
+  /// sums[n] (+)= the sum of column n of a K x N matrix that pack_right() packed.
+  void (*column_sums)(T* sums, const T* packed, Index stride, Index K, Index N, bool accumulate);
+  /// Packs up to sizes.rows rows of the left-hand matrix, which are contiguous, K numbers deep.
+  void (*pack_left)(T* packed, Index rows, Index K, const MatrixOperand<T>& a);
+  /// Packs tiles of a left-hand matrix with contiguous columns, `stride` numbers apart.
+  void (*pack_left_columns)(LeftTile<T>* tiles, T* packed, Index stride, const TileRange& range, Index K,
+                            const MatrixOperand<T>& a);
+  void (*multiply_tile)(const TileProduct<T>& product);
+
+  /// Packs a whole left-hand M x K matrix whose rows are contiguous, as tiles sizes.left_size(K) numbers apart.
+  void pack_left_tiles(T* packed, Index M, Index K, const MatrixOperand<T>& a) const {
+    for (Index m = 0; m < M; m += sizes.rows, packed += sizes.left_size(K)) {
+      NextRows<T>{a.offset(m + sizes.rows, 0), std::clamp<Index>(M - m - sizes.rows, 0, sizes.rows), K}.prefetch(0, 1);
+      pack_left(packed, std::min(sizes.rows, M - m), K, a.offset(m, 0));
+    }
+  }
+};
+
+/// True where bf16 products are those of rounded floats: the compiler's target has nothing faster. Intel's cores do
+/// half the work of float FMAs with VDPBF16PS.
+inline constexpr bool bf16_is_rounded = !simd::has_amx && (!simd::has_bf16_pairs || simd::broadcasts_from_memory);
+
+/// The table of a form.
+template <class Format, class T = typename Format::Number>
+inline constexpr OperandFormat<T> format_of{
+    .sizes = sizes_of<Format>,
+    .plain = std::is_same_v<Format, PlainFormat<T>>,
+    .pack_right =
+        [](T* packed, Index stride, Index K, Index N, const MatrixOperand<T>& b) {
+          detail::with_view<Format>(b, [&](auto view) { pack_right<Format>(packed, stride, K, N, view); });
+        },
+    .column_sums = packed_column_sums<Format, T>,
+    .pack_left =
+        [](T* packed, Index rows, Index K, const MatrixOperand<T>& a) {
+          detail::with_view<Format>(a, [&](auto view) { pack_left<Format>(packed, rows, K, view); });
+        },
+    .pack_left_columns =
+        [](LeftTile<T>* tiles, T* packed, Index stride, const TileRange& range, Index K, const MatrixOperand<T>& a) {
+          detail::with_view<Format>(
+              a, [&](auto view) { pack_left_columns<Format>(tiles, packed, stride, range, K, view); });
+        },
+    .multiply_tile = multiply_tile<Format, T>};
+
+/// Calls f with the form that a table is of, and returns what f does: for the few functions that no table has.
+template <class T, class F>
+auto with_format(const OperandFormat<T>& format, F&& f) {
+  if constexpr (std::is_same_v<T, float>) {
+    if constexpr (simd::has_amx) {
+      if (&format == &format_of<AmxFormat, T>) return f(AmxFormat{});
+      if (&format == &format_of<SplitFormat, T>) return f(SplitFormat{});
+    }
+    if constexpr (simd::has_bf16_pairs)
+      if (&format == &format_of<PairFormat, T>) return f(PairFormat{});
+    if constexpr (bf16_is_rounded)
+      if (&format == &format_of<RoundedFormat, T>) return f(RoundedFormat{});
+  }
+  return f(PlainFormat<T>{});
+}
+
+/// The registers that a thread must hold to multiply operands of a form: AMX's tiles, or none.
+class FormatRegisters {
+ public:
+  explicit FormatRegisters([[maybe_unused]] const FormatSizes& sizes) {
+#if GPTLITE_HAS_AMX
+    if (sizes.amx) amx_.emplace();
+#endif
+  }
+
+ private:
+#if GPTLITE_HAS_AMX
+  std::optional<simd::AmxRegisters> amx_;
+#endif
+};
+
+/// True where VDPBF16PS does twice the work of a float FMA: on AMD from Zen 4 on. Intel's cores do half with it
+/// (pigirons/cpufp: Zen 4 325 against 164 GFLOP/s a core, Sapphire Rapids 115 against 230; measured here 82 and 170).
+inline bool bf16_pairs_are_fast() {
+#if GPTLITE_HAS_BF16_PAIRS && defined(__GNUC__)
+  static const bool amd = __builtin_cpu_is("amd");
+  return amd;
+#else
+  return false;
+#endif
+}
+/// True where products of bfloat16 are faster than those of floats.
+inline bool bf16_products_are_fast() { return simd::amx_is_usable() || bf16_pairs_are_fast(); }
+
+/// The form that products of T take at a precision on this machine. In bf16 it is the one that the compiler's target
+/// multiplies fastest; a target with AMX falls back on pairs where Linux does not allow it, since they are compiled for
+/// generation in any case.
+template <class T>
+const OperandFormat<T>& operand_format([[maybe_unused]] Precision precision) {
+  if constexpr (std::is_same_v<T, float>)
+    if (precision == Precision::bf16) {
+      if constexpr (simd::has_amx)
+        if (simd::amx_is_usable()) return format_of<AmxFormat, T>;
+      return format_of<std::conditional_t<bf16_is_rounded, RoundedFormat, PairFormat>, T>;
+    }
+  return format_of<PlainFormat<T>>;
+}
+/// The same for products of whole matrices, where AMX is faster in fp32 too.
+template <class T>
+const OperandFormat<T>& gemm_format(Precision precision) {
+  if constexpr (std::is_same_v<T, float> && simd::has_amx)
+    if (precision == Precision::fp32 && simd::amx_is_usable()) return format_of<SplitFormat, T>;
+  return operand_format<T>(precision);
+}
+
+}  // namespace kernels
+}  // namespace gptlite::inline GPTLITE_ABI

@@ -1,0 +1,10 @@
+// Compiled mode: random numbers, and the kernels that pass over rows and arrays.
+#include "define.hpp"
+#include "gptlite/core/random.hpp"
+#include "gptlite/kernels/activations.hpp"
+#include "gptlite/kernels/adamw.hpp"
+#include "gptlite/kernels/copy.hpp"
+#include "gptlite/kernels/dropout.hpp"
+#include "gptlite/kernels/layer_norm.hpp"
+#include "gptlite/kernels/reduce.hpp"
+#include "gptlite/kernels/softmax.hpp"

@@ -1,0 +1,8 @@
+// Compiled mode: products of matrices, and what is made of them.
+#include "gptlite/kernels/activations.hpp"
+#include "gptlite/kernels/softmax.hpp"
+//
+#include "define.hpp"
+#include "gptlite/kernels/linear.hpp"
+#include "gptlite/kernels/linear_cross_entropy.hpp"
+#include "gptlite/kernels/mlp.hpp"

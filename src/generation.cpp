@@ -1,0 +1,9 @@
+// Compiled mode: generation.
+#include "gptlite/kernels/gemm/gemm.hpp"
+#include "gptlite/models/gpt.hpp"
+//
+#include "define.hpp"
+#include "gptlite/generate/decoder.hpp"
+#include "gptlite/generate/generate.hpp"
+#include "gptlite/kernels/cached_attention.hpp"
+#include "gptlite/kernels/packed_matrix.hpp"
