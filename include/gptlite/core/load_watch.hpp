@@ -58,7 +58,7 @@ class LoadWatch {
     if (wanted != wanted_) {
       wanted_ = wanted;
       count_ = 0;
-      for (const int quarter : {1, 2, 3, 4}) add_candidate(quarter == 1 ? 1 : wanted * quarter / 4);
+      for (const int number : {1, wanted / 2, wanted * 3 / 4, wanted}) add_candidate(number);
       begin_search();
     } else if (was_calm_) {
       // Others came back at once: it was no calm, and the next one is believed later.

@@ -78,13 +78,9 @@ class ThreadTeam {
       run_region(count, at_most(threads), job, sample);
     } else {
       const LoadWatch::Clock::time_point begin = LoadWatch::Clock::now();
-      const LoadWatch::Nanoseconds used = LoadWatch::processor_time();
-      const long switches = LoadWatch::involuntary_switches();
       run_region(count, at_most(watch_.threads(threads)), job, sample);
-      helpers_time_.fetch_add(LoadWatch::processor_time() - used, std::memory_order_relaxed);
-      helpers_switches_.fetch_add(LoadWatch::involuntary_switches() - switches, std::memory_order_relaxed);
-      watch_.record(helpers_time_.exchange(0), (LoadWatch::Clock::now() - begin) / std::chrono::nanoseconds(1),
-                    helpers_switches_.exchange(0));
+      watch_.record(work_time_.exchange(0), (LoadWatch::Clock::now() - begin) / std::chrono::nanoseconds(1),
+                    switches_.exchange(0));
     }
     if (error_) {
       const std::exception_ptr error = std::exchange(error_, nullptr);
@@ -161,18 +157,25 @@ class ThreadTeam {
           number_, [seen](std::uint32_t number) { return number != seen; }, sample);
       seen = number_.load(std::memory_order_acquire);
       if (self >= threads_.load(std::memory_order_relaxed)) continue;
-      if (watch_.calm())
-        work(self, seen);
-      else
-        work_watched(self, seen);
+      work(self, seen);
     }
   }
 
   /// The first block behind share t.
   Index end(Index t) const { return blocks_ * (t + 1) / threads_.load(std::memory_order_relaxed); }
 
-  /// Runs blocks of region `number` until none is left to begin with.
+  /// Runs blocks of region `number` until none is left to begin with. While it is not calm, accounts for its time; what
+  /// comes late counts for the next region.
   void work(int self, std::uint32_t number) {
+    if (watch_.calm()) return run_blocks(self, number);
+    const LoadWatch::Nanoseconds used = LoadWatch::processor_time();
+    const long switches = LoadWatch::involuntary_switches();
+    run_blocks(self, number);
+    work_time_.fetch_add(LoadWatch::processor_time() - used, std::memory_order_relaxed);
+    switches_.fetch_add(LoadWatch::involuntary_switches() - switches, std::memory_order_relaxed);
+  }
+
+  void run_blocks(int self, std::uint32_t number) {
     const int threads = threads_.load(std::memory_order_relaxed);
     for (int i = 0; i < threads; ++i) {
       const int share = (self + i) % threads;
@@ -185,15 +188,6 @@ class ThreadTeam {
         ticket = left.load(std::memory_order_acquire);
       }
     }
-  }
-
-  /// work() that accounts for its time; what comes late counts for the next region.
-  void work_watched(int self, std::uint32_t number) {
-    const LoadWatch::Nanoseconds used = LoadWatch::processor_time();
-    const long switches = LoadWatch::involuntary_switches();
-    work(self, number);
-    helpers_time_.fetch_add(LoadWatch::processor_time() - used, std::memory_order_relaxed);
-    helpers_switches_.fetch_add(LoadWatch::involuntary_switches() - switches, std::memory_order_relaxed);
   }
 
   void run_block(Index block) {
@@ -249,8 +243,8 @@ class ThreadTeam {
   std::exception_ptr error_;
   int running_ = 1;
   LoadWatch watch_;
-  std::atomic<LoadWatch::Nanoseconds> helpers_time_{0};  // while it is not calm
-  std::atomic<long> helpers_switches_{0};
+  std::atomic<LoadWatch::Nanoseconds> work_time_{0};  // of all threads, while it is not calm
+  std::atomic<long> switches_{0};
 };
 
 }  // namespace detail

@@ -8,8 +8,6 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
 #include "gptlite/core/parallel.hpp"
