@@ -21,9 +21,10 @@ namespace detail {
 
 /// Calm: all threads work, and spin between regions. A thread that spins beside another process uses its share of the
 /// processor up, and is put aside in the middle of the next job, on which all others then wait. So each thread looks
-/// every 20 ms at how often that happened to it. Where it did, threads sleep when they have nothing to do, and the
-/// watch tries numbers of threads, from one to all, for 30 ms each: the one that does most work in a second (processor
-/// time spent in jobs, a measure that does not depend on who did them) is kept for 200 ms, then another is tried again.
+/// every 20 ms at how often that happened to it. Where it keeps happening, threads sleep when they have nothing to do,
+/// and the watch tries numbers of threads, from one to all, for 30 ms each: the one that does most work per second
+/// (processor time spent in jobs, a measure that does not depend on who did them) is kept for 200 ms, then another is
+/// tried again. A number of threads that could not do more work than the best one does is not tried.
 /// Nothing is measured in the calm. Without Linux's counters it is always calm.
 class LoadWatch {
  public:
@@ -34,6 +35,7 @@ class LoadWatch {
   struct Sample {
     Clock::time_point next{};
     long switches = 0;
+    double recent = 0;  ///< switches, older ones counting for less
   };
 
   bool calm() const { return calm_.load(std::memory_order_relaxed); }
@@ -49,7 +51,13 @@ class LoadWatch {
     // A number that is older says nothing of the last 20 ms.
     const bool valid = now < sample.next + 2 * interval;
     sample.next = now + interval;
-    if (valid && switches - before >= 2) disturb();
+    // A process beside takes the processor every few milliseconds. Two or three switches that stay alone are the
+    // system's own work: they come twice per second on an idle virtual machine.
+    sample.recent = valid ? 0.75 * sample.recent + static_cast<double>(switches - before) : 0;
+    if (sample.recent >= 6) {
+      sample.recent = 0;
+      disturb();
+    }
   }
 
   /// The number of threads for the next region while it is not calm; `wanted` is what the program asks for. By the
@@ -128,22 +136,25 @@ class LoadWatch {
   }
   void next_candidate() {
     clear_window();
-    if (untried_ > 0) {
-      current_ = --untried_;
-      return;
-    }
-    const auto better = [](const Candidate& a, const Candidate& b) { return a.rate < b.rate; };
+    const auto slower = [](const Candidate& a, const Candidate& b) { return a.rate < b.rate; };
     const auto best = static_cast<std::size_t>(
-        std::max_element(candidates_.begin(), candidates_.begin() + static_cast<Index>(count_), better) -
+        std::max_element(candidates_.begin(), candidates_.begin() + static_cast<Index>(count_), slower) -
         candidates_.begin());
+    // Each thread does one second of work per second at most.
+    const auto could_be_best = [&](std::size_t i) { return candidates_[i].threads > candidates_[best].rate; };
+    while (untried_ > 0) {
+      current_ = --untried_;
+      if (could_be_best(current_)) return;
+    }
+    current_ = best;
     if (kept_ < windows_of_best) {
       ++kept_;
-      current_ = best;
       return;
     }
     kept_ = 0;  // one of the others, in turn; all of them twice as often, as they alone show that it is calm again
     turn_ = (turn_ + 1) % (2 * count_);
-    current_ = turn_ < count_ ? turn_ : count_ - 1;
+    const std::size_t other = turn_ < count_ ? turn_ : count_ - 1;
+    if (could_be_best(other)) current_ = other;
   }
   void clear_window() { work_ = duration_ = switches_ = 0; }
 

@@ -84,7 +84,8 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* lse, const Matri
   static_assert(most_queries % Tile<T>::columns == 0, "a block of queries has whole steps");
   const FormatSizes& sizes = format.sizes;
   const AddBlock<T> add_block = add_block_of(format);
-  const Index panel = sizes.columns, tile_rows = sizes.rows, step = Block::step_of(sizes), depth = sizes.depth;
+  const PowerOfTwo panel = sizes.columns, step = Block::step_of(sizes), depth = sizes.depth;
+  const Index tile_rows = sizes.rows;
   // Every query sees a key of its first block: keys are at least as many as queries and a tile.
   const Index query_block = std::min(most_queries, round_up(s.T, step));
   const Index key_block = std::min(round_up(256, tile_rows), round_up(s.T, tile_rows));
@@ -114,18 +115,18 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* lse, const Matri
       for (Index first = begin; first < q + queries; first += key_block) {
         const Block block{sizes, s, first, std::min(key_block, q + queries - first), q, queries};
         // 1. scores (keys, queries) = k q^T, minus infinity where a query does not see the key
-        for (Index key = 0; key < block.keys; key += tile_rows) {
+        const T* left = packed_k + first / tile_rows * left_tile;
+        for (Index key = 0; key < block.keys; key += tile_rows, left += left_tile) {
           const IndexRange seen = block.queries_of(key);
           T* const tile = scores + key * query_block;
-          format.multiply_tile(
-              TileProduct<T>{.rows = block.tile_keys(key),
-                             .N = seen.size(),
-                             .elements = depth_of_head,
-                             .left = left_of_rows(sizes, packed_k + (first + key) / tile_rows * left_tile, s.HS),
-                             .packed = packed_q + seen.begin / panel * q_panel,
-                             .panel_stride = q_panel,
-                             .c = tile + seen.begin,
-                             .ldc = query_block});
+          format.multiply_tile(TileProduct<T>{.rows = block.tile_keys(key),
+                                              .N = seen.size(),
+                                              .elements = depth_of_head,
+                                              .left = left_of_rows(sizes, left, s.HS),
+                                              .packed = packed_q + seen.begin / panel * q_panel,
+                                              .panel_stride = q_panel,
+                                              .c = tile + seen.begin,
+                                              .ldc = query_block});
           block.hide(tile, query_block, key, seen);
         }
         // 2. p = exp(scores - largest so far), with dropout; what came before is scaled to the new largest

@@ -118,7 +118,8 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
   constexpr Index width = V::width;
   const FormatSizes& sizes = format.sizes;
   const SoftmaxGradients<T> softmax_gradients = softmax_gradients_of(format);
-  const Index panel = sizes.columns, tile_rows = sizes.rows, step = Block::step_of(sizes), depth = sizes.depth;
+  const PowerOfTwo panel = sizes.columns, step = Block::step_of(sizes), depth = sizes.depth;
+  const Index tile_rows = sizes.rows;
   const Index padded = round_up(s.T, step), query_block = std::min<Index>(128, padded);
   const Index key_block = round_up(std::min<Index>(256, s.T), tile_rows);
   const T scale = static_cast<T>(s.scale());
@@ -175,15 +176,17 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
                                end - k.begin, by_query);
         }
         // 1. for each tile of keys: scores and dp, then p with the dropout that v saw and ds, then dv and dk
+        Index left_offset = -left_tile;
         for (Index key = 0; key < keys; key += tile_rows) {
+          left_offset += left_tile;
           const IndexRange seen = block.queries_of(key);
           if (seen.size() == 0) continue;
           const Index rows = block.tile_keys(key);
-          const auto multiply_head = [&, at = key](T* to, const T* left, const T* packed) {
+          const auto multiply_head = [&](T* to, const T* left, const T* packed) {
             format.multiply_tile(TileProduct<T>{.rows = rows,
                                                 .N = seen.size(),
                                                 .elements = depth_of_head,
-                                                .left = left_of_rows(sizes, left + at / tile_rows * left_tile, s.HS),
+                                                .left = left_of_rows(sizes, left + left_offset, s.HS),
                                                 .packed = packed + (q + seen.begin) / panel * head_panel,
                                                 .panel_stride = head_panel,
                                                 .c = to + seen.begin,

@@ -57,8 +57,10 @@ struct AttentionBlock {
   Index first_key, keys, first_query, queries;  // first_key begins a tile, first_query a step
 
   /// Queries of a step: whole panels of a right-hand matrix, and whole vectors of elements along them.
-  static Index step_of(const FormatSizes& sizes) { return std::max(sizes.columns, sizes.depth * sizes.width); }
-  Index step() const { return step_of(sizes); }
+  static PowerOfTwo step_of(const FormatSizes& sizes) {
+    return std::max<Index>(sizes.columns, sizes.depth * sizes.width);
+  }
+  PowerOfTwo step() const { return step_of(sizes); }
 
   /// Of the block's keys, those that the tile at `key` of it has.
   Index tile_keys(Index key) const { return std::min(sizes.rows, keys - key); }
@@ -132,7 +134,8 @@ struct AttentionHead {
 template <class T>
 void pack_right_steps(const OperandFormat<T>& format, T* packed, Index K, Index N, const MatrixOperand<T>& rows) {
   const FormatSizes& sizes = format.sizes;
-  const Index panel = sizes.columns, size = sizes.panel_size(K), panels = (N + panel - 1) / panel;
+  const PowerOfTwo panel = sizes.columns;
+  const Index size = sizes.panel_size(K), panels = (N + panel - 1) / panel;
   format.pack_right(packed, size, K, N, rows.transposed());
   const Index end = round_up(N, AttentionBlock::step_of(sizes)) / panel;
   std::fill(packed + panels * size, packed + end * size, T(0));
@@ -152,7 +155,7 @@ template <class T>
 void multiply_steps(const OperandFormat<T>& format, const AttentionBlock& block, const std::vector<LeftTile<T>>& tiles,
                     Index first_key, const T* p, Index p_panel, T* to, Index to_step, Index stride, bool accumulate) {
   const FormatSizes& sizes = format.sizes;
-  const Index step = block.step();
+  const PowerOfTwo step = block.step();
   for (std::size_t i = 0; i < tiles.size(); ++i) {
     const Index m = sizes.tile_begin(block.s.HS, static_cast<Index>(i));
     const Index rows = sizes.tile_begin(block.s.HS, static_cast<Index>(i) + 1) - m;

@@ -205,7 +205,7 @@ void column_sums_of_product(const OperandFormat<T>& format, Index N, Index K, co
   const FormatSizes& sizes = format.sizes;
   const DepthBlocks depths(sizes, K);
   parallel_for((N + sizes.columns - 1) / sizes.columns, [&](Index p) {
-    const Index column = p * sizes.columns, width = std::min(sizes.columns, N - column);
+    const Index column = p * sizes.columns, width = std::min<Index>(sizes.columns, N - column);
     if (K == 0 && !sums.accumulate) std::fill_n(sums.data + column, width, T(0));
     const Storage<T> packed(sizes.packed_size(depths.longest(), width));
     for (Index d = 0; d < depths.count; ++d) {

@@ -1,6 +1,7 @@
 #pragma once
 // The operands of a product in memory: MatrixView, and MatrixOperand, whose kind of numbers is known at run time.
 
+#include <cstddef>
 #include <type_traits>
 
 #include "gptlite/core/bfloat16.hpp"
@@ -34,6 +35,8 @@ class MatrixOperand {
       : data_(view.data), row_stride_(view.row_stride), column_stride_(view.column_stride), is_bfloat16_(true) {}
 
   bool is_bfloat16() const { return is_bfloat16_; }
+  Index number_bytes() const { return static_cast<Index>(is_bfloat16_ ? sizeof(BFloat16) : sizeof(T)); }
+  const std::byte* bytes() const { return static_cast<const std::byte*>(data_); }
   Index row_stride() const { return row_stride_; }
   Index column_stride() const { return column_stride_; }
   /// The view that the operand was made from, or its transpose or part. S: BFloat16 if is_bfloat16(), else T.
@@ -50,8 +53,7 @@ class MatrixOperand {
   }
   MatrixOperand offset(Index row, Index column) const {
     MatrixOperand other = *this;
-    const Index by = (row * row_stride_ + column * column_stride_) * static_cast<Index>(is_bfloat16_ ? 2 : sizeof(T));
-    other.data_ = static_cast<const char*>(data_) + by;
+    other.data_ = bytes() + (row * row_stride_ + column * column_stride_) * number_bytes();
     return other;
   }
 

@@ -2,6 +2,8 @@
 // Packing: the operands of a product, laid out as the micro-kernel reads them and in the form it multiplies.
 
 #include <algorithm>
+#include <cstddef>
+#include <vector>
 
 #include "gptlite/kernels/gemm/matrix_view.hpp"
 #include "gptlite/kernels/gemm/sizes.hpp"
@@ -212,11 +214,14 @@ void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, const TileRa
     constexpr Index step = sizes.left_step();
     const auto row_of = [&](Index i) { return sizes.tile_begin(range.M, range.first + i); };
     // A tile is read in whole vectors: the rows behind it too or, at the end of the matrix, some before it.
-    const auto first_read = [&](Index i) { return std::min(row_of(i), range.readable - step); };
+    std::vector<Index> first_read(static_cast<std::size_t>(range.count));
+    for (Index i = 0; i < range.count; ++i)
+      first_read[static_cast<std::size_t>(i)] = std::min(row_of(i), range.readable - step);
+    const auto first_read_of = [&](Index i) { return first_read[static_cast<std::size_t>(i)]; };
     const bool whole = range.readable >= step;
-    if (whole) pack_panels<Format, step>(packed, stride, 0, K, range.count, a.transposed(), first_read);
+    if (whole) pack_panels<Format, step>(packed, stride, 0, K, range.count, a.transposed(), first_read_of);
     for (Index i = 0; i < range.count; ++i) {
-      const Index rows = row_of(i + 1) - row_of(i), skipped = whole ? row_of(i) - first_read(i) : 0;
+      const Index rows = row_of(i + 1) - row_of(i), skipped = whole ? row_of(i) - first_read_of(i) : 0;
       if (!whole) pack_panel<Format, step>(packed + i * stride, 0, K, rows, rows, a.offset(row_of(i), 0).transposed());
       tiles[i] = {packed + i * stride + skipped, step, LeftOrder::columns};
     }
@@ -231,10 +236,14 @@ struct NextRows {
 
   /// Prefetches part `part` of `parts` of them.
   void prefetch(Index part, Index parts) const {
-    const Index line = a.is_bfloat16() ? simd::line<BFloat16> : simd::line<T>;
-    for (Index m = rows * part / parts; m < rows * (part + 1) / parts; ++m)
-      for (Index k = 0; k < K + line - 1; k += line)
-        simd::prefetch_for_later(a.offset(m, std::min(k, K - 1)).template view<T>().data);
+    constexpr Index line = 64;
+    const Index row_bytes = a.row_stride() * a.number_bytes(), last = K * a.number_bytes() - 1;
+    const std::byte* row = a.bytes() + rows * part / parts * row_bytes;
+    const std::byte* const end = a.bytes() + rows * (part + 1) / parts * row_bytes;
+    for (; row != end; row += row_bytes) {
+      for (Index at = 0; at < last; at += line) simd::prefetch_for_later(row + at);
+      simd::prefetch_for_later(row + last);
+    }
   }
 };
 

@@ -4,22 +4,43 @@
 // Sizes:  M rows of C and A    N columns of C and B    K numbers along the summed axis
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 
 #include "gptlite/kernels/gemm/micro_kernel.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
+/// A size that is a power of two, so that dividing by it is a shift where it is known at run time only: a division
+/// takes as long as a product of 12 vectors.
+class PowerOfTwo {
+ public:
+  constexpr PowerOfTwo(Index value)  // NOLINT: implicit, as sizes are computed as Index
+      : log2_(std::countr_zero(static_cast<std::uint64_t>(value))) {}
+  constexpr operator Index() const { return Index{1} << log2_; }  // NOLINT
+
+  friend constexpr Index operator/(Index n, PowerOfTwo size) { return n >> size.log2_; }
+  friend constexpr Index round_up(Index n, PowerOfTwo size) { return (n + size - 1) / size * size; }
+
+ private:
+  int log2_;
+};
+
 /// What one form's operands take when packed; sizes_of<Format> has them. All counts are of the form's numbers.
 struct FormatSizes {
-  Index depth, group, planes;  ///< numbers of an element, elements of a group, planes of a number
-  Index width, columns;        ///< of a vector, of a panel
+  PowerOfTwo depth, group;     ///< numbers of an element, elements of a group
+  Index planes;                ///< of a number
+  PowerOfTwo width, columns;   ///< of a vector, of a panel
   Index rows, row_unit;        ///< of a tile, and of its micro-kernels
   Index tile_depth, together;  ///< elements that a tile runs through at once, tiles that are packed at once
   bool amx;
 
   /// Elements that K numbers along the summed axis become, in whole groups.
-  constexpr Index element_count(Index K) const { return (K + depth * group - 1) / (depth * group) * group; }
+  constexpr Index element_count(Index K) const {
+    const PowerOfTwo numbers = depth * group;
+    return (K + numbers - 1) / numbers * group;
+  }
   /// One panel of a right-hand matrix of depth K, plane after plane, and all its panels for N columns.
   constexpr Index panel_size(Index K) const { return planes * columns * element_count(K); }
   constexpr Index packed_size(Index K, Index N) const { return (N + columns - 1) / columns * panel_size(K) + width; }
