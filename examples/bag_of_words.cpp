@@ -255,11 +255,13 @@ int main(int argc, char** argv) {
     CLI::App app("Logistic regression on bags of tokens: the floor of the tasks that finetune learns.", "bag_of_words");
     app.option_defaults()->take_last();
     app.add_option("--task", o.task, "classification, entailment, similarity or multiple-choice")->required();
-    app.add_option("--tokenizer", o.tokenizer, "folder with tokenizer.json, or vocab.json and merges.txt")->required();
-    app.add_option("--train", o.train, "TSV file to learn from")->required();
-    app.add_option("--dev", o.dev, "TSV file that chooses the epoch")->required();
-    app.add_option("--test", o.test, "TSV file that the best epoch is tested with")->required();
-    app.add_option("--out", o.out, "folder for predictions_dev.tsv and predictions_test.tsv");
+    app.add_option("--tokenizer", o.tokenizer, "folder with tokenizer.json, or vocab.json and merges.txt")
+        ->type_name("PATH")
+        ->required();
+    app.add_option("--train", o.train, "TSV file to learn from")->type_name("PATH")->required();
+    app.add_option("--dev", o.dev, "TSV file that chooses the epoch")->type_name("PATH")->required();
+    app.add_option("--test", o.test, "TSV file that the best epoch is tested with")->type_name("PATH")->required();
+    app.add_option("--out", o.out, "folder for predictions_dev.tsv and predictions_test.tsv")->type_name("PATH");
     app.add_option("--epochs", o.epochs, "times that all examples are seen")->capture_default_str();
     app.add_option("--batch-size", o.batch_size, "examples a step")->capture_default_str();
     app.add_option("--learning-rate", o.learning_rate, "constant")->capture_default_str();

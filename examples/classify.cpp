@@ -85,7 +85,7 @@ int main(int argc, char** argv) {
     Options o;
     CLI::App app("Answers lines of stdin with a model that finetune made.", "classify");
     app.option_defaults()->take_last();
-    app.add_option("--model", o.model, "folder that finetune wrote")->required();
+    app.add_option("--model", o.model, "folder that finetune wrote")->type_name("PATH")->required();
     app.add_flag("--json", o.json, "an object a line, with the probabilities of all");
     app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
     const int exit_code = examples::parse(app, argc, argv);

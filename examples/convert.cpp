@@ -3,9 +3,11 @@
 //   convert --model gpt2 --out gpt2.gguf --type int8
 //   convert --model gpt2 --out gpt2-bf16 --type bf16
 
+#include <algorithm>
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
 #include <iostream>
+#include <span>
 
 #include "support/command_line.hpp"
 #include "support/weight_format.hpp"
@@ -18,6 +20,11 @@ int run(const std::string& folder, const std::string& out, const std::string& ty
   GPT<float> model = io::load_gpt(folder);
   const io::Tokenizer tokenizer = io::load_tokenizer(folder);
   io::check_vocabulary(folder, tokenizer, model.config);
+  visit_parameters(model, [&](const std::string& name, const Tensor<float>& weights) {
+    const std::span numbers(weights.data(), static_cast<std::size_t>(weights.size()));
+    check<DataError>(std::all_of(numbers.begin(), numbers.end(), [](float x) { return is_finite(x); }), "convert",
+                     folder, ": ", name, " has numbers that are not finite: has the model diverged?");
+  });
   if (out.ends_with(".gguf")) {
     check<ConfigError>(type != "fp16", "convert", "GGUF files are written as fp32, bf16 or int8");
     // A file without a tokenizer: llama.cpp takes and gives ids.
@@ -42,9 +49,12 @@ int main(int argc, char** argv) {
     std::string model, out, type = "fp32";
     CLI::App app("Converts a model to GGUF, or to a folder in another number format.", "convert");
     app.option_defaults()->take_last();
-    app.add_option("--model", model, "folder with config.json, model.safetensors and a tokenizer")->required();
-    app.add_option("--out", out, "a file that ends in .gguf, or a folder")->required();
+    app.add_option("--model", model, "folder with config.json, model.safetensors and a tokenizer")
+        ->type_name("PATH")
+        ->required();
+    app.add_option("--out", out, "a file that ends in .gguf, or a folder")->type_name("PATH")->required();
     app.add_option("--type", type, "of the weights: fp32, bf16, fp16 (folders), int8 (Q8_0 of GGUF)")
+        ->type_name("PATH")
         ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
         ->capture_default_str();
     const int exit_code = examples::parse(app, argc, argv);

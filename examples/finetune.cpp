@@ -228,11 +228,12 @@ int main(int argc, char** argv) {
     app.option_defaults()->take_last();
     app.add_option("--task", o.task, "classification, entailment, similarity or multiple-choice")->required();
     app.add_option("--model", o.model, "folder of the pre-trained model: of pretrain, or openai-gpt or gpt2")
+        ->type_name("PATH")
         ->required();
     app.add_flag("--random-weights", o.random_weights, "only the model's form and tokenizer, to compare with");
-    app.add_option("--train", o.train, "TSV file to learn from")->required();
-    app.add_option("--dev", o.dev, "TSV file that the best weights are chosen by")->required();
-    app.add_option("--test", o.test, "TSV file to test the best weights with");
+    app.add_option("--train", o.train, "TSV file to learn from")->type_name("PATH")->required();
+    app.add_option("--dev", o.dev, "TSV file that the best weights are chosen by")->type_name("PATH")->required();
+    app.add_option("--test", o.test, "TSV file to test the best weights with")->type_name("PATH");
     app.add_option("--columns", o.columns, "names of the columns to read, the label or score first: label,text")
         ->delimiter(',')
         ->take_all();
@@ -268,7 +269,9 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
     app.add_option("--seed", o.seed, "of the head, new tokens, batches and dropout")->capture_default_str();
-    app.add_option("--out", o.out, "folder for the model, metrics.jsonl and the predictions")->capture_default_str();
+    app.add_option("--out", o.out, "folder for the model, metrics.jsonl and the predictions")
+        ->type_name("PATH")
+        ->capture_default_str();
     app.add_flag("--openai-exact", o.openai_exact,
                  "the Adam, schedule, dropout masks, softmax and truncation of the code released with GPT-1");
     app.add_flag("--no-save", o.no_save, "leave the model out of the folder");

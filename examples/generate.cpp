@@ -26,7 +26,9 @@ struct Options {
 
 void add_options(CLI::App& app, Options& o) {
   app.option_defaults()->take_last();
-  app.add_option("--model", o.model, "folder with config.json, model.safetensors and a tokenizer")->required();
+  app.add_option("--model", o.model, "folder with config.json, model.safetensors and a tokenizer")
+      ->type_name("PATH")
+      ->required();
   app.add_option("--prompt", o.prompt, "what to continue; without it, the start of a text");
   app.add_option("--max-new-tokens", o.generate.max_new_tokens, "at most")->capture_default_str();
   app.add_option("--temperature", o.generate.temperature, "0 takes the likeliest token always")->capture_default_str();
@@ -78,14 +80,11 @@ int run(Options o) {
     return 0;
   }
   const std::vector<TokenId> written(tokens.begin() + static_cast<std::ptrdiff_t>(prompt.size()), tokens.end());
-  const nlohmann::ordered_json result = {{"prompt", o.prompt},
-                                         {"text", text + stream.finish()},
-                                         {"prompt_tokens", prompt},
-                                         {"tokens", written},
-                                         {"precision", o.precision},
-                                         {"draft", o.generate.draft},
-                                         {"seconds", seconds},
-                                         {"tokens_s", static_cast<double>(written.size()) / seconds}};
+  const nlohmann::ordered_json result = {
+      {"prompt", o.prompt},       {"text", text + stream.finish()},
+      {"prompt_tokens", prompt},  {"tokens", written},
+      {"precision", o.precision}, {"draft", o.generate.draft},
+      {"seconds", seconds},       {"tokens_s", static_cast<double>(written.size()) / seconds}};
   std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
   return 0;
 }

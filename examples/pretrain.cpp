@@ -41,8 +41,12 @@ int main(int argc, char** argv) {
     options.out = "runs/pretrain";
     CLI::App app("Trains a GPT on texts, with byte-pair encoding.", "pretrain");
     app.option_defaults()->take_last();
-    app.add_option("--text", own.texts, "UTF-8 text file; may be given several times")->take_all()->required();
-    app.add_option("--tokenizer", own.tokenizer, "folder of a tokenizer; without it, one is trained on the texts");
+    app.add_option("--text", own.texts, "UTF-8 text file; may be given several times")
+        ->type_name("PATH")
+        ->take_all()
+        ->required();
+    app.add_option("--tokenizer", own.tokenizer, "folder of a tokenizer; without it, one is trained on the texts")
+        ->type_name("PATH");
     app.add_option("--vocab-size", own.vocab_size, "tokens of the one that is trained")->capture_default_str();
     examples::add_options(app, options);
     const int exit_code = examples::parse(app, argc, argv);

@@ -27,8 +27,10 @@ struct Options {
 std::vector<TokenId> read_ids(const std::string& list) {
   std::istringstream in(list);
   std::vector<TokenId> ids;
-  for (TokenId id; in >> id;) ids.push_back(id);
-  check<DataError>(in.eof(), "score", "--tokens \"", list, "\" must be numbers separated by spaces");
+  for (std::string word; in >> word;) {
+    check<DataError>(parse_number(word, ids.emplace_back()), "score", "--tokens: \"", word,
+                     "\" is not a token's id; ids are whole numbers, separated by spaces");
+  }
   return ids;
 }
 
@@ -75,6 +77,7 @@ int run(const Options& o) {
   double total = 0;
   for (const double logprob : logprobs) total -= logprob;
   const double nll = total / static_cast<double>(logprobs.size());
+  check<DataError>(!is_nan(nll), "score", o.model, ": a logit is not a number: has the model diverged?");
   const nlohmann::ordered_json result = {
       {"tokens", tokens.size()}, {"nll", nll}, {"perplexity", std::exp(nll)}, {"logprobs", logprobs}};
   std::cout << result.dump() << '\n';
@@ -88,8 +91,10 @@ int main(int argc, char** argv) {
     Options o;
     CLI::App app("How likely a text is to a model from a Hugging Face folder.", "score");
     app.option_defaults()->take_last();
-    app.add_option("--model", o.model, "folder with config.json, model.safetensors and a tokenizer")->required();
-    app.add_option("--text", o.text, "UTF-8 text file");
+    app.add_option("--model", o.model, "folder with config.json, model.safetensors and a tokenizer")
+        ->type_name("PATH")
+        ->required();
+    app.add_option("--text", o.text, "UTF-8 text file")->type_name("PATH");
     app.add_option("--tokens", o.tokens, "ids, separated by spaces, in place of a text");
     examples::add_weight_format(app, o.precision);
     app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();

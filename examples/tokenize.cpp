@@ -36,8 +36,8 @@ int main(int argc, char** argv) {
   return examples::guarded("tokenize", [&] {
     std::string model, text;
     CLI::App app("Prints the tokens of a text, one line of ids for each of its lines.", "tokenize");
-    app.add_option("--model", model, "folder with tokenizer.json, or vocab.json and merges.txt");
-    app.add_option("--text", text, "UTF-8 text file");
+    app.add_option("--model", model, "folder with tokenizer.json, or vocab.json and merges.txt")->type_name("PATH");
+    app.add_option("--text", text, "UTF-8 text file")->type_name("PATH");
     const int exit_code = examples::parse(app, argc, argv);
     return exit_code >= 0 ? exit_code : run(model, text);
   });

@@ -74,7 +74,8 @@ int main(int argc, char** argv) {
     options.out = "runs/char";
     CLI::App app("Trains a character-level GPT on a text.", "train_char_gpt");
     app.option_defaults()->take_last();  // scripts/demo --out DIR changes what the script says
-    app.add_option("--text", text, "UTF-8 text file to train on; without it, the library's own headers and pages");
+    app.add_option("--text", text, "UTF-8 text file to train on; without it, the library's own headers and pages")
+        ->type_name("PATH");
     app.add_option("--preset", "a recipe that the other options change: nano-cpu");
     examples::add_options(app, options);
     const int exit_code = examples::parse(app, argc, argv);

@@ -4,10 +4,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdint>
 #include <exception>
+#include <gptlite/core/finite.hpp>
+#include <gptlite/core/parse_number.hpp>
 #include <iostream>
 #include <numeric>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace examples {
@@ -27,9 +31,38 @@ inline std::size_t edit_distance(const std::string& a, const std::string& b) {
   return d[a.size()][b.size()];
 }
 
+/// Says what is wrong with the text of a number, or nothing. CLI11 itself takes the largest number for one that is out
+/// of range, 0 for no text at all, and NaN.
+template <class Number>
+std::string number_error(const std::string& text, const std::string& kind) {
+  Number number{};
+  bool good = gptlite::parse_number(text, number);
+  if constexpr (std::is_floating_point_v<Number>) good = good && gptlite::is_finite(number);
+  return good ? "" : "needs " + kind + ", got \"" + text + "\"";
+}
+
+/// Checks the text of every option that is a number, and that no path is empty.
+inline void add_checks(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string type = option->get_type_name();
+    const auto check = [&](auto error) { option->check(CLI::Validator(error, "")); };
+    if (type.starts_with("INT"))
+      check([](const std::string& text) { return number_error<std::int64_t>(text, "a whole number below 2^63"); });
+    else if (type.starts_with("UINT"))
+      check([](const std::string& text) {
+        return number_error<std::uint64_t>(text, "a whole number, 0 or more and below 2^64");
+      });
+    else if (type.starts_with("FLOAT"))
+      check([](const std::string& text) { return number_error<double>(text, "a number"); });
+    else if (type.starts_with("PATH"))
+      check([](const std::string& text) { return text.empty() ? "needs a path, got \"\"" : std::string(); });
+  }
+}
+
 /// Parses the command line. Returns the exit code if the program should end now, else -1.
 inline int parse(CLI::App& app, int argc, char** argv) {
   try {
+    add_checks(app);
     app.parse(argc, argv);
     return -1;
   } catch (const CLI::ExtrasError&) {
@@ -53,11 +86,14 @@ inline int parse(CLI::App& app, int argc, char** argv) {
   }
 }
 
-/// Runs `work`; an exception becomes a line on stderr and exit code 1.
+/// Runs `work`; an exception becomes a line on stderr and exit code 1, and so does output that could not be written.
 template <class F>
 int guarded(const std::string& program, F&& work) {
   try {
-    return work();
+    const int exit_code = work();
+    if (std::cout.flush()) return exit_code;
+    std::cerr << program << ": standard output: not all of it could be written; is the disk full?\n";
+    return 1;
   } catch (const std::exception& error) {
     std::cerr << program << ": " << error.what() << '\n';
     return 1;

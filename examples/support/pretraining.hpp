@@ -26,7 +26,9 @@ struct PretrainingOptions {
 };
 
 inline void add_options(CLI::App& app, PretrainingOptions& o) {
-  app.add_option("--out", o.out, "folder for the model, metrics.jsonl and samples.txt")->capture_default_str();
+  app.add_option("--out", o.out, "folder for the model, metrics.jsonl and samples.txt")
+      ->type_name("PATH")
+      ->capture_default_str();
   app.add_option("--n-layer", o.n_layer, "blocks")->capture_default_str();
   app.add_option("--n-head", o.n_head, "attention heads")->capture_default_str();
   app.add_option("--n-embd", o.n_embd, "channels, a multiple of --n-head")->capture_default_str();

@@ -29,6 +29,7 @@
 #include "gptlite/core/function_ref.hpp"
 #include "gptlite/core/load_watch.hpp"
 #include "gptlite/core/parallel.hpp"
+#include "gptlite/core/parse_number.hpp"
 #include "gptlite/core/precision.hpp"
 #include "gptlite/core/print.hpp"
 #include "gptlite/core/random.hpp"

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <new>
+#include <string>
 #include <type_traits>
 
 #include "support/throws.hpp"
@@ -21,6 +23,22 @@ struct CountsPrinting {
 };
 
 }  // namespace
+
+TEST_CASE("texts from files cannot command a terminal, and long ones are cut") {
+  CHECK(message_of<DataError>([] { fail<DataError>("read", "a\x1b[31mred\r\x7f\nnext\tcolumn é"); }) ==
+        "[read] a\\x1b[31mred\\x0d\\x7f\nnext\tcolumn é");
+  const std::string message = message_of<DataError>([] { fail<DataError>("read", std::string(20'000'000, 'x'), "!"); });
+  CHECK(message.size() < 5000);
+  CHECK(message.ends_with("xxx... (20000000 bytes)!"));
+}
+
+TEST_CASE("memory that is not there is a bad_alloc that says how much was wanted") {
+  try {
+    throw MemoryError(12345);
+  } catch (const std::bad_alloc& error) {
+    CHECK(std::string(error.what()).find("no memory for 12345 bytes") == 0);
+  }
+}
 
 TEST_CASE("fail puts the operation in brackets and joins the parts") {
   CHECK(message_of<ShapeError>([] { fail<ShapeError>("matmul", "got ", 3, " and ", 0.5, 'x'); }) ==

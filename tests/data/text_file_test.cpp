@@ -7,6 +7,11 @@
 #include <cerrno>
 #include <string>
 
+#if defined(__unix__)
+#include <signal.h>
+#include <sys/time.h>
+#endif
+
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
 
@@ -27,6 +32,24 @@ TEST_CASE("a failure before is not taken for one of this file") {
   errno = EACCES;
   CHECK(data::read_text(path) == "hello");
 }
+
+#if defined(__unix__)
+TEST_CASE("a signal while a file is read fails nothing") {
+  const TemporaryFolder folder;
+  const std::string bytes(20'000'000, 'x'), path = folder.file("large", bytes);
+  struct sigaction ignore {
+  }, before{};
+  ignore.sa_handler = [](int) { errno = EINTR; };  // as a handler that calls into the system leaves it
+  sigaction(SIGALRM, &ignore, &before);
+  const itimerval every_ms{{0, 1000}, {0, 1000}}, never{};
+  setitimer(ITIMER_REAL, &every_ms, nullptr);
+  bool same = true;
+  for (int i = 0; i < 5 && same; ++i) same = data::read_text(path) == bytes;
+  setitimer(ITIMER_REAL, &never, nullptr);
+  sigaction(SIGALRM, &before, nullptr);
+  CHECK(same);
+}
+#endif
 
 TEST_CASE("a missing file is reported with its path") {
   const TemporaryFolder folder;

@@ -150,7 +150,7 @@ expect "learning_rate must be" finetune --task classification "${bad[@]}" --lear
 expect "dropout must be in 0..1 and below 1, got 1" finetune --task classification "${bad[@]}" --dropout 1
 expect "--freeze leaves nothing to train" finetune --task classification "${bad[@]}" --freeze '*'
 expect "--lora-targets requires --lora-rank" finetune --task classification "${bad[@]}" --lora-targets '*c_attn'
-expect "--lambda must be 0 or positive, got inf" finetune --task classification "${bad[@]}" --lambda inf
+expect '--lambda: needs a number, got "inf"' finetune --task classification "${bad[@]}" --lambda inf
 expect "decay must be" finetune --task classification "${bad[@]}" --layer-decay 0
 expect 'no parameter matches "h.0.*"; there are transformer.wte.weight' finetune --task classification "${bad[@]}" --freeze 'h.0.*'
 expect 'no Linear layer matches "q_proj"' finetune --task classification "${bad[@]}" --lora-rank 2 --lora-targets q_proj

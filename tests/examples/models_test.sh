@@ -74,13 +74,26 @@ expect() {
   if "$programs/$program" "$@" >"$work/out" 2>"$work/err"; then fail "accepted: $program $*"; fi
   grep -qF -- "$message" "$work/err" || fail "expected '$message', got: $(cat "$work/err")"
 }
+if [ -w /dev/full ]; then
+  full() { ! "$programs/$1" --model "$work/char" "${@:2}" >/dev/full 2>"$work/err" || fail "$1 to a full disk: exit code 0"; }
+  full score --tokens "1 2 3"
+  full tokenize --text "$work/start"
+  full generate --prompt the --max-new-tokens 3
+  full generate --prompt the --max-new-tokens 3 --json
+  grep -q "standard output: not all of it could be written" "$work/err" || fail "a full disk: $(cat "$work/err")"
+fi
 expect "unknown option --temprature; did you mean --temperature?" generate --model "$work/char" --temprature 1
 expect "$work/nothing: holds no tokenizer: neither tokenizer.json nor" generate --model "$work/nothing"
 expect 'character "%" at position 1 is not in the vocabulary' generate --model "$work/char" --prompt 'a%'
 expect "[Sampler] top_p must be above 0" generate --model "$work/char" --prompt a --top-p 0
 expect "a draft has its weights in int8" generate --model "$work/char" --prompt a --draft --precision int8
 expect "token 99 at position 1 is outside the vocabulary" score --model "$work/char" --tokens "1 99"
-expect "must be numbers separated by spaces" score --model "$work/char" --tokens "1 b"
+expect "is not a token's id" score --model "$work/char" --tokens "1 b"
+expect '"99999999999" is not a token' score --model "$work/char" --tokens "1 2 99999999999"
+expect 'needs a whole number' score --model "$work/char" --tokens "1 2" --threads 99999999999999999999
+expect 'needs a number, got "nan"' generate --model "$work/char" --prompt a --temperature nan
+expect 'needs a number, got ""' generate --model "$work/char" --prompt a --temperature ""
+expect 'needs a path' convert --model "$work/char" --out ""
 expect "a score needs two tokens at least, the text has 1" score --model "$work/char" --tokens "1"
 expect "give either --text FILE or --tokens" score --model "$work/char"
 expect "llama.cpp has no models of GPT-1's norm order" convert --model "$work/bpe" --out "$work/no.gguf"

@@ -79,6 +79,6 @@ expect '--max-steps must be positive, got 0' --text "$work/text" --max-steps 0
 expect '--n-layer' --text "$work/text" --n-layer many
 expect '"nano-gpu" is unknown; there is nano-cpu' --preset nano-gpu
 expect 'batch_size and block_size must be positive' --text "$work/text" --batch-size 0
-expect 'metrics.jsonl: cannot write' --text "$work/text" --out /dev/full/run
+expect '/dev/full/run: Not a directory' --text "$work/text" --out /dev/full/run
 "$program" --help >"$work/out"
 grep -q -- '--grad-accumulation' "$work/out" || fail "--help lists the options"

@@ -12,6 +12,7 @@
 
 #include "gptlite/autograd/ops/softmax.hpp"
 #include "gptlite/generate/generate.hpp"
+#include "gptlite/io/tokenizer_files.hpp"
 #include "support/fixture.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
@@ -87,6 +88,26 @@ TEST_CASE("a model that is saved again has the same weights under the same names
       if (config.contains(key) && key != "bos_token_id" && key != "eos_token_id") CHECK(config.at(key) == value);
     CHECK(config["eos_token_id"] == 7);
   }
+}
+
+TEST_CASE("a weight that F16 has no number for is refused, and nothing is written") {
+  const TemporaryFolder folder;
+  GPT<float> model({.vocab_size = 5, .block_size = 4, .n_layer = 1, .n_head = 1, .n_embd = 4});
+  model.wte.weight.data()[3] = 70000;
+  const std::string path = folder.file("model");
+  CHECK(message_of<DataError>([&] {
+          io::save_gpt(path, model, {.dtype = io::DType::F16});
+        }).find("tokens_embed.weight has the weight 70000, too large for F16: choose another format") !=
+        std::string::npos);
+  CHECK_FALSE(io::path_exists(path));
+  io::save_gpt(path, model, {.dtype = io::DType::BF16});
+  CHECK(io::path_exists(path));
+}
+
+TEST_CASE("what the system says of a path is an IoError, not an exception of the standard library") {
+  const std::string long_name = "/" + std::string(300, 'x');
+  CHECK(message_of<IoError>([&] { io::load_gpt(long_name); }).find("File name too long") != std::string::npos);
+  CHECK(message_of<IoError>([&] { io::load_tokenizer(long_name); }).find("File name too long") != std::string::npos);
 }
 
 TEST_CASE("every setting of a model comes back, and half the bytes hold its weights") {

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <memory>
+#include <new>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -40,15 +42,41 @@ struct DataError : Error {
 struct IoError : Error {
   using Error::Error;
 };
+/// Memory that the system does not give. A std::bad_alloc, as handlers expect, whose text says how much was wanted.
+class MemoryError : public std::bad_alloc {
+ public:
+  explicit MemoryError(std::size_t bytes)
+      : text_(std::make_shared<const std::string>("no memory for " + std::to_string(bytes) +
+                                                  " bytes: make the batch, the context or the model smaller")) {}
+  const char* what() const noexcept override { return text_->c_str(); }
+
+ private:
+  std::shared_ptr<const std::string> text_;  // shared, as copying an exception must not throw
+};
 
 namespace detail {
+
+/// Prints text that may come from a file: control characters as \xNN, so that a terminal obeys none of them, and of a
+/// long text the beginning and its length.
+[[gnu::cold]] inline void print_text(std::ostream& out, std::string_view text) {
+  constexpr std::size_t most = 4096;
+  for (const char c : text.substr(0, most)) {
+    constexpr const char* digits = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte >= 0x20 && byte != 0x7f) || c == '\n' || c == '\t')
+      out << c;
+    else
+      out << "\\x" << digits[byte / 16] << digits[byte % 16];
+  }
+  if (text.size() > most) out << "... (" << text.size() << " bytes)";
+}
 
 /// A part of a message, by reference: anything an ostream prints.
 class MessagePart {
  public:
   MessagePart(std::string_view text)  // NOLINT: implicit, as an element of a list
       : data_(text.data()), size_(text.size()), print_([](std::ostream& out, const void* data, std::size_t size) {
-          out << std::string_view(static_cast<const char*>(data), size);
+          print_text(out, std::string_view(static_cast<const char*>(data), size));
         }) {}
   MessagePart(const char* text) : MessagePart(std::string_view(text)) {}         // NOLINT
   MessagePart(const std::string& text) : MessagePart(std::string_view(text)) {}  // NOLINT

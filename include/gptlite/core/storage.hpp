@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "gptlite/core/error.hpp"
 #include "gptlite/core/shape.hpp"
 
 #if defined(__linux__)
@@ -103,7 +104,8 @@ class BlockCache {
     peak_bytes_ = std::max(peak_bytes_, used_bytes_);
   }
   static void* allocate(std::size_t bytes) {
-    void* block = ::operator new(bytes, alignment(bytes));
+    void* block = ::operator new(bytes, alignment(bytes), std::nothrow);
+    if (block == nullptr) throw MemoryError(bytes);
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     // Whole huge pages only. A kernel that has none refuses, which costs speed and nothing else.
     if (bytes >= huge_page) madvise(block, bytes / huge_page * huge_page, MADV_HUGEPAGE);

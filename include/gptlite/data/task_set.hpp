@@ -2,13 +2,13 @@
 // Labelled examples of a task from a TSV file: one header line, UTF-8, no quoting, no tab or new line inside a field.
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "gptlite/core/parse_number.hpp"
 #include "gptlite/data/text_file.hpp"
 #include "gptlite/models/task.hpp"
 #include "gptlite/text/utf8.hpp"
@@ -141,13 +141,6 @@ inline std::vector<std::size_t> task_columns(const TsvFile& file, Task task, std
   return columns;
 }
 
-/// A field that must be a number of type Number, whole.
-template <class Number>
-bool parse_number(std::string_view field, Number& number) {
-  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), number);
-  return error == std::errc() && end == field.data() + field.size();
-}
-
 }  // namespace detail
 
 /// Reads a task's examples. Throws DataError that names file, row and column: a row with another number of columns than
@@ -177,13 +170,12 @@ inline TaskSet read_task(const std::string& path, Task task, const TaskSetOption
       file.expect_field(at != set.labels.end(), row, columns[0], "the label \"", target, "\" is not one of ", known);
       example.label = at - set.labels.begin();
     } else if (task == Task::similarity) {
-      file.expect_field(
-          detail::parse_number(target, example.score) && example.score >= 0 && example.score <= options.max_score, row,
-          columns[0], "\"", target, "\" is no score from 0 to ", options.max_score);
+      file.expect_field(parse_number(target, example.score) && example.score >= 0 && example.score <= options.max_score,
+                        row, columns[0], "\"", target, "\" is no score from 0 to ", options.max_score);
     } else {
       const Index answers = static_cast<Index>(columns.size()) - 2;
-      file.expect_field(detail::parse_number(target, example.label) && example.label >= 0 && example.label < answers,
-                        row, columns[0], "\"", target, "\" is no answer from 0 to ", answers - 1);
+      file.expect_field(parse_number(target, example.label) && example.label >= 0 && example.label < answers, row,
+                        columns[0], "\"", target, "\" is no answer from 0 to ", answers - 1);
     }
     for (std::size_t i = 1; i < columns.size(); ++i) example.texts.push_back(file.text(row, columns[i]));
     set.examples.push_back(std::move(example));

@@ -152,11 +152,21 @@ class BasicAtomicFile {
 
 using AtomicFile = BasicAtomicFile<FileCalls>;
 
-/// Makes a folder and those above it, where they are missing. What goes wrong is reported when the first file in it
-/// cannot be written.
+/// True if there is a file or a folder at `path`. Throws IoError with the system's reason where that cannot be said: a
+/// folder that may not be searched, a name that is too long, a loop of links.
+inline bool path_exists(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  check<IoError>(status.type() != std::filesystem::file_type::none, "path_exists", path, ": ", error.message());
+  return std::filesystem::exists(status);
+}
+
+/// Makes a folder and those above it, where they are missing. Throws IoError with the system's reason if it cannot.
 inline void make_folder(const std::string& folder) {
-  std::error_code unreported;
-  std::filesystem::create_directories(folder, unreported);
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  check<IoError>(!error, "make_folder", folder, ": ", error.message());
+  check<IoError>(std::filesystem::is_directory(folder, error), "make_folder", folder, ": not a folder");
 }
 
 /// Makes `text` the whole content of a file. Throws IoError; then what stood there before is untouched.

@@ -2,7 +2,6 @@
 // GPT-1 and GPT-2 models from and to the folders of Hugging Face's transformers: config.json and model.safetensors.
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -11,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "gptlite/core/finite.hpp"
+#include "gptlite/io/atomic_file.hpp"
 #include "gptlite/io/safetensors.hpp"
 #include "gptlite/models/gpt.hpp"
 #include "gptlite/nn/lora.hpp"
@@ -184,8 +185,7 @@ GPT<T> load_gpt(const std::string& folder) {
   const detail::ModelConfigFile file(folder + "/config.json");
   GPTConfig config = detail::read_config(file);
   const std::string path = folder + "/model.safetensors";
-  check<DataError>(std::filesystem::exists(path) || !std::filesystem::exists(folder + "/pytorch_model.bin"), "load_gpt",
-                   folder,
+  check<DataError>(path_exists(path) || !path_exists(folder + "/pytorch_model.bin"), "load_gpt", folder,
                    ": has pytorch_model.bin but no model.safetensors: open it in transformers and save it with ",
                    "save_pretrained(folder, safe_serialization=True)");
   SafetensorsFile weights(path);
@@ -255,10 +255,25 @@ void check_no_lora(std::string_view where, Module& model) {
                      "the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
 }
 
+/// Throws DataError for a finite weight that `dtype` has no number for: 70,000 would become infinity in F16.
+inline void check_representable(const std::string& folder, const NamedTensors& tensors, DType dtype) {
+  for (const auto& tensor : tensors)  // no binding: clang's lambdas do not capture them in C++20
+    if (const auto* weights = std::get_if<Tensor<float>>(&tensor.second))
+      with_float(dtype, [&](auto number) {
+        for (Index i = 0; i < weights->size(); ++i) {
+          const float weight = weights->data()[i];
+          check<DataError>(!is_finite(weight) || is_finite(static_cast<float>(static_cast<decltype(number)>(weight))),
+                           "save_gpt", folder, ": ", tensor.first, " has the weight ", weight, ", too large for ",
+                           name_of(dtype), ": choose another format; nothing was written");
+        }
+      });
+}
+
 /// Writes both files of a model, each replaced whole or not at all.
 inline void save_model_files(const std::string& folder, const nlohmann::ordered_json& config,
                              const NamedTensors& tensors, std::optional<DType> dtype) {
   const std::string text = config.dump(2) + '\n';  // throws for what is not UTF-8: before a file is there
+  if (dtype) check_representable(folder, tensors, *dtype);
   make_folder(folder);
   save_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}}, dtype);
   save_text(folder + "/config.json", text);

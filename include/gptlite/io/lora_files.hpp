@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "gptlite/autograd/ops/layout.hpp"
+#include "gptlite/io/atomic_file.hpp"
 #include "gptlite/io/huggingface.hpp"
 #include "gptlite/nn/lora.hpp"
 
@@ -213,8 +213,7 @@ void load_lora(const std::string& folder, Module& model) {
   check<ConfigError>(!has_lora(model), where, "the model has adapters already: call merge_lora(model) first");
   const detail::PeftConfig config(folder + "/adapter_config.json");
   const std::string path = folder + "/adapter_model.safetensors";
-  check<DataError>(std::filesystem::exists(path) || !std::filesystem::exists(folder + "/adapter_model.bin"), where,
-                   folder,
+  check<DataError>(path_exists(path) || !path_exists(folder + "/adapter_model.bin"), where, folder,
                    ": has adapter_model.bin but no adapter_model.safetensors: open it in peft and save it with ",
                    "save_pretrained(folder, safe_serialization=True)");
   SafetensorsFile file(path);

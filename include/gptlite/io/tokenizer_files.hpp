@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <filesystem>
 #include <initializer_list>
 #include <sstream>
 #include <string>
@@ -164,7 +163,7 @@ inline Tokenizer read_vocabulary_and_merges(const std::string& folder) {
   for (const auto& [token, id] : file.json.items()) gpt1 = gpt1 || token.ends_with("</w>");
   std::vector<std::string> special;
   if (const char* usual = gpt1 ? "<unk>" : "<|endoftext|>"; file.json.contains(usual)) special.push_back(usual);
-  if (const std::string path = folder + "/added_tokens.json"; std::filesystem::exists(path)) {
+  if (const std::string path = folder + "/added_tokens.json"; path_exists(path)) {
     const JsonFile added{read_json(path), path};
     added.expect(added.json.is_object(), "an object of ids by token is expected");
     for (const auto& [token, id] : added.json.items()) special.push_back(token);
@@ -206,8 +205,8 @@ inline Json tokenizer_json(const std::vector<std::string>& tokens) {
 /// library does not have: it would give other tokens.
 inline Tokenizer load_tokenizer(const std::string& folder) {
   const std::string path = folder + "/tokenizer.json";
-  if (std::filesystem::exists(path)) return detail::read_tokenizer_json(path);
-  check<DataError>(std::filesystem::exists(folder + "/vocab.json"), "load_tokenizer", folder,
+  if (path_exists(path)) return detail::read_tokenizer_json(path);
+  check<DataError>(path_exists(folder + "/vocab.json"), "load_tokenizer", folder,
                    ": holds no tokenizer: neither tokenizer.json nor vocab.json and merges.txt");
   return detail::read_vocabulary_and_merges(folder);
 }

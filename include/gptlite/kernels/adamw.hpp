@@ -2,17 +2,19 @@
 // One AdamW update of all parameters, and the sum of squares that clipping needs.
 
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <span>
 #include <vector>
 
+#include "gptlite/core/finite.hpp"
 #include "gptlite/kernels/elementwise.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
 /// Sum of the squares of all numbers of the arrays, in an order that depends on their sizes alone. Pieces are summed in
-/// T, their sums in double.
+/// T, their sums in double; a piece whose sum overflows T is summed in double.
 template <class T>
 double sum_of_squares(const std::vector<std::span<const T>>& arrays) {
   using V = simd::Vec<T>;
@@ -23,8 +25,13 @@ double sum_of_squares(const std::vector<std::span<const T>>& arrays) {
   parallel_for(std::ssize(pieces), [&](Index i) {
     const auto at = static_cast<std::size_t>(i);
     const auto [array, begin, end] = pieces[at];
-    sums[at] = static_cast<double>(simd::sum_of(
-        end - begin, [](V v) { return v * v; }, arrays[array].data() + begin));
+    const T* const from = arrays[array].data();
+    const T sum = simd::sum_of(
+        end - begin, [](V v) { return v * v; }, from + begin);
+    sums[at] = static_cast<double>(sum);
+    if (!is_finite(sum))
+      sums[at] = std::transform_reduce(from + begin, from + end, 0.0, std::plus<>(),
+                                       [](T x) { return static_cast<double>(x) * static_cast<double>(x); });
   });
   return std::accumulate(sums.begin(), sums.end(), 0.0);
 }

@@ -15,25 +15,26 @@ namespace detail {
 template <class T>
 struct RunningSoftmax {
   using V = simd::Vec<T>;
-  V largest = V::broadcast(-std::numeric_limits<T>::infinity());
+  V largest = V::broadcast(-std::numeric_limits<T>::infinity());  // before the scale
   V sum = V::zero();
 
-  /// Of the scores (keys, stride) of one block makes p = exp(scores * scale - largest so far) times the dropout factors
-  /// (keys, stride), unless they are null, as a panel of a right-hand matrix. Returns what the sums over earlier blocks
-  /// must be multiplied with.
+  /// Of the scores (keys, stride) of one block makes p = exp((scores - largest so far) * scale) times the dropout
+  /// factors (keys, stride), unless they are null, as a panel of a right-hand matrix. Returns what the sums over
+  /// earlier blocks must be multiplied with. The largest is taken out first: scores of any size are as exact as their
+  /// differences.
   template <class Format>
   V add_block(T* panel, Index plane, const T* scores, const T* factors, Index keys, Index stride, T scale) {
     constexpr Index columns = Tile<T>::columns, depth = Format::depth;
     V block_largest = V::broadcast(-std::numeric_limits<T>::infinity());
     for (Index j = 0; j < keys; ++j) block_largest = simd::max(block_largest, V::load(scores + j * stride));
     const V lowest = V::broadcast(std::numeric_limits<T>::lowest());
-    const V new_largest = simd::max(largest, block_largest * scale);
-    const V shift = -simd::where_less(new_largest, lowest, V::zero(), new_largest);  // a lane may see no key yet
-    const V rescale = simd::exp_of_negative(largest + shift);
+    const V new_largest = simd::max(largest, block_largest);
+    const V base = simd::where_less(new_largest, lowest, V::zero(), new_largest);  // a lane may see no key yet
+    const V rescale = simd::exp_of_negative((largest - base) * scale);
     // Four sums: one chain of 256 additions is up to four times as far from the exact sum.
     std::array<V, 4> block_sums{V::zero(), V::zero(), V::zero(), V::zero()};
     const auto number = [&](Index j) {
-      const V p = simd::exp_of_negative(simd::fma(V::load(scores + j * stride), V::broadcast(scale), shift));
+      const V p = simd::exp_of_negative((V::load(scores + j * stride) - base) * scale);
       V& block_sum = block_sums[static_cast<std::size_t>(j % 4)];
       block_sum = block_sum + p;
       return factors == nullptr ? p : p * V::load(factors + j * stride);
@@ -75,7 +76,7 @@ AddBlock<T> add_block_of(const OperandFormat<T>& format) {
 
 /// attention_forward() in a format.
 template <class T>
-void attention_forward(const OperandFormat<T>& format, T* y, T* lse, const MatrixOperand<T>& qkv,
+void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, const MatrixOperand<T>& qkv,
                        const AttentionShape& s) {
   using V = simd::Vec<T>;
   using Block = AttentionBlock;
@@ -154,7 +155,9 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* lse, const Matri
       for (Index n = 0; n < queries; n += width) {
         const RunningSoftmax<T>& done = softmax[static_cast<std::size_t>(n / width)];
         const Index rows = std::min(width, queries - n);
-        simd::store_numbers(lse + job * s.T + q + n, done.largest + simd::log(done.sum), rows);
+        T* const saved = softmax_sums + job * s.T + q + n;
+        simd::store_numbers(saved, done.largest, rows);
+        simd::store_numbers(saved + s.rows(), simd::log(done.sum), rows);
         store_transposed(to + n * s.C(), s.C(), rows, s.HS, sums + n, query_block, T(1) / done.sum, false);
       }
     }
@@ -163,12 +166,12 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* lse, const Matri
 
 }  // namespace detail
 
-/// y = dropout(softmax(q k^T / sqrt(HS), causal)) v for every head. Saves lse, the logarithm of each softmax's sum.
-/// qkv is held as S: T, or BFloat16 for products in bf16.
+/// y = dropout(softmax(q k^T / sqrt(HS), causal)) v for every head. Saves softmax_sums. qkv is held as S: T, or
+/// BFloat16 for products in bf16.
 template <class S, class T>
-void attention_forward(T* y, T* lse, const S* qkv, const AttentionShape& s) {
+void attention_forward(T* y, T* softmax_sums, const S* qkv, const AttentionShape& s) {
   const MatrixOperand<T> view(MatrixView<S>{qkv, 3 * s.C()});
-  detail::attention_forward<T>(detail::attention_format<T>(s, view), y, lse, view, s);
+  detail::attention_forward<T>(detail::attention_format<T>(s, view), y, softmax_sums, view, s);
 }
 
 GPTLITE_COMPILED_FUNCTION(detail::attention_forward)

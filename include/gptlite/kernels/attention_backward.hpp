@@ -18,12 +18,20 @@ struct TileGradients {
   Index left_plane, right_panel;  ///< numbers from one plane of p to the next, from one panel of ds_right to the next
 };
 
+/// What the softmax of each query was, and the sum of dp p over its keys.
+template <class T>
+struct QueryNumbers {
+  const T *largest, *neg_log_sum, *dots;
+
+  QueryNumbers offset(Index query) const { return {largest + query, neg_log_sum + query, dots + query}; }
+};
+
 /// Makes them of the tile's scores and of dp, rows `stride` apart, for the queries `seen`:
-///   p = exp(scores scale - lse),  ds = p (dp factors - dots) scale,  p factors.
-/// Without dropout factors is null; factors lie as scores do. neg_lse and dots: one a query.
+///   p = exp((scores - largest) scale - log_sum),  ds = p (dp factors - dots) scale,  p factors.
+/// Without dropout factors is null; factors lie as scores do.
 template <class Format, class T>
 void softmax_gradients(const TileGradients<T>& to, const T* scores, const T* dp, const T* factors, Index stride,
-                       const T* neg_lse, const T* dots, IndexRange seen, Index rows, T scale) {
+                       const QueryNumbers<T>& of_query, IndexRange seen, Index rows, T scale) {
   using V = simd::Vec<T>;
   constexpr Index columns = Tile<T>::columns, width = V::width, depth = Format::depth;
   constexpr Index group = AmxForm<Format> ? depth * Format::group : std::max(depth, Tile<T>::row_unit);
@@ -49,11 +57,12 @@ void softmax_gradients(const TileGradients<T>& to, const T* scores, const T* dp,
         for (Index vector = 0; vector < depth; ++vector) {
           const Index query = n + vector * width, from = (r + row) * stride + query;
           const auto i = static_cast<std::size_t>(vector);
-          const V p =
-              simd::exp_of_negative(simd::fma(V::load(scores + from), V::broadcast(scale), V::load(neg_lse + query)));
+          const V below_largest = V::load(scores + from) - V::load(of_query.largest + query);
+          const V p = simd::exp_of_negative(
+              simd::fma(below_largest, V::broadcast(scale), V::load(of_query.neg_log_sum + query)));
           const V factor = factors == nullptr ? V::broadcast(T(1)) : V::load(factors + from);
           probs[i] = p * factor;
-          grads[i] = p * (V::load(dp + from) * factor - V::load(dots + query)) * scale;
+          grads[i] = p * (V::load(dp + from) * factor - V::load(of_query.dots + query)) * scale;
           across[i][line] = grads[i];
         }
         store_along<Format>(probs, to.p + left + (r + row) * width, to.left_plane);
@@ -71,7 +80,7 @@ void softmax_gradients(const TileGradients<T>& to, const T* scores, const T* dp,
 
 template <class T>
 using SoftmaxGradients = void (*)(const TileGradients<T>& to, const T* scores, const T* dp, const T* factors,
-                                  Index stride, const T* neg_lse, const T* dots, IndexRange seen, Index rows, T scale);
+                                  Index stride, const QueryNumbers<T>& of_query, IndexRange seen, Index rows, T scale);
 template <class T>
 SoftmaxGradients<T> softmax_gradients_of(const OperandFormat<T>& format) {
   return with_format(format, []<class Format>(Format) -> SoftmaxGradients<T> { return softmax_gradients<Format, T>; });
@@ -112,7 +121,7 @@ struct GradientRows {
 /// attention_backward() in a format.
 template <class T>
 void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& dqkv, bool accumulate, const T* dy,
-                        const MatrixOperand<T>& qkv, const T* y, const T* lse, const AttentionShape& s) {
+                        const MatrixOperand<T>& qkv, const T* y, const T* softmax_sums, const AttentionShape& s) {
   using V = simd::Vec<T>;
   using Block = AttentionBlock;
   constexpr Index width = V::width;
@@ -137,23 +146,41 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
     const Index right = sizes.packed_size(s.HS, padded), rows_right = sizes.packed_size(s.T, s.HS);
     const Index tile_scores = tile_rows * query_block, factor_rows = s.dropout ? key_block : 0;
     // q and dy are packed as right-hand matrices both ways: channels by queries, and queries by channels.
-    const Workspace<T, 19> space({right, right, rows_right, rows_right, tiles * left_tile, tiles * left_tile,
-                                  sizes.tile_count(s.HS) * sizes.left_size(key_block), tile_scores, tile_scores,
-                                  query_left, query_left, sizes.packed_size(key_block, query_block),
-                                  factor_rows * query_block, (factor_rows + width) * step, key_block * s.HS,
-                                  key_block * s.HS, s.HS * padded, padded, padded});
+    const Workspace<T, 20> space({right,
+                                  right,
+                                  rows_right,
+                                  rows_right,
+                                  tiles * left_tile,
+                                  tiles * left_tile,
+                                  sizes.tile_count(s.HS) * sizes.left_size(key_block),
+                                  tile_scores,
+                                  tile_scores,
+                                  query_left,
+                                  query_left,
+                                  sizes.packed_size(key_block, query_block),
+                                  factor_rows * query_block,
+                                  (factor_rows + width) * step,
+                                  key_block * s.HS,
+                                  key_block * s.HS,
+                                  s.HS * padded,
+                                  padded,
+                                  padded,
+                                  padded});
     const auto [packed_q, packed_dy, q_rows, dy_rows, packed_k, packed_v, turned_k, scores, dp, p, ds, ds_right,
-                factors, by_query, dk, dv, dq_sums, neg_lse, dots] = space.arrays();
+                factors, by_query, dk, dv, dq_sums, largest, neg_log_sum, dots] = space.arrays();
     pack_right_steps<T>(format, packed_q, s.HS, s.T, head.q);
     pack_right_steps<T>(format, packed_dy, s.HS, s.T, dout);
     format.pack_right(q_rows, query_panel, s.T, s.HS, head.q);
     format.pack_right(dy_rows, query_panel, s.T, s.HS, dout);
     std::fill_n(dq_sums, s.HS * padded, T(0));
     // Queries that fill up the last step have p = 0.
-    std::fill(neg_lse + s.T, neg_lse + padded, -std::numeric_limits<T>::infinity());
+    std::fill(largest + s.T, largest + padded, T(0));
+    std::fill(neg_log_sum + s.T, neg_log_sum + padded, -std::numeric_limits<T>::infinity());
     std::fill(dots + s.T, dots + padded, T(0));
+    const QueryNumbers<T> of_query{largest, neg_log_sum, dots};
     for (Index i = 0; i < s.T; ++i) {
-      neg_lse[i] = -lse[job * s.T + i];
+      largest[i] = softmax_sums[job * s.T + i];
+      neg_log_sum[i] = -softmax_sums[s.rows() + job * s.T + i];
       dots[i] = simd::sum_of(
           s.HS, [](V a, V b) { return a * b; }, dout.data + i * s.C(), out + i * s.C());
     }
@@ -196,7 +223,7 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
           multiply_head(dp, packed_v, packed_dy);
           block.hide(scores, query_block, key, seen);
           softmax_gradients({p, ds, ds_right + key / depth * panel, query_left / sizes.planes, key_panel}, scores, dp,
-                            s.dropout ? factors + key * query_block : nullptr, query_block, neg_lse + q, dots + q, seen,
+                            s.dropout ? factors + key * query_block : nullptr, query_block, of_query.offset(q), seen,
                             rows, scale);
           const Index queries = sizes.element_count(std::min(seen.end, s.T - q) - seen.begin);
           const auto add = [&, at = key](T* to, const T* left, const T* packed) {
@@ -234,13 +261,14 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
 
 }  // namespace detail
 
-/// dqkv (+)= the gradient of attention_forward, from dy, the saved lse and the output y:
-///   p = exp(scores - lse);  dv += p^T dy;  dp = dy v^T;  ds = p (dp - sum(dy y));  dq += ds k;  dk += ds^T q.
+/// dqkv (+)= the gradient of attention_forward, from dy, the saved softmax_sums and the output y:
+///   p = softmax(scores);  dv += p^T dy;  dp = dy v^T;  ds = p (dp - sum(dy y));  dq += ds k;  dk += ds^T q.
 template <class S, class T>
-void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, const T* y, const T* lse,
+void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, const T* y, const T* softmax_sums,
                         const AttentionShape& s) {
   const MatrixOperand<T> view(MatrixView<S>{qkv, 3 * s.C()}), gradient(MatrixView<S>{dqkv, 3 * s.C()});
-  detail::attention_backward<T>(detail::attention_format<T>(s, view), gradient, accumulate, dy, view, y, lse, s);
+  detail::attention_backward<T>(detail::attention_format<T>(s, view), gradient, accumulate, dy, view, y, softmax_sums,
+                                s);
 }
 
 GPTLITE_COMPILED_FUNCTION(detail::attention_backward)

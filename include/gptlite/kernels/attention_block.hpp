@@ -3,7 +3,9 @@
 // products whose result is a transpose.
 //
 // Sizes:  B batch    T positions    NH heads    HS head size    C = NH * HS channels
-//         qkv (B, T, 3C): at each position q, then k, then v, each (NH, HS)        y (B, T, C)      lse (B, NH, T)
+//         qkv (B, T, 3C): at each position q, then k, then v, each (NH, HS)        y (B, T, C)
+//         softmax_sums (2, B, NH, T): each softmax's largest score, before the scale, and the logarithm of its sum with
+//         that taken out. Kept apart, as their sum would round a small logarithm to the precision of a large score.
 //         qkv and its gradient are held as S: T, or BFloat16 for products in bf16
 //
 // Scores are held as (key, query), so that a lane is a query: p, rounded where it lies, is the right-hand side of
@@ -28,6 +30,7 @@ struct AttentionShape {
   Precision precision = Precision::fp32;
 
   Index C() const { return NH * HS; }
+  Index rows() const { return B * NH * T; }  ///< of all softmaxes
   double scale() const { return 1 / std::sqrt(static_cast<double>(HS)); }
   Index first_visible(Index query) const { return std::max<Index>(0, query - window + 1); }
 };

@@ -25,26 +25,27 @@ Vec<T> exp(Vec<T> a) {
     return lanewise(a, [](T lane) { return std::exp(lane); });
 }
 #if defined(__GNUC__)
-/// p * 2^n for a whole n, given as the float 1.5 * 2^23 + n: its last bits are added to the exponent.
-inline Vec<float> scale_by_power(Vec<float> p, Vec<float> n_bits) {
+/// 2^n for a whole n, -126 to 127, given as the float 1.5 * 2^23 + 127 + n, whose last bits are the power's exponent.
+inline Vec<float> power_of_two(Vec<float> n_bits) {
   // Packets are vectors of the compiler too; Eigen has no integer arithmetic on all of them.
-  using Bits = std::uint32_t __attribute__((vector_size(sizeof(p.packet))));
-  const Bits scaled = std::bit_cast<Bits>(p.packet) + (std::bit_cast<Bits>(n_bits.packet) << 23);
-  return {std::bit_cast<Vec<float>::Packet>(scaled)};
+  using Bits = std::uint32_t __attribute__((vector_size(sizeof(n_bits.packet))));
+  return {std::bit_cast<Vec<float>::Packet>(std::bit_cast<Bits>(n_bits.packet) << 23)};
 }
 #endif
 
-/// e^x for x <= 0, as a softmax needs it after its maximum is taken out; 0 below -87. Relative error 2e-7 (float).
+/// e^x for x <= 0, as a softmax needs it after its maximum is taken out; 0 below -87, NaN for NaN. Relative error 2e-7
+/// (float).
 /// x = n log(2) + r with |r| <= log(2) / 2; exp(r) = 1 + r + r^2 p(r), where p has the least relative error of its
-/// degree (fitted by weighted least squares, 1.1e-7); 2^n is added to the exponent.
+/// degree (fitted by weighted least squares, 1.1e-7). It is multiplied by 2^n: adding n to the exponent of a NaN would
+/// make a number of it.
 template <class T>
 Vec<T> exp_of_negative(Vec<T> x) {
   using V = Vec<T>;
 #if defined(__GNUC__)
   if constexpr (std::is_same_v<T, float> && V::width > 1) {
     const auto constant = [](double value) { return V::broadcast(static_cast<float>(value)); };
-    // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the last bits.
-    const V magic = constant(12582912.0);
+    // Adding 1.5 * 2^23 rounds to a whole number, which then is in the last bits; 127 is the exponent of 1.
+    const V magic = constant(12582912.0 + 127);
     const V bits = fma(x, constant(1.4426950408889634), magic);
     const V n = bits - magic;
     // log(2) in two parts: n times the first is exact, also where there is no fused multiply-add.
@@ -54,7 +55,7 @@ Vec<T> exp_of_negative(Vec<T> x) {
     p = fma(p, r, constant(0.49999228825520037));
     p = fma(p, r, constant(1));
     p = fma(p, r, constant(1));
-    return where_less(x, constant(-87), V::zero(), scale_by_power(p, bits));
+    return where_less(x, constant(-87), V::zero(), p * power_of_two(bits));
   }
 #endif
   return where_less(x, V::broadcast(T(-87)), V::zero(), exp(x));

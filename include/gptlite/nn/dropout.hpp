@@ -14,17 +14,25 @@ struct Mode {
   Generator generator;
 };
 
-/// `const EvalMode eval(*model.mode);` Puts a model into evaluation mode until it goes out of scope.
-class EvalMode {
+namespace detail {
+/// Documented global, one per thread: whether an EvalScope is open.
+inline bool& evaluating_flag() {
+  static thread_local bool evaluating = false;
+  return evaluating;
+}
+}  // namespace detail
+
+/// `const EvalScope eval;` Models that this thread calls compute without dropout until it goes out of scope, whatever
+/// their mode. Writes to no model, so that threads may evaluate one model at the same time.
+class EvalScope {
  public:
-  explicit EvalMode(Mode& mode) : mode_(mode), training_(mode.training) { mode.training = false; }
-  ~EvalMode() { mode_.training = training_; }
-  EvalMode(const EvalMode&) = delete;
-  EvalMode& operator=(const EvalMode&) = delete;
+  EvalScope() : previous_(detail::evaluating_flag()) { detail::evaluating_flag() = true; }
+  ~EvalScope() { detail::evaluating_flag() = previous_; }
+  EvalScope(const EvalScope&) = delete;
+  EvalScope& operator=(const EvalScope&) = delete;
 
  private:
-  Mode& mode_;
-  bool training_;
+  bool previous_;
 };
 
 template <class T>
@@ -33,8 +41,8 @@ struct Dropout {
   std::shared_ptr<Mode> mode;
 
   void visit(auto&&) {}
-  /// The probability that is in force: 0 outside training.
-  double active() const { return mode->training ? p : 0; }
+  /// The probability that is in force: 0 outside training and in an EvalScope.
+  double active() const { return mode->training && !detail::evaluating_flag() ? p : 0; }
   Tensor<T> operator()(const Tensor<T>& x) const { return active() > 0 ? dropout(x, p, mode->generator) : x; }
 };
 

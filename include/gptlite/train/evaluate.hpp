@@ -8,13 +8,13 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
 
-/// Mean of model.loss over the next `count` batches, without a graph and without dropout. The model is put back into
-/// its mode afterwards.
+/// Mean of model.loss over the next `count` batches, without a graph and without dropout. Does not write to the
+/// model, whose mode stays what it is.
 template <class Model>
 double evaluate(const Model& model, data::TokenBatches& batches, Index count) {
   check<ConfigError>(count > 0, "evaluate", "needs at least one batch, got ", count);
   const NoGrad no_grad;
-  const EvalMode eval(*model.mode);
+  const EvalScope eval;
   double sum = 0;
   for (Index i = 0; i < count; ++i) {
     const auto [inputs, targets] = batches.next();

@@ -24,13 +24,13 @@ struct TaskPrediction {
   double score = 0;                   ///< similarity's answer: the mean grade
 };
 
-/// The answers to all inputs, in their order, without dropout. The model is put back into its mode afterwards.
+/// The answers to all inputs, in their order, without dropout. Does not write to the model.
 template <class T>
 std::vector<TaskPrediction> predict_task(const TaskModel<T>& model, const std::vector<data::TaskInput>& inputs,
                                          Index batch_size = 32) {
   check<ConfigError>(batch_size > 0, "predict_task", "batch_size must be positive, got ", batch_size);
   const NoGrad no_grad;
-  const EvalMode eval(*model.mode);
+  const EvalScope eval;
   std::vector<Index> order(inputs.size());  // by length, so that little is padding
   std::iota(order.begin(), order.end(), Index{0});
   std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {

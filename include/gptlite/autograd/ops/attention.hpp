@@ -44,13 +44,13 @@ Tensor<T> causal_attention(const Tensor<T>& x, const Tensor<T>& weight, const Te
   const Storage<S> qkv(projection.rows * projection.N);
   kernels::linear_forward_as(qkv.data(), x.data(), weight.data(), bias.defined() ? bias.data() : nullptr, projection);
   Tensor<T> y = Tensor<T>::empty({shape.B, shape.T, shape.C()});
-  const Storage<T> lse(shape.B * shape.NH * shape.T);
-  kernels::attention_forward(y.data(), lse.data(), std::as_const(qkv).data(), shape);
+  const Storage<T> softmax_sums(2 * shape.rows());
+  kernels::attention_forward(y.data(), softmax_sums.data(), std::as_const(qkv).data(), shape);
   return record("causal_attention", y, {x, weight, bias.without_data()},
-                [shape, projection, qkv, lse, saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
+                [shape, projection, qkv, softmax_sums, saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
                   const Storage<S> dqkv(qkv.size());
-                  kernels::attention_backward(dqkv.data(), false, dy.data(), qkv.data(), saved.data(), lse.data(),
-                                              shape);
+                  kernels::attention_backward(dqkv.data(), false, dy.data(), qkv.data(), saved.data(),
+                                              softmax_sums.data(), shape);
                   const auto dx = in[0].grad_target(), dweight = in[1].grad_target(), dbias = in[2].grad_target();
                   kernels::linear_gradients(dx, dweight, dbias, std::as_const(dqkv).data(), in[0].data(), in[1].data(),
                                             projection);
@@ -61,31 +61,34 @@ Tensor<T> causal_attention(const Tensor<T>& x, const Tensor<T>& weight, const Te
 
 /// softmax(q k^T / sqrt(HS), causal) v for every head, from the joint projection (Vaswani et al. 2017).
 /// qkv: (B, T, 3C), at each position q, k and v, each C = n_head * HS. Returns (B, T, C).
-/// Throws ShapeError for another rank or a size that does not divide. Saves qkv, the result and one number for each
+/// Throws ShapeError for another rank or a size that does not divide. Saves qkv, the result and two numbers for each
 /// head and position: memory grows with T, not with its square.
 template <class T>
 Tensor<T> causal_attention(const Tensor<T>& qkv, AttentionOptions options) {
   const kernels::AttentionShape shape = detail::attention_shape(qkv.shape(), options);
   Tensor<T> y = Tensor<T>::empty({shape.B, shape.T, shape.C()});
-  const Storage<T> lse(shape.B * shape.NH * shape.T);
-  kernels::attention_forward(y.data(), lse.data(), qkv.data(), shape);
-  return record("causal_attention", y, {qkv}, [shape, lse, saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
-    const auto [dqkv, accumulate] = in[0].grad_target();
-    kernels::attention_backward(dqkv, accumulate, dy.data(), in[0].data(), saved.data(), lse.data(), shape);
-  });
+  const Storage<T> softmax_sums(2 * shape.rows());
+  kernels::attention_forward(y.data(), softmax_sums.data(), qkv.data(), shape);
+  return record("causal_attention", y, {qkv},
+                [shape, softmax_sums, saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
+                  const auto [dqkv, accumulate] = in[0].grad_target();
+                  kernels::attention_backward(dqkv, accumulate, dy.data(), in[0].data(), saved.data(),
+                                              softmax_sums.data(), shape);
+                });
 }
 
 /// causal_attention(x weight + bias): with the projection to q, k and v as one operation, which under an Autocast to
 /// bf16 holds q, k, v and their gradients as bfloat16. The bits are those of linear and causal_attention.
 /// x: (B, T, K), weight: (K, 3C), bias: (3C) or undefined. Returns (B, T, C).
-/// Throws ShapeError if they do not fit. Saves x, weight, q, k, v, the result and one number for each head and position.
+/// Throws ShapeError if they do not fit. Saves x, weight, q, k, v, the result and two numbers for each head and
+/// position.
 template <class T>
 Tensor<T> causal_attention(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias,
                            AttentionOptions options) {
   check<ShapeError>(weight.rank() == 2, "causal_attention", "weight must be a matrix, got ", weight.shape());
   const Index K = weight.shape()[0], N = weight.shape()[1];
-  check<ShapeError>(x.rank() == 3 && x.shape()[2] == K, "causal_attention", "x must be (B, T, ", K,
-                    ") for weight ", weight.shape(), ", got ", x.shape());
+  check<ShapeError>(x.rank() == 3 && x.shape()[2] == K, "causal_attention", "x must be (B, T, ", K, ") for weight ",
+                    weight.shape(), ", got ", x.shape());
   check<ShapeError>(!bias.defined() || bias.shape() == Shape{N}, "causal_attention", "bias ", bias.shape(),
                     " does not fit weight ", weight.shape());
   const kernels::AttentionShape shape = detail::attention_shape(x.shape().with(-1, N), options);

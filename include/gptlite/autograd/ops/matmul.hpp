@@ -39,7 +39,7 @@ struct MatmulPlan {
     sizes.push_back(N);
     y_shape = Shape(std::move(sizes));
     batch = batch_y.numel();
-    if (batch_b.numel() == 1 && batch_a == batch_y && !transpose_a) {  // one matrix b: all rows of a at once
+    if (batch > 0 && batch_b.numel() == 1 && batch_a == batch_y && !transpose_a) {  // one b: all rows of a at once
       M *= batch;
       batch = 1;
     }

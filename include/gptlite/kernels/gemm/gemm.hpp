@@ -138,11 +138,30 @@ struct GemmOptions {
 
 namespace detail {
 
+/// column_sums_of_product() in a format.
+template <class T>
+void column_sums_of_product(const OperandFormat<T>& format, Index N, Index K, const MatrixOperand<T>& b,
+                            GradTarget<T> sums) {
+  const FormatSizes& sizes = format.sizes;
+  const DepthBlocks depths(sizes, K);
+  parallel_for((N + sizes.columns - 1) / sizes.columns, [&](Index p) {
+    const Index column = p * sizes.columns, width = std::min<Index>(sizes.columns, N - column);
+    if (K == 0 && !sums.accumulate) std::fill_n(sums.data + column, width, T(0));
+    const Storage<T> packed(sizes.packed_size(depths.longest(), width));
+    for (Index d = 0; d < depths.count; ++d) {
+      const Index k = depths.begin(d), depth = depths.begin(d + 1) - k, stride = sizes.panel_size(depth);
+      format.pack_right(packed.data(), stride, depth, width, b.offset(k, column));
+      format.column_sums(sums.data + column, packed.data(), stride, depth, width, sums.accumulate || d > 0);
+    }
+  });
+}
+
 /// gemm() in a format.
 template <class T>
 void gemm(const OperandFormat<T>& format, Index M, Index N, Index K, const MatrixOperand<T>& a,
           const MatrixOperand<T>& b, T* c, Index ldc, bool accumulate, const GemmOptions<T>& options,
           Epilogue<T> epilogue) {
+  if (M == 0 && options.b_sums) column_sums_of_product(format, N, K, b, options.b_sums);
   if (M == 0 || N == 0) return;
   const FormatSizes& sizes = format.sizes;
   // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
@@ -194,24 +213,6 @@ void gemm(const OperandFormat<T>& format, Index M, Index N, Index K, const Matri
                         [&](const T* part, Index m, Index count) {
                           if (last) finish(part, m, count);
                         });
-    }
-  });
-}
-
-/// column_sums_of_product() in a format.
-template <class T>
-void column_sums_of_product(const OperandFormat<T>& format, Index N, Index K, const MatrixOperand<T>& b,
-                            GradTarget<T> sums) {
-  const FormatSizes& sizes = format.sizes;
-  const DepthBlocks depths(sizes, K);
-  parallel_for((N + sizes.columns - 1) / sizes.columns, [&](Index p) {
-    const Index column = p * sizes.columns, width = std::min<Index>(sizes.columns, N - column);
-    if (K == 0 && !sums.accumulate) std::fill_n(sums.data + column, width, T(0));
-    const Storage<T> packed(sizes.packed_size(depths.longest(), width));
-    for (Index d = 0; d < depths.count; ++d) {
-      const Index k = depths.begin(d), depth = depths.begin(d + 1) - k, stride = sizes.panel_size(depth);
-      format.pack_right(packed.data(), stride, depth, width, b.offset(k, column));
-      format.column_sums(sums.data + column, packed.data(), stride, depth, width, sums.accumulate || d > 0);
     }
   });
 }
