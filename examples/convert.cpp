@@ -3,7 +3,6 @@
 //   convert --model gpt2 --out gpt2.gguf --type int8
 //   convert --model gpt2 --out gpt2-bf16 --type bf16
 
-#include <algorithm>
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
 #include <iostream>
@@ -21,9 +20,8 @@ int run(const std::string& folder, const std::string& out, const std::string& ty
   const io::Tokenizer tokenizer = io::load_tokenizer(folder);
   io::check_vocabulary(folder, tokenizer, model.config);
   visit_parameters(model, [&](const std::string& name, const Tensor<float>& weights) {
-    const std::span numbers(weights.data(), static_cast<std::size_t>(weights.size()));
-    check<DataError>(std::all_of(numbers.begin(), numbers.end(), [](float x) { return is_finite(x); }), "convert",
-                     folder, ": ", name, " has numbers that are not finite: has the model diverged?");
+    check<DataError>(all_finite(std::span(weights.data(), static_cast<std::size_t>(weights.size()))), "convert", folder,
+                     ": ", name, " has numbers that are not finite: has the model diverged?");
   });
   if (out.ends_with(".gguf")) {
     check<ConfigError>(type != "fp16", "convert", "GGUF files are written as fp32, bf16 or int8");
@@ -54,7 +52,6 @@ int main(int argc, char** argv) {
         ->required();
     app.add_option("--out", out, "a file that ends in .gguf, or a folder")->type_name("PATH")->required();
     app.add_option("--type", type, "of the weights: fp32, bf16, fp16 (folders), int8 (Q8_0 of GGUF)")
-        ->type_name("PATH")
         ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
         ->capture_default_str();
     const int exit_code = examples::parse(app, argc, argv);

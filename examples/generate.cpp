@@ -80,11 +80,14 @@ int run(Options o) {
     return 0;
   }
   const std::vector<TokenId> written(tokens.begin() + static_cast<std::ptrdiff_t>(prompt.size()), tokens.end());
-  const nlohmann::ordered_json result = {
-      {"prompt", o.prompt},       {"text", text + stream.finish()},
-      {"prompt_tokens", prompt},  {"tokens", written},
-      {"precision", o.precision}, {"draft", o.generate.draft},
-      {"seconds", seconds},       {"tokens_s", static_cast<double>(written.size()) / seconds}};
+  const nlohmann::ordered_json result = {{"prompt", o.prompt},
+                                         {"text", text + stream.finish()},
+                                         {"prompt_tokens", prompt},
+                                         {"tokens", written},
+                                         {"precision", o.precision},
+                                         {"draft", o.generate.draft},
+                                         {"seconds", seconds},
+                                         {"tokens_s", static_cast<double>(written.size()) / seconds}};
   std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
   return 0;
 }

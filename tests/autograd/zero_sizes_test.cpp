@@ -1,4 +1,4 @@
-// Every operation, forward and backward, with each of its sizes 0 in turn: empty results, or sums of nothing.
+// Operations, forward and backward, with each of their sizes 0 in turn: empty results, or sums of nothing.
 
 #include <doctest/doctest.h>
 
@@ -127,7 +127,7 @@ std::vector<Operation> all_operations() {
 
 }  // namespace
 
-TEST_CASE("every operation takes every size 0, and its gradients are zeros where nothing is summed") {
+TEST_CASE("operations take every size 0, and none of their gradients is left unwritten") {
   for (const Operation& operation : all_operations())
     for (Index zero = 0; zero < operation.sizes; ++zero) {
       INFO(operation.name, ", size ", zero, " is 0");

@@ -203,9 +203,7 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
                                end - k.begin, by_query);
         }
         // 1. for each tile of keys: scores and dp, then p with the dropout that v saw and ds, then dv and dk
-        Index left_offset = -left_tile;
-        for (Index key = 0; key < keys; key += tile_rows) {
-          left_offset += left_tile;
+        for (Index key = 0, left_offset = 0; key < keys; key += tile_rows, left_offset += left_tile) {
           const IndexRange seen = block.queries_of(key);
           if (seen.size() == 0) continue;
           const Index rows = block.tile_keys(key);

@@ -10,6 +10,7 @@
 
 #include "gptlite/autograd/grad_mode.hpp"
 #include "gptlite/autograd/ops/softmax.hpp"
+#include "gptlite/core/finite.hpp"
 #include "gptlite/data/task_batches.hpp"
 #include "gptlite/models/heads.hpp"
 #include "gptlite/train/task_metrics.hpp"
@@ -76,7 +77,7 @@ inline TaskMetrics task_metrics(Task task, const std::vector<TaskPrediction>& pr
     scores.push_back(predictions[i].score);
     wanted_scores.push_back(inputs[i].score);
     n = std::max(n, static_cast<Index>(predictions[i].probabilities.size()));
-    finite = finite && detail::all_finite(predictions[i].probabilities);
+    finite = finite && all_finite(predictions[i].probabilities);
   }
   const double none = std::numeric_limits<double>::quiet_NaN();
   if (task == Task::similarity && !finite) return {{"pearson", none}, {"spearman", none}};

@@ -21,9 +21,6 @@ void check_pairs(const char* where, const std::vector<V>& predicted, const std::
                     wanted.size(), " examples");
   check<DataError>(!predicted.empty(), where, "there are no examples");
 }
-inline bool all_finite(const std::vector<double>& values) {
-  return std::all_of(values.begin(), values.end(), [](double value) { return is_finite(value); });
-}
 inline bool constant(const std::vector<double>& values) {
   return std::all_of(values.begin(), values.end(), [&](double value) { return value == values.front(); });
 }
@@ -110,7 +107,7 @@ inline double matthews(const ConfusionMatrix& confusion) {
 /// ShapeError if the sizes differ, DataError if they are 0.
 inline double pearson(const std::vector<double>& a, const std::vector<double>& b) {
   detail::check_pairs("pearson", a, b);
-  if (!detail::all_finite(a) || !detail::all_finite(b)) return std::numeric_limits<double>::quiet_NaN();
+  if (!all_finite(a) || !all_finite(b)) return std::numeric_limits<double>::quiet_NaN();
   if (detail::constant(a) || detail::constant(b)) return 0;
   const auto n = static_cast<double>(a.size());
   const double mean_a = std::accumulate(a.begin(), a.end(), 0.0) / n;
@@ -144,7 +141,7 @@ inline std::vector<double> ranks(const std::vector<double>& values) {
 /// Pearson's correlation of the ranks: what is left if only the order counts. Throws as pearson does.
 inline double spearman(const std::vector<double>& a, const std::vector<double>& b) {
   detail::check_pairs("spearman", a, b);
-  if (!detail::all_finite(a) || !detail::all_finite(b)) return std::numeric_limits<double>::quiet_NaN();
+  if (!all_finite(a) || !all_finite(b)) return std::numeric_limits<double>::quiet_NaN();
   return pearson(detail::ranks(a), detail::ranks(b));
 }
 
