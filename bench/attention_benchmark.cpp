@@ -80,7 +80,7 @@ void require_agreement() {
     for (const Precision precision : {Precision::fp32, Precision::bf16}) {
       const Autocast autocast(precision);
       const Tensor<float> qkv = projection(s);
-      const std::vector<float> expected = naive(qkv, s), got = causal_attention(qkv, options(s)).to_vector();
+      const std::vector<float> expected = naive(qkv, s), got = attention(qkv, options(s)).to_vector();
       const float tolerance = precision == Precision::bf16 ? 2e-2f : 1e-5f;
       for (std::size_t i = 0; i < got.size(); ++i)
         if (!(std::abs(got[i] - expected[i]) < tolerance)) {
@@ -105,7 +105,7 @@ double bytes_needed(F&& call) {
 void attention_forward(benchmark::State& state, const Sizes& s, Precision precision) {
   const Autocast autocast(precision);
   const Tensor<float> qkv = projection(s);
-  const auto call = [&] { benchmark::DoNotOptimize(causal_attention(qkv, options(s))); };
+  const auto call = [&] { benchmark::DoNotOptimize(attention(qkv, options(s))); };
   state.counters["bytes"] = bytes_needed(call);
   bench::time_flops(state, s.flops(2), bench::product_peak(precision), call);
 }
@@ -115,7 +115,7 @@ void attention_forward_backward(benchmark::State& state, const Sizes& s, Precisi
   Tensor<float> qkv = projection(s).set_requires_grad();
   const Tensor<float> dy = Tensor<float>::normal({s.B, s.T, s.H * s.D}, 0, 1, {1, 2});
   const auto call = [&] {
-    causal_attention(qkv, options(s)).backward(dy);
+    attention(qkv, options(s)).backward(dy);
     qkv.zero_grad();
   };
   state.counters["bytes"] = bytes_needed(call);

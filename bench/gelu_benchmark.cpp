@@ -16,7 +16,7 @@ void gelu_forward(benchmark::State& state, Index n) {
   const Tensor<float> x = Tensor<float>::normal({n}, 0, 1, {1, 1});
   Tensor<float> y = Tensor<float>::empty({n});
   const double bytes = 2 * sizeof(float) * static_cast<double>(n);  // x, y
-  bench::time_bytes(state, bytes, [&] { kernels::gelu_forward(y.data(), x.data(), n); });
+  bench::time_bytes(state, bytes, [&] { kernels::activation_forward(Activation::gelu_tanh, y.data(), x.data(), n); });
 }
 
 void gelu_backward(benchmark::State& state, Index n) {
@@ -24,7 +24,8 @@ void gelu_backward(benchmark::State& state, Index n) {
   Tensor<float> dx = Tensor<float>::empty({n});
   const kernels::GradTarget<float> target{dx.data(), false};
   const double bytes = 3 * sizeof(float) * static_cast<double>(n);  // dy, x, dx
-  bench::time_bytes(state, bytes, [&] { kernels::gelu_backward(target, dy.data(), x.data(), n); });
+  bench::time_bytes(state, bytes,
+                    [&] { kernels::activation_backward(Activation::gelu_tanh, target, dy.data(), x.data(), n); });
 }
 
 }  // namespace

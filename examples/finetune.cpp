@@ -124,11 +124,12 @@ int run(const Options& o) {
   const std::optional<Examples> test = o.test.empty() ? std::nullopt : std::optional(read(o.test));
 
   const Index n_class = task == Task::similarity ? o.max_score + 1 : static_cast<Index>(labels.size());
-  TaskModel<float> model(gpt, {.task = task, .n_class = n_class, .dropout = o.dropout, .seed = o.seed});
+  TaskModel<GPT<float>> model(gpt, {.task = task, .n_class = n_class, .dropout = o.dropout, .seed = o.seed});
   model.train();
   if (o.lora_rank != 0) {
     add_lora(model, {.rank = o.lora_rank, .alpha = o.lora_alpha, .targets = o.lora_targets, .seed = o.seed});
-    if (!model.score.has_lora()) unfreeze(model, "score.*");  // its adapters are enough, and PEFT has one or the other
+    if (!model.score.lora.defined())
+      unfreeze(model, "score.*");  // its adapters are enough, and PEFT has one or the other
   }
   if (!o.freeze.empty()) freeze(model, o.freeze);
   check<ConfigError>(trainable_count(model) > 0, "finetune", "--freeze leaves nothing to train");

@@ -15,5 +15,5 @@
 //
 #include "define.hpp"
 #include "gptlite/models/gpt.hpp"
-#include "gptlite/models/heads.hpp"
+#include "gptlite/models/task_model.hpp"
 #include "gptlite/train/adamw.hpp"

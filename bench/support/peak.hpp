@@ -10,7 +10,7 @@
 
 #include "gptlite/core/parallel.hpp"
 #include "gptlite/core/storage.hpp"
-#include "gptlite/kernels/gemm/format.hpp"
+#include "gptlite/kernels/gemm/operand_format.hpp"
 
 namespace bench {
 

@@ -62,15 +62,13 @@ TEST_CASE("errors against double are at most twice PyTorch's") {
     for (Index i = 0; i < 64; ++i) t.data()[i] = static_cast<TokenId>(i * 5 % 331);
     return t;
   }();
-  compare("causal_attention", {{2, 130, 3 * 128}},
-          [](const auto& in) { return causal_attention(in[0], {.n_head = 2}); });
-  compare("causal_attention_of_large_scores", {{2, 130, 3 * 128}},
-          [](const auto& in) { return causal_attention(in[0] * 12, {.n_head = 2}); });
-  compare("causal_attention_long", {{1, 521, 3 * 64}},
-          [](const auto& in) { return causal_attention(in[0], {.n_head = 1}); });
+  compare("attention", {{2, 130, 3 * 128}}, [](const auto& in) { return attention(in[0], {.n_head = 2}); });
+  compare("attention_of_large_scores", {{2, 130, 3 * 128}},
+          [](const auto& in) { return attention(in[0] * 12, {.n_head = 2}); });
+  compare("attention_long", {{1, 521, 3 * 64}}, [](const auto& in) { return attention(in[0], {.n_head = 1}); });
   compare("linear", {{300, 384}, {384, 200}, {200}}, [](const auto& in) { return linear(in[0], in[1], in[2]); });
   compare("linear_gelu", {{300, 384}, {384, 200}, {200}},
-          [](const auto& in) { return linear(in[0], in[1], in[2], Activation::gelu); });
+          [](const auto& in) { return linear(in[0], in[1], in[2], Activation::gelu_tanh); });
   compare("mlp", {{130, 12}, {12, 70}, {70}, {70, 12}, {12}},
           [](const auto& in) { return mlp(in[0], in[1], in[2], in[3], in[4]); });
   compare("linear_cross_entropy", {{64, 96}, {331, 96}},

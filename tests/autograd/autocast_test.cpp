@@ -76,8 +76,7 @@ TEST_CASE_TEMPLATE("attention with its projection has the bits of linear and att
     Tensor<T> x = random({2, 70, 33}), weight = random({33, 3 * 42}), bias = random({3 * 42});
     const Tensor<T> b = with_bias ? bias : Tensor<T>();
     const AttentionOptions options{.n_head = 3, .window = 50, .dropout = 0.2, .generator = &masks};
-    const Tensor<T> y =
-        joined ? causal_attention(x, weight, b, options) : causal_attention(linear(x, weight, b), options);
+    const Tensor<T> y = joined ? attention(x, weight, b, options) : attention(linear(x, weight, b), options);
     for (int times = 0; times < 2; ++times)
       y.backward(Tensor<T>::normal(y.shape(), 0, 1, Generator(5).fork()), {.retain_graph = true});
     std::vector<std::vector<T>> all{y.to_vector(), x.grad().to_vector(), weight.grad().to_vector()};
@@ -96,7 +95,7 @@ TEST_CASE("attention and the fused head round too; double never does") {
   const auto targets = Tensor<TokenId>::from({0}, {1});
   const float exact = linear_cross_entropy(h, weight, targets).item();
   const Autocast bf16(Precision::bf16);
-  CHECK(causal_attention(qkv, {.n_head = 1}).item() == 1);
+  CHECK(attention(qkv, {.n_head = 1}).item() == 1);
   CHECK(linear_cross_entropy(h, weight, targets).item() > exact);  // a logit of 1 instead of 1.002
   const double value = 1 + 0x1p-10;
   CHECK(matmul(one_by_one(value), one_by_one(value)).item() == value * value);

@@ -74,21 +74,19 @@ TEST_CASE("shapes that do not fit") {
           cross_entropy(zeros({2, 5}), zeros({2, 4}));
         }) == "[cross_entropy] logits (2, 5) need probabilities of the same shape, got (2, 4)");
   CHECK(shape_error([] {
-          causal_attention(zeros({2, 3, 10}), {.n_head = 2});
-        }) == "[causal_attention] qkv (2, 3, 10) does not divide into q, k, v of 2 heads");
+          attention(zeros({2, 3, 10}), {.n_head = 2});
+        }) == "[attention] qkv (2, 3, 10) does not divide into q, k, v of 2 heads");
   CHECK(shape_error([] {
-          causal_attention(zeros({2, 12}), {.n_head = 2});
-        }) == "[causal_attention] qkv must be (B, T, 3C), got (2, 12)");
+          attention(zeros({2, 12}), {.n_head = 2});
+        }) == "[attention] qkv must be (B, T, 3C), got (2, 12)");
   const auto projected = [](Shape x, Shape weight, Shape bias) {
-    return shape_error([&] { causal_attention(zeros(x), zeros(weight), zeros(bias), {.n_head = 2}); });
+    return shape_error([&] { attention(zeros(x), zeros(weight), zeros(bias), {.n_head = 2}); });
   };
-  CHECK(projected({2, 3, 4}, {12}, {12}) == "[causal_attention] weight must be a matrix, got (12)");
-  CHECK(projected({2, 3, 5}, {4, 12}, {12}) ==
-        "[causal_attention] x must be (B, T, 4) for weight (4, 12), got (2, 3, 5)");
-  CHECK(projected({3, 4}, {4, 12}, {12}) == "[causal_attention] x must be (B, T, 4) for weight (4, 12), got (3, 4)");
-  CHECK(projected({2, 3, 4}, {4, 12}, {4}) == "[causal_attention] bias (4) does not fit weight (4, 12)");
-  CHECK(projected({2, 3, 4}, {4, 10}, {10}) ==
-        "[causal_attention] qkv (2, 3, 10) does not divide into q, k, v of 2 heads");
+  CHECK(projected({2, 3, 4}, {12}, {12}) == "[attention] weight must be a matrix, got (12)");
+  CHECK(projected({2, 3, 5}, {4, 12}, {12}) == "[attention] x must be (B, T, 4) for weight (4, 12), got (2, 3, 5)");
+  CHECK(projected({3, 4}, {4, 12}, {12}) == "[attention] x must be (B, T, 4) for weight (4, 12), got (3, 4)");
+  CHECK(projected({2, 3, 4}, {4, 12}, {4}) == "[attention] bias (4) does not fit weight (4, 12)");
+  CHECK(projected({2, 3, 4}, {4, 10}, {10}) == "[attention] qkv (2, 3, 10) does not divide into q, k, v of 2 heads");
 }
 
 TEST_CASE("indices outside their range") {
@@ -123,14 +121,20 @@ TEST_CASE("options and data that cannot work") {
   CHECK(message_of<ConfigError>([&] { dropout(zeros({2}), 1.5, generator); }) ==
         "[dropout] dropout probability must be in 0..1, got 1.5");
   CHECK(message_of<ConfigError>([] {
-          causal_attention(zeros({1, 2, 6}), {.dropout = 0.1});
-        }) == "[causal_attention] dropout needs a generator");
+          attention(zeros({1, 2, 6}), {.dropout = 0.1});
+        }) == "[attention] dropout needs a generator");
   CHECK(message_of<ConfigError>([] {
-          causal_attention(zeros({1, 2, 6}), {.window = -1});
-        }) == "[causal_attention] window must be 0 or positive, got -1");
+          attention(zeros({1, 2, 6}), {.window = -1});
+        }) == "[attention] window must be 0 or positive, got -1");
   CHECK(message_of<ConfigError>([] {
-          causal_attention(zeros({1, 2, 6}), {.n_head = 0});
-        }) == "[causal_attention] n_head must be positive, got 0");
+          attention(zeros({1, 2, 6}), {.n_head = 0});
+        }) == "[attention] n_head must be positive, got 0");
+  CHECK(message_of<ShapeError>([] {
+          attention(zeros({2, 3, 6}), {.lengths = ids({3})});
+        }) == "[attention] lengths must be (2) for qkv (2, 3, 6), got (1)");
+  CHECK(message_of<IndexError>([] {
+          attention(zeros({2, 3, 6}), {.lengths = ids({3, 4})});
+        }) == "[attention] length 4 of sequence 1 is outside 0..3");
   CHECK(message_of<DataError>([] {
           cross_entropy(zeros({2, 5}), ids({ignore_index, ignore_index}));
         }) == "[cross_entropy] no target counts: all are ignored, targets (2)");

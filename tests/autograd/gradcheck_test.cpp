@@ -45,7 +45,8 @@ TEST_CASE("every operation that is recorded in the library is registered") {
   for (const auto& file : std::filesystem::recursive_directory_iterator(GPTLITE_SOURCE_DIR "/include")) {
     if (!file.is_regular_file()) continue;
     const std::string text = data::read_text(file.path().string());
-    for (const std::string call : {"record(\"", "pick_rows(\""})  // pick_rows records for embedding and gather_rows
+    for (const std::string call :
+         {"record(\"", "pick_rows(\"", "record_activation(\""})  // helpers that record for several operations
       for (std::size_t at = text.find(call); at != std::string::npos; at = text.find(call, at + 1)) {
         const std::size_t name = at + call.size();
         recorded.insert(text.substr(name, text.find('"', name) - name));

@@ -60,7 +60,7 @@ TEST_CASE("operations on large tensors give the same bits for 1, 2, 3 and 4 thre
       {"linear",
        "linear/large",
        {w({211, 301}), w({301, 203}, 1), w({203}, 2)},
-       [](Inputs in) { return linear(in[0], in[1], in[2], Activation::gelu); }},
+       [](Inputs in) { return linear(in[0], in[1], in[2], Activation::gelu_tanh); }},
       {"mlp",
        "mlp/large",
        {w({211, 301}), w({301, 203}, 1), w({203}, 2), w({203, 97}, 3), w({97}, 4)},
@@ -78,21 +78,18 @@ TEST_CASE("operations on large tensors give the same bits for 1, 2, 3 and 4 thre
          return linear_cross_entropy(in[0], in[1], targets);
        }},
       {"softmax", "softmax/large", {w({403, 67})}, [](Inputs in) { return softmax(in[0]); }},
-      {"causal_attention",
-       "causal_attention/large",
+      {"attention",
+       "attention/large",
        {w({3, 97, 3 * 64})},
        [](Inputs in) {
          Generator generator(1);
-         return causal_attention(in[0], {.n_head = 4, .dropout = 0.1, .generator = &generator});
+         return attention(in[0], {.n_head = 4, .dropout = 0.1, .generator = &generator});
        }},
-      {"causal_attention",
-       "causal_attention/long",
-       {w({1, 521, 3 * 32})},
-       [](Inputs in) { return causal_attention(in[0], {.n_head = 4}); }},
-      {"causal_attention",
-       "causal_attention/projected_large",
+      {"attention", "attention/long", {w({1, 521, 3 * 32})}, [](Inputs in) { return attention(in[0], {.n_head = 4}); }},
+      {"attention",
+       "attention/projected_large",
        {w({3, 97, 61}), w({61, 3 * 64}, 1), w({3 * 64}, 2)},
-       [](Inputs in) { return causal_attention(in[0], in[1], in[2], {.n_head = 4}); }},
+       [](Inputs in) { return attention(in[0], in[1], in[2], {.n_head = 4}); }},
       {"dropout",
        "dropout/large",
        {w({403, 167})},

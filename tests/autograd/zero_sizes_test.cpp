@@ -45,7 +45,7 @@ std::vector<Operation> all_operations() {
         return std::vector<Shape>{{s[0], s[1]}, {s[0], 1}};
       },
       [](const Doubles& x, const Sizes&) { return x[0] * x[1]; });
-  add("gelu", 2, two, [](const Doubles& x, const Sizes&) { return gelu(x[0]); });
+  add("gelu_tanh", 2, two, [](const Doubles& x, const Sizes&) { return gelu_tanh(x[0]); });
   add("tanh", 2, two, [](const Doubles& x, const Sizes&) { return tanh(x[0]); });
   add("softmax", 2, two, [](const Doubles& x, const Sizes&) { return softmax(x[0]); });
   add("log_softmax", 2, two, [](const Doubles& x, const Sizes&) { return log_softmax(x[0]); });
@@ -79,7 +79,7 @@ std::vector<Operation> all_operations() {
       [](const Sizes& s) {
         return std::vector<Shape>{{s[0], s[1], s[2]}, {s[2], s[3]}, {s[3]}};
       },
-      [](const Doubles& x, const Sizes&) { return linear(x[0], x[1], x[2], Activation::gelu); });
+      [](const Doubles& x, const Sizes&) { return linear(x[0], x[1], x[2], Activation::gelu_tanh); });
   add(
       "mlp", 3,
       [](const Sizes& s) {
@@ -93,17 +93,17 @@ std::vector<Operation> all_operations() {
       },
       [](const Doubles& x, const Sizes&) { return layer_norm(x[0], x[1], x[2]); });
   add(
-      "causal_attention", 3,
+      "attention", 3,
       [](const Sizes& s) {
         return std::vector<Shape>{{s[0], s[1], 3 * 2 * s[2]}};
       },
-      [](const Doubles& x, const Sizes&) { return causal_attention(x[0], {.n_head = 2}); });
+      [](const Doubles& x, const Sizes&) { return attention(x[0], {.n_head = 2}); });
   add(
-      "causal_attention with its projection", 4,
+      "attention with its projection", 4,
       [](const Sizes& s) {
         return std::vector<Shape>{{s[0], s[1], s[2]}, {s[2], 3 * 2 * s[3]}, {3 * 2 * s[3]}};
       },
-      [](const Doubles& x, const Sizes&) { return causal_attention(x[0], x[1], x[2], {.n_head = 2}); });
+      [](const Doubles& x, const Sizes&) { return attention(x[0], x[1], x[2], {.n_head = 2}); });
   add(
       "embedding", 2,
       [](const Sizes& s) {

@@ -126,7 +126,7 @@ void run(Task task, NormOrder norm_order, const std::string& folder) {
                   .seed = 1});
   gpt.add_tokens(3, 2);
   const Index n_class = task == Task::similarity ? grades : classes;
-  TaskModel<float> model(gpt, {.task = task, .n_class = n_class, .dropout = 0, .seed = 3});
+  TaskModel<GPT<float>> model(gpt, {.task = task, .n_class = n_class, .dropout = 0, .seed = 3});
   std::vector<std::string> labels;
   if (task == Task::classification || task == Task::entailment) labels = {"first", "second", "third"};
   io::make_folder(folder);

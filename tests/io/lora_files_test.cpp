@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "gptlite/models/heads.hpp"
+#include "gptlite/models/task_model.hpp"
 #include "support/fixture.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
@@ -27,8 +27,8 @@ GPTConfig small(NormOrder norm_order = NormOrder::pre) {
   return {.vocab_size = 11, .block_size = 6, .n_layer = 2, .n_head = 2, .n_embd = 8, .norm_order = norm_order};
 }
 template <class T = float>
-TaskModel<T> task_model(GPT<T> gpt) {
-  TaskModel<T> model(std::move(gpt), {.task = Task::classification, .n_class = 3});
+TaskModel<GPT<T>> task_model(GPT<T> gpt) {
+  TaskModel<GPT<T>> model(std::move(gpt), {.task = Task::classification, .n_class = 3});
   model.eval();
   return model;
 }
@@ -45,7 +45,7 @@ template <class Module>
 void fill_B(Module& model) {
   Generator generator(7);
   for (const auto& [name, layer] : detail::linear_layers(model))
-    if (layer->has_lora()) fill_normal(layer->lora_B.data(), layer->lora_B.size(), 0, 0.3, generator.fork());
+    if (layer->lora.defined()) fill_normal(layer->lora.B.data(), layer->lora.B.size(), 0, 0.3, generator.fork());
 }
 template <class Module>
 std::map<std::string, std::vector<float>> numbers(Module& model) {
@@ -116,12 +116,12 @@ TEST_CASE("adapters of PEFT give its scores, merged too, and are saved as the sa
     std::vector<TokenId> flat;
     for (const auto& row : expected["tokens"])
       for (const TokenId token : row.get<std::vector<TokenId>>()) flat.push_back(token);
-    TaskModel<float> model = task_model(io::load_gpt(fixtures + kind));
+    TaskModel<GPT<float>> model = task_model(io::load_gpt(fixtures + kind));
     io::load_lora(fixtures + kind, model);
     const std::vector<double> logits = expected["logits"];
     CHECK(relative_error(model.logits(batch_of<float>(flat)), logits) < 1e-5);
-    CHECK(model.transformer.h[1].mlp.c_proj.lora_scale == 1.5);
-    CHECK_FALSE(model.transformer.h[1].attn.c_proj.has_lora());
+    CHECK(model.backbone.h[1].mlp.c_proj.lora.scale == 1.5);
+    CHECK_FALSE(model.backbone.h[1].attn.c_proj.lora.defined());
 
     const TemporaryFolder folder;
     io::save_lora(folder.path.string(), model);
@@ -158,10 +158,10 @@ TEST_CASE("a GPT and a TaskModel come back with the same bits, and the same para
     io::load_lora(path, gpt_back);
     CHECK(numbers(gpt_back) == numbers(gpt));
     CHECK(trainable_names(gpt_back) == trainable_names(gpt));
-    CHECK(gpt_back.h[0].mlp.c_fc.lora_scale == gpt.h[0].mlp.c_fc.lora_scale);
+    CHECK(gpt_back.h[0].mlp.c_fc.lora.scale == gpt.h[0].mlp.c_fc.lora.scale);
 
-    TaskModel<float> model = task_model(GPT<float>(small(norm_order))),
-                     back = task_model(GPT<float>(small(norm_order)));
+    TaskModel<GPT<float>> model = task_model(GPT<float>(small(norm_order))),
+                          back = task_model(GPT<float>(small(norm_order)));
     fill_normal(back.score.weight.data(), back.score.weight.size(), 0, 1, Generator(9).fork());
     add_lora(model, {.rank = 1, .alpha = 0.1, .trainable = {"score.*"}});
     fill_B(model);
@@ -170,7 +170,7 @@ TEST_CASE("a GPT and a TaskModel come back with the same bits, and the same para
     CHECK(numbers(back) == numbers(model));
     CHECK(trainable_names(back) == trainable_names(model));
     CHECK(back.logits(batch_of<float>(tokens)).to_vector() == model.logits(batch_of<float>(tokens)).to_vector());
-    CHECK(back.transformer.h[0].attn.c_attn.lora_scale == 0.1);
+    CHECK(back.backbone.h[0].attn.c_attn.lora.scale == 0.1);
   }
 }
 
@@ -179,19 +179,19 @@ TEST_CASE("a double model takes adapters of float") {
   GPT<double> model(small());
   io::load_lora(saved.folder, model);
   for (Index i = 0; i < 16; ++i)
-    CHECK(model.h[1].attn.c_attn.lora_A.data()[i] == double(saved.model.h[1].attn.c_attn.lora_A.data()[i]));
+    CHECK(model.h[1].attn.c_attn.lora.A.data()[i] == double(saved.model.h[1].attn.c_attn.lora.A.data()[i]));
 }
 
 TEST_CASE("the head of a TaskModel is saved though it is frozen, but not one with adapters") {
   const Saved saved;
-  TaskModel<float> model = task_model(GPT<float>(small()));
+  TaskModel<GPT<float>> model = task_model(GPT<float>(small()));
   add_lora(model);
   io::save_lora(saved.folder, model);
   CHECK(tensor_names(saved.folder).front() == "base_model.model.score.weight");
   CHECK(saved.json().at("modules_to_save") == nlohmann::json({"score"}));
   CHECK(saved.json().at("task_type") == "SEQ_CLS");
 
-  TaskModel<float> adapted = task_model(GPT<float>(small())), back = task_model(GPT<float>(small()));
+  TaskModel<GPT<float>> adapted = task_model(GPT<float>(small())), back = task_model(GPT<float>(small()));
   add_lora(adapted, {.targets = {"score"}});
   fill_B(adapted);
   io::save_lora(saved.folder, adapted);
@@ -266,7 +266,7 @@ TEST_CASE("what has no place in a folder of PEFT is refused") {
         "[save_lora] transformer.h.1.attn.c_attn has adapters and trains itself; a folder of PEFT has one or the "
         "other: freeze its weight and bias, or call merge_lora(model) and save the model");
   freeze(saved.model, "*bias");
-  saved.model.h[1].attn.c_proj.lora_scale = 7;
+  saved.model.h[1].attn.c_proj.lora.scale = 7;
   CHECK(message_of<ConfigError>([&] { io::save_lora(saved.folder, saved.model); }) ==
         "[save_lora] h.1.attn.c_proj: the adapters have several ranks or scales; one file has one of each");
 }
@@ -354,7 +354,7 @@ TEST_CASE("adapters of a classifier do not fit a GPT, nor those of another numbe
   CHECK(message_of<DataError>([&] { io::load_lora(fixtures + "gpt2", gpt); }) ==
         "[load_lora] " + path +
             ": 0 missing, 1 unexpected, 0 shape mismatches:\n  unexpected base_model.model.score.weight");
-  TaskModel<float> model(gpt, {.task = Task::classification, .n_class = 4});
+  TaskModel<GPT<float>> model(gpt, {.task = Task::classification, .n_class = 4});
   CHECK(message_of<DataError>([&] { io::load_lora(fixtures + "gpt2", model); }) ==
         "[load_lora] " + path +
             ": 0 missing, 0 unexpected, 1 shape mismatches:\n  base_model.model.score.weight: file has (3, 8), "

@@ -27,7 +27,7 @@ struct Saved : TemporaryFolder {
                     .seed = 2});
     io::TaskTokenizer tokenizer = io::with_task_tokens(bpe, gpt.config.vocab_size);
     gpt.add_tokens(3, 1);
-    TaskModel<float> model(gpt, {.task = task, .n_class = task == Task::similarity ? 6 : 3, .seed = 4});
+    TaskModel<GPT<float>> model(gpt, {.task = task, .n_class = task == Task::similarity ? 6 : 3, .seed = 4});
     model.eval();
     return {std::move(model), std::move(tokenizer), std::move(labels)};
   }
@@ -71,13 +71,13 @@ TEST_CASE("a fine-tuned model comes back with the same bits, tokens and labels")
       CHECK(a.start == b.start);
       CHECK(a.delimiter == b.delimiter);
       CHECK(a.extract == b.extract);
-      CHECK(a.extract == back.model.transformer.config.vocab_size - 1);
+      CHECK(a.extract == back.model.backbone.config.vocab_size - 1);
       const Tensor<float> x = from.model.logits(batch_of(a)), y = back.model.logits(batch_of(b));
       CHECK(x.shape() == y.shape());
       CHECK(std::equal(x.data(), x.data() + x.size(), y.data()));
       const std::string text = "Hello, <|end|> world";
       CHECK(from.tokenizer.tokenizer.encode(text) == back.tokenizer.tokenizer.encode(text));
-      CHECK(io::load_gpt(saved.folder).config.vocab_size == from.model.transformer.config.vocab_size);
+      CHECK(io::load_gpt(saved.folder).config.vocab_size == from.model.backbone.config.vocab_size);
     }
   }
 }
@@ -106,7 +106,7 @@ TEST_CASE("max_part_length comes back, and is in the layout") {
   io::save_task_model(saved.folder, folder);
   const text::TaskLayout layout = io::load_task_model(saved.folder).layout();
   CHECK(layout.max_part_length == 2);
-  CHECK(layout.max_length == folder.model.transformer.config.block_size);
+  CHECK(layout.max_length == folder.model.backbone.config.block_size);
   CHECK(layout.tokens.extract == folder.tokenizer.tokens.extract);
 }
 
@@ -131,8 +131,7 @@ TEST_CASE("folders that hold no fine-tuned model") {
         "[load_task_model] F/config.json: has no \"gptlite_task\": the folder holds no model that "
         "was fine-tuned here");
   CHECK(refusal({{"labels", {"a"}}}) == "[load_task_model] F/config.json: \"task\" must be the name of a task");
-  CHECK(refusal({{"task", "x"}}) ==
-        "[load_task_model] F/config.json: \"x\" is no task");
+  CHECK(refusal({{"task", "x"}}) == "[load_task_model] F/config.json: \"x\" is no task");
   CHECK(refusal({{"task", "entailment"}, {"labels", {1, 2, 3}}}) ==
         "[load_task_model] F/config.json: \"labels\" must be a list of names");
   CHECK(refusal({{"task", "entailment"}, {"labels", {"a", "b"}}}) ==

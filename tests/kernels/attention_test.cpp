@@ -1,5 +1,5 @@
-// Fused attention against three plain loops in double, in every form of its products, across blocks of keys and
-// queries; and its memory, which grows with T, not with its square.
+// Fused attention against three plain loops in double, in every form of its products and with every visibility, across
+// blocks of keys and queries; and its memory, which grows with T, not with its square.
 
 #include "gptlite/autograd/ops/attention.hpp"
 
@@ -35,10 +35,12 @@ struct Reference {
             return static_cast<std::size_t>(((b * s.T + position) * 3 + part) * s.C() + h * s.HS);
           };
           const auto out = static_cast<std::size_t>((b * s.T + i) * s.C() + h * s.HS);
-          const Index first = std::max<Index>(0, i - s.window + 1);
+          const Index window = s.window == 0 ? s.T : s.window, length = s.lengths == nullptr ? s.T : s.lengths[b];
+          const Index first = std::max<Index>(0, i - window + 1);
+          const Index end = std::min(length, s.causal ? i + 1 : i + window);
           if (s.dropout) s.dropout.factors(factors.data(), ((b * s.NH + h) * s.T + i) * s.T, s.T);
           double sum = 0, mean = 0;
-          for (Index j = first; j <= i; ++j) {
+          for (Index j = first; j < end; ++j) {
             const auto key = static_cast<std::size_t>(j);
             double score = 0, d = 0;
             for (std::size_t e = 0; e < size; ++e) {
@@ -48,12 +50,12 @@ struct Reference {
             sum += p[key] = std::exp(score * s.scale());
             dp[key] = d * static_cast<double>(factors[key]);
           }
-          for (Index j = first; j <= i; ++j) {
+          for (Index j = first; j < end; ++j) {
             const auto key = static_cast<std::size_t>(j);
             p[key] /= sum;
             mean += p[key] * dp[key];
           }
-          for (Index j = first; j <= i; ++j) {
+          for (Index j = first; j < end; ++j) {
             const auto key = static_cast<std::size_t>(j);
             const double dropped = p[key] * static_cast<double>(factors[key]);
             const double ds = p[key] * (dp[key] - mean) * s.scale();
@@ -95,13 +97,26 @@ TEST_CASE_TEMPLATE("attention and its gradient are those of plain loops", Format
     }
     constexpr bool fp32 = std::is_same_v<Format, kernels::PlainFormat<float>> || kernels::PlanarForm<Format>;
     const double tolerance = fp32 ? 2e-6 : 1.5e-2;
+    const std::vector<std::int32_t> lengths{130, 300, 1, 0, 257};
+    const kernels::DropoutMask dropout{0.3, {7, 1}};
     for (const AttentionShape& s :
-         {AttentionShape{2, 65, 3, 5, 65, {}}, AttentionShape{1, 300, 2, 20, 300, {}},
-          AttentionShape{1, 1100, 1, 8, 1100, {}}, AttentionShape{1, 600, 1, 16, 40, {}},
-          AttentionShape{1, 700, 2, 6, 270, {}}, AttentionShape{1, 1500, 1, 4, 1030, {}},
-          AttentionShape{1, 310, 1, 17, 310, {0.3, {7, 1}}}, AttentionShape{1, 225, 1, 8, 225, {0.3, {7, 1}}},
-          AttentionShape{8, 1, 1, 8, 1, {0.3, {7, 2}}}}) {
-      INFO("T ", s.T, ", HS ", s.HS, ", window ", s.window);
+         {AttentionShape{2, 65, 3, 5},
+          {1, 300, 2, 20},
+          {1, 1100, 1, 8},
+          {.B = 1, .T = 600, .NH = 1, .HS = 16, .window = 40},
+          {.B = 1, .T = 700, .NH = 2, .HS = 6, .window = 270},
+          {.B = 1, .T = 1500, .NH = 1, .HS = 4, .window = 1030},
+          {.B = 1, .T = 310, .NH = 1, .HS = 17, .dropout = dropout},
+          {.B = 1, .T = 225, .NH = 1, .HS = 8, .dropout = dropout},
+          {.B = 8, .T = 1, .NH = 1, .HS = 8, .dropout = dropout},
+          {.B = 1, .T = 600, .NH = 2, .HS = 8, .causal = false},
+          {.B = 1, .T = 700, .NH = 1, .HS = 6, .causal = false, .window = 40},
+          {.B = 1, .T = 1500, .NH = 1, .HS = 4, .causal = false, .window = 301},
+          {.B = 5, .T = 300, .NH = 2, .HS = 8, .causal = false, .lengths = lengths.data()},
+          {.B = 5, .T = 300, .NH = 1, .HS = 8, .causal = false, .window = 20, .lengths = lengths.data()},
+          {.B = 5, .T = 300, .NH = 1, .HS = 5, .lengths = lengths.data(), .dropout = dropout},
+          {.B = 5, .T = 300, .NH = 1, .HS = 8, .window = 70, .lengths = lengths.data()}}) {
+      INFO("T ", s.T, ", HS ", s.HS, ", causal ", s.causal, ", window ", s.window, ", padded ", s.lengths != nullptr);
       std::vector<float> qkv(static_cast<std::size_t>(s.B * s.T * 3 * s.C())), dy(qkv.size() / 3), y(dy.size());
       std::vector<float> sums(static_cast<std::size_t>(2 * s.rows())), dqkv(qkv.size());
       fill_normal(qkv.data(), static_cast<Index>(qkv.size()), 0, 1, {1, 1});
@@ -137,7 +152,7 @@ std::size_t memory_of(Index positions, int threads) {
   release_cached_memory();
   std::size_t forward = 0;
   {
-    Tensor<float> y = causal_attention(qkv, {.n_head = 1});
+    Tensor<float> y = attention(qkv, {.n_head = 1});
     forward = cached_memory();
     release_cached_memory();
     y.backward(dy);

@@ -58,7 +58,7 @@ TEST_CASE("a NaN in q, k or v reaches every position that sees it") {
       INFO(bits, " in column ", column);
       Tensor<float> qkv = Tensor<float>::normal({1, 20, 24}, 0, 1, {1, 1});
       qkv.data()[5 * 24 + column] = std::bit_cast<float>(bits);
-      const Tensor<float> y = causal_attention(qkv, {.n_head = 1});
+      const Tensor<float> y = attention(qkv, {.n_head = 1});
       CHECK(is_nan(y.to_vector()[5 * 8]));
       CHECK(is_nan(y.to_vector()[19 * 8]) == (column > 0));
       // Positions before see it as 0 * v, which is NaN, as in PyTorch.
@@ -95,7 +95,7 @@ TEST_CASE("attention is exact for scores of any size, and its gradient is a numb
         }
       }
       qkv.set_requires_grad();
-      const Tensor<float> y = causal_attention(qkv, {.n_head = 1});
+      const Tensor<float> y = attention(qkv, {.n_head = 1});
       if (size >= 1e3)
         for (Index t = 7; t < 40; ++t) CHECK(y.to_vector()[static_cast<std::size_t>(t * 9)] == 7);
       CHECK(y.to_vector()[6 * 9] == doctest::Approx(3).epsilon(1e-5));  // keys 0 to 6 alike

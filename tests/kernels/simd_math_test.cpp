@@ -45,6 +45,23 @@ TEST_CASE_TEMPLATE("exp and log and sigmoid and tanh are exact to a few rounding
   CHECK(relative_error<T>([](V v) { return simd::tanh(v); }, tanh, -1e-5, 1e-5) < 4);
 }
 
+TEST_CASE_TEMPLATE("the normal distribution is exact to a few roundings, and so is its left tail", T, float, double) {
+  using V = simd::Vec<T>;
+  const auto cdf = [](V v) { return simd::normal_distribution(v).cdf; };
+  const auto density = [](V v) { return simd::normal_distribution(v).density; };
+  const auto exact_cdf = [](double x) { return std::erfc(-x / std::sqrt(2.0)) / 2; };
+  const auto exact_density = [](double x) { return std::exp(-x * x / 2) / std::sqrt(2 * std::acos(-1.0)); };
+  CHECK(relative_error<T>(cdf, exact_cdf, -1, 9) < 4);
+  CHECK(relative_error<T>(cdf, exact_cdf, -5, -1) < 32);  // x^2 / 2 is rounded, and exp of it
+  CHECK(relative_error<T>(cdf, exact_cdf, -9, -5) < 90);
+  CHECK(relative_error<T>(density, exact_density, -1, 1) < 4);
+  const T infinity = std::numeric_limits<T>::infinity();
+  CHECK(lanes<T>(cdf(V::broadcast(-infinity)))[0] == 0);
+  CHECK(lanes<T>(cdf(V::broadcast(infinity)))[0] == 1);
+  CHECK(lanes<T>(density(V::broadcast(infinity)))[0] == 0);
+  CHECK(std::isnan(lanes<T>(cdf(V::broadcast(std::numeric_limits<T>::quiet_NaN())))[0]));
+}
+
 TEST_CASE_TEMPLATE("functions saturate far from zero", T, float, double) {
   using V = simd::Vec<T>;
   const T infinity = std::numeric_limits<T>::infinity();

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "gptlite/autograd/gradcheck.hpp"
-#include "gptlite/models/heads.hpp"
+#include "gptlite/models/task_model.hpp"
 
 namespace {
 
@@ -46,17 +46,13 @@ TEST_CASE("the loss's softmax covers the position rows; logits are those of the 
 TEST_CASE("one dropout mask of the embedding matrices, seen by the input and by the head") {
   GPT<double> gpt = gpt_of(0.4);
   const std::uint64_t position = gpt.mode->generator.position();
-  const GPT<double>::Tables tables = gpt.tables();
+  const Tensor<double> head = gpt.pass(tokens).head;  // We and Wp
+  CHECK(head.shape() == Shape{V + positions, C});
+  const auto weight = [&](Index i) { return i < V * C ? gpt.wte.weight.data()[i] : gpt.wpe.weight.data()[i - V * C]; };
   Index dropped = 0;
-  for (Index i = 0; i < V * C; ++i) {
-    const double value = tables.output.data()[i];
-    CHECK(value == tables.tokens.data()[i]);
-    if (value != 0) CHECK(value == doctest::Approx(gpt.wte.weight.data()[i] / 0.6));
-    dropped += value == 0 ? 1 : 0;
-  }
-  for (Index i = 0; i < positions * C; ++i) {
-    CHECK(tables.output.data()[V * C + i] == tables.positions.data()[i]);
-    dropped += tables.positions.data()[i] == 0 ? 1 : 0;
+  for (Index i = 0; i < head.size(); ++i) {
+    if (head.data()[i] != 0) CHECK(head.data()[i] == doctest::Approx(weight(i) / 0.6));
+    dropped += head.data()[i] == 0 ? 1 : 0;
   }
   CHECK(static_cast<double>(dropped) == doctest::Approx(0.4 * (V + positions) * C).epsilon(0.25));
 
@@ -65,13 +61,13 @@ TEST_CASE("one dropout mask of the embedding matrices, seen by the input and by 
   gpt.loss(tokens, targets).backward();
   for (Index i = 0; i < V * C; ++i) {
     CAPTURE(i);
-    CHECK((gpt.wte.weight.grad().data()[i] == 0) == (tables.tokens.data()[i] == 0));
+    CHECK((gpt.wte.weight.grad().data()[i] == 0) == (head.data()[i] == 0));
   }
   for (Index i = 0; i < positions * C; ++i)
-    CHECK((gpt.wpe.weight.grad().data()[i] == 0) == (tables.positions.data()[i] == 0));
+    CHECK((gpt.wpe.weight.grad().data()[i] == 0) == (head.data()[V * C + i] == 0));
 
   gpt.eval();
-  CHECK(std::equal(gpt.wte.weight.data(), gpt.wte.weight.data() + V * C, std::as_const(gpt).tables().tokens.data()));
+  CHECK(std::equal(gpt.wte.weight.data(), gpt.wte.weight.data() + V * C, gpt.pass(tokens).head.data()));
 }
 
 TEST_CASE("the gradient of the loss is right through the whole model") {
@@ -89,7 +85,7 @@ TEST_CASE("the gradient of the loss is right through the whole model") {
 
 TEST_CASE("answers of one example lose the same channels before the head") {
   const auto answers_differ = [](bool exact) {
-    TaskModel<double> model(gpt_of(0, exact), {.task = Task::multiple_choice, .dropout = 0.5, .seed = 4});
+    TaskModel<GPT<double>> model(gpt_of(0, exact), {.task = Task::multiple_choice, .dropout = 0.5, .seed = 4});
     model.train();
     // Two answers of the same tokens: only the masks can tell them apart.
     TaskBatch<double> batch;
@@ -106,15 +102,14 @@ TEST_CASE("answers of one example lose the same channels before the head") {
 }
 
 TEST_CASE("L1 of a task, with the mask that its L2 has") {
-  TaskModel<double> model(gpt_of(0.4), {.task = Task::classification, .dropout = 0, .seed = 4});
+  TaskModel<GPT<double>> model(gpt_of(0.4), {.task = Task::classification, .dropout = 0, .seed = 4});
   TaskBatch<double> batch;
   batch.tokens = Tensor<TokenId>::from({1, 3, 5}, {1, 3});
   batch.lengths = Tensor<std::int32_t>::from({3});
   batch.labels = Tensor<std::int32_t>::from({1});
   const std::uint64_t position = model.mode->generator.position();
-  const GPT<double>::Tables tables = model.transformer.tables();
+  const Tensor<double> head = model.backbone.pass(batch.tokens).head;
   model.mode->generator.set_position(position);
   model.loss(batch, 0.5).backward();
-  for (Index i = 0; i < V * C; ++i)
-    CHECK((model.transformer.wte.weight.grad().data()[i] == 0) == (tables.tokens.data()[i] == 0));
+  for (Index i = 0; i < V * C; ++i) CHECK((model.backbone.wte.weight.grad().data()[i] == 0) == (head.data()[i] == 0));
 }

@@ -14,7 +14,7 @@
 #include "gptlite/generate/decoder.hpp"
 #include "gptlite/io/gguf.hpp"
 #include "gptlite/io/task_folder.hpp"
-#include "gptlite/models/heads.hpp"
+#include "gptlite/models/task_model.hpp"
 #include "gptlite/train/adamw.hpp"
 #include "gptlite/train/weight_snapshot.hpp"
 #include "support/temporary_folder.hpp"
@@ -59,7 +59,7 @@ template <class Module>
 void fill_B(Module& model) {
   Generator generator(7);
   for (const auto& [name, layer] : detail::linear_layers(model))
-    if (layer->has_lora()) fill_normal(layer->lora_B.data(), layer->lora_B.size(), 0, 0.3, generator.fork());
+    if (layer->lora.defined()) fill_normal(layer->lora.B.data(), layer->lora.B.size(), 0, 0.3, generator.fork());
 }
 float largest_difference(const Tensor<float>& a, const Tensor<float>& b) {
   REQUIRE(a.shape() == b.shape());
@@ -75,7 +75,7 @@ struct OneLayer {
 };
 OneLayer adapted_layer(Index in, Index out, Index rank) {
   Generator init(3);
-  OneLayer module{Linear<double>(in, out, 0.5, init)};
+  OneLayer module{Linear<double>(in, out, Init::normal(0.5), init)};
   fill_normal(module.layer.bias.data(), out, 0, 1, init.fork());
   add_lora(module, {.rank = rank, .alpha = 3, .targets = {"layer"}});
   fill_B(module);
@@ -89,26 +89,26 @@ TEST_CASE("a Linear with adapters computes x W + b + (alpha / r) (x A) B, and ha
   const Linear<double>& layer = module.layer;
   const Tensor<double> x = Tensor<double>::normal({5, 3}, 0, 1, Generator(5).fork());
   const Tensor<double> y = layer(x);
-  CHECK(layer.lora_scale == 1.5);
+  CHECK(layer.lora.scale == 1.5);
   for (Index row = 0; row < 5; ++row) {
     for (Index column = 0; column < 4; ++column) {
       double expected = layer.bias.at({column});
       for (Index k = 0; k < 3; ++k) expected += x.at({row, k}) * layer.weight.at({k, column});
       for (Index r = 0; r < 2; ++r)
         for (Index k = 0; k < 3; ++k)
-          expected += 1.5 * x.at({row, k}) * layer.lora_A.at({k, r}) * layer.lora_B.at({r, column});
+          expected += 1.5 * x.at({row, k}) * layer.lora.A.at({k, r}) * layer.lora.B.at({r, column});
       CHECK(y.at({row, column}) == doctest::Approx(expected).epsilon(1e-13));
     }
   }
-  for (const Activation activation : {Activation::none, Activation::gelu}) {
+  for (const Activation activation : {Activation::none, Activation::gelu_tanh}) {
     for (const bool frozen : {true, false}) {
-      std::vector<Tensor<double>> inputs{x.clone(), layer.lora_A.clone(), layer.lora_B.clone(), layer.weight.clone(),
+      std::vector<Tensor<double>> inputs{x.clone(), layer.lora.A.clone(), layer.lora.B.clone(), layer.weight.clone(),
                                          layer.bias.clone()};
       for (std::size_t i = 0; i < (frozen ? 3 : 5); ++i) inputs[i].set_requires_grad();
       const auto f = [&](const std::vector<Tensor<double>>& in) {
         Linear<double> own = layer;
-        own.lora_A = in[1];
-        own.lora_B = in[2];
+        own.lora.A = in[1];
+        own.lora.B = in[2];
         own.weight = in[3];
         own.bias = in[4];
         return own(in[0], activation);
@@ -141,7 +141,7 @@ TEST_CASE("B = 0 leaves the outputs bit for bit") {
     CHECK(has_lora(model));
     CHECK(model.logits(tokens).to_vector() == before.logits(tokens).to_vector());
     CHECK(model.loss(tokens, targets).item() == before.loss(tokens, targets).item());
-    CHECK_FALSE(before.h[0].attn.c_attn.has_lora());  // a copy made before
+    CHECK_FALSE(before.h[0].attn.c_attn.lora.defined());  // a copy made before
     CHECK(before.wte.weight.requires_grad());
   }
 }
@@ -160,17 +160,17 @@ TEST_CASE("A is uniform in 1 / sqrt(in), of its own for every layer, a function 
     const auto& layer = each.second;
     CAPTURE(name);
     const auto in = static_cast<double>(layer->weight.shape()[0]);
-    CHECK(layer->lora_A.shape() == Shape{layer->weight.shape()[0], 64});
-    CHECK(layer->lora_B.shape() == Shape{64, layer->weight.shape()[1]});
+    CHECK(layer->lora.A.shape() == Shape{layer->weight.shape()[0], 64});
+    CHECK(layer->lora.B.shape() == Shape{64, layer->weight.shape()[1]});
     double squares = 0, most = 0;
-    for (const float value : layer->lora_A.to_vector()) {
+    for (const float value : layer->lora.A.to_vector()) {
       squares += double(value) * double(value);
       most = std::max(most, std::abs(double(value)));
     }
     CHECK(most <= 1 / std::sqrt(in));
     CHECK(most > 0.98 / std::sqrt(in));
-    CHECK(squares / static_cast<double>(layer->lora_A.size()) == doctest::Approx(1 / (3 * in)).epsilon(0.15));
-    for (const float value : layer->lora_B.to_vector()) CHECK(value == 0);
+    CHECK(squares / static_cast<double>(layer->lora.A.size()) == doctest::Approx(1 / (3 * in)).epsilon(0.15));
+    for (const float value : layer->lora.B.to_vector()) CHECK(value == 0);
   }
 }
 
@@ -179,8 +179,8 @@ TEST_CASE("only the adapters train, and what is asked for besides") {
   CHECK(add_lora(model) == 2 * (8 * 8 + 8 * 24));  // rank 8 on every c_attn
   CHECK(trainable_names(model) ==
         Names{"h.0.attn.c_attn.lora_A", "h.0.attn.c_attn.lora_B", "h.1.attn.c_attn.lora_A", "h.1.attn.c_attn.lora_B"});
-  CHECK(model.h[0].attn.c_attn.lora_scale == 2);
-  TaskModel<float> task(GPT<float>(small()), {.task = Task::classification, .n_class = 3});
+  CHECK(model.h[0].attn.c_attn.lora.scale == 2);
+  TaskModel<GPT<float>> task(GPT<float>(small()), {.task = Task::classification, .n_class = 3});
   CHECK(add_lora(task, {.rank = 1, .targets = {"*.1.mlp.c_proj"}, .trainable = {"score.*", "*wte.weight"}}) ==
         32 + 8 + 8 * 3 + 11 * 8);
   CHECK(trainable_names(task) == Names{"transformer.wte.weight", "transformer.h.1.mlp.c_proj.lora_A",
@@ -188,7 +188,7 @@ TEST_CASE("only the adapters train, and what is asked for besides") {
 }
 
 TEST_CASE("training changes the adapters and nothing else, and lowers the loss") {
-  TaskModel<float> model(GPT<float>(small()), {.task = Task::classification, .n_class = 3, .dropout = 0});
+  TaskModel<GPT<float>> model(GPT<float>(small()), {.task = Task::classification, .n_class = 3, .dropout = 0});
   model.eval();
   add_lora(model, {.rank = 2, .targets = {"*c_attn", "*mlp.c_*"}, .trainable = {"score.*"}});
   const auto before = numbers(model);
@@ -224,21 +224,21 @@ TEST_CASE("a snapshot of the weights has the adapters") {
 
 TEST_CASE("a merged model computes the same without adapters") {
   for (const NormOrder norm_order : {NormOrder::pre, NormOrder::post}) {
-    TaskModel<float> model(GPT<float>(small(norm_order)), {.task = Task::classification, .n_class = 3});
+    TaskModel<GPT<float>> model(GPT<float>(small(norm_order)), {.task = Task::classification, .n_class = 3});
     model.eval();
     add_lora(model, {.rank = 3, .alpha = 5, .targets = {"*"}});
     const Tensor<float> untrained = model.logits(task_batch());
     fill_B(model);
-    TaskModel<float> copy = model;
-    const Tensor<float> adapted = model.logits(task_batch()), texts = model.transformer.logits(tokens);
+    TaskModel<GPT<float>> copy = model;
+    const Tensor<float> adapted = model.logits(task_batch()), texts = model.backbone.logits(tokens);
     CHECK(largest_difference(untrained, adapted) > 1e-3F);
     CHECK(merge_lora(model) == 9);
     CHECK_FALSE(has_lora(model));
     CHECK(largest_difference(adapted, model.logits(task_batch())) < 1e-5F);
-    CHECK(largest_difference(texts, model.transformer.logits(tokens)) < 1e-5F);
+    CHECK(largest_difference(texts, model.backbone.logits(tokens)) < 1e-5F);
     CHECK(trainable_names(model).size() == 9);  // the merged weights
     CHECK(model.score.weight.requires_grad());
-    CHECK_FALSE(model.transformer.wte.weight.requires_grad());
+    CHECK_FALSE(model.backbone.wte.weight.requires_grad());
     CHECK(merge_lora(model) == 0);
     CHECK(copy.logits(task_batch()).to_vector() == adapted.to_vector());  // with its own weights and adapters
     CHECK(has_lora(copy));
@@ -261,7 +261,7 @@ TEST_CASE("merged weights train, and nothing is rounded to bf16") {
     for (Index j = 0; j < 24; ++j) {
       double expected = before.weight.at({i, j});
       for (Index r = 0; r < 8; ++r)
-        expected += 2.0 * double(before.lora_A.at({i, r})) * double(before.lora_B.at({r, j}));
+        expected += 2.0 * double(before.lora.A.at({i, r})) * double(before.lora.B.at({r, j}));
       CHECK(std::abs(model.h[0].attn.c_attn.weight.at({i, j}) - expected) < 1e-6);
     }
 }
@@ -290,10 +290,11 @@ TEST_CASE("files of models have no place for adapters: refused before anything i
   CHECK(message_of<ConfigError>([&] { io::save_gguf(path, model); }) == "[save_gguf] " + why);
   const text::CharTokenizer characters("abcdefghijk");
   CHECK(message_of<ConfigError>([&] { io::save_model(path, model, characters); }) == "[save_gpt] " + why);
-  TaskModel<float> task(GPT<float>(small()), {.task = Task::classification, .n_class = 3});
+  TaskModel<GPT<float>> task(GPT<float>(small()), {.task = Task::classification, .n_class = 3});
   add_lora(task, {.targets = {"score"}});
-  CHECK(message_of<ConfigError>([&] { io::save_task_model<float>(path, {task, {characters, {0, 1, 2}}, {}}); }) ==
-        "[save_task_model] " + why);
+  CHECK(message_of<ConfigError>([&] {
+          io::save_task_model<float>(path, {task, {characters, {0, 1, 2}}, {}});
+        }) == "[save_task_model] " + why);
   CHECK_FALSE(std::filesystem::exists(path));
   merge_lora(model);
   CHECK_NOTHROW(io::save_gpt(path, model));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gptlite/models/gpt.hpp"
+#include "gptlite/nn/freeze.hpp"
 
 using namespace gptlite;
 
@@ -41,7 +42,8 @@ const GPTConfig small{.vocab_size = 7, .block_size = 5, .n_layer = 2, .n_head = 
 template <class Layer, class Module>
 std::vector<std::string> layer_names(Module& module, const std::string& prefix = "") {
   std::vector<std::string> names;
-  visit_layers<Layer>(module, [&](const std::string& name, Layer&) { names.push_back(name); }, prefix);
+  visit_layers<Layer>(
+      module, [&](const std::string& name, Layer&) { names.push_back(name); }, prefix);
   return names;
 }
 using Names = std::vector<std::string>;
@@ -70,7 +72,7 @@ TEST_CASE("layers are the model's own, not copies") {
 
 TEST_CASE("a model inside another has its names behind a prefix") {
   Generator init(1);
-  Wrapper model{GPT<float>(small), Linear<float>(4, 3, 0.02, init)};
+  Wrapper model{GPT<float>(small), Linear<float>(4, 3, Init::normal(0.02), init)};
   const Names names = layer_names<Linear<float>>(model);
   REQUIRE(names.size() == 9);
   CHECK(names.front() == "transformer.h.0.attn.c_attn");
@@ -80,7 +82,7 @@ TEST_CASE("a model inside another has its names behind a prefix") {
 
 TEST_CASE("vectors may be nested, hold tensors, and the layer that is looked for may hold its own kind") {
   Generator init(1);
-  const Linear<double> layer(2, 3, 0.02, init);
+  const Linear<double> layer(2, 3, Init::normal(0.02), init);
   Tree tree{.tensors = {Tensor<double>::ones({2}), {}, Tensor<double>::ones({3})},
             .grid = {{layer}, {}, {layer, layer}},
             .branches = {}};
@@ -91,10 +93,28 @@ TEST_CASE("vectors may be nested, hold tensors, and the layer that is looked for
   tree.branches[0].branches = {Tree{}};
   CHECK(layer_names<Tree>(tree) == Names{"branches.0", "branches.0.branches.0", "branches.1"});
   Names names;
-  visit_parameters(tree, [&](const std::string& name, auto&) { names.push_back(name); }, "tree/");
+  visit_parameters(
+      tree, [&](const std::string& name, auto&) { names.push_back(name); }, "tree/");
   REQUIRE(names.size() == 3 * 8);
   CHECK(names[0] == "tree/tensors.0");
   CHECK(names[1] == "tree/tensors.2");  // undefined tensors are passed over
   CHECK(names[2] == "tree/grid.0.0.weight");
   CHECK(names[23] == "tree/branches.1.grid.2.1.bias");
+}
+
+TEST_CASE("a const model is visited, counted and searched, and its tensors are const") {
+  GPT<float> model(small);
+  const GPT<float>& constant = model;
+  std::vector<std::string> names, const_names;
+  visit_parameters(model, [&](const std::string& name, Tensor<float>&) { names.push_back(name); });
+  visit_parameters(constant, [&](const std::string& name, auto& tensor) {
+    static_assert(std::is_const_v<std::remove_reference_t<decltype(tensor)>>);
+    const_names.push_back(name);
+  });
+  CHECK(names == const_names);
+  CHECK(parameter_count(constant) == parameter_count(model));
+  CHECK(trainable_count(constant) == parameter_count(model));
+  Index linears = 0;
+  visit_layers<Linear<float>>(constant, [&](const std::string&, const Linear<float>&) { ++linears; });
+  CHECK(linears == 8);
 }

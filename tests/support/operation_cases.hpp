@@ -60,7 +60,9 @@ std::vector<Case<T>> cases() {
     add(name, "vectors", {w({2, 33}, 2, low, high)}, f);
   };
   unary(
-      "gelu", [](Inputs in) { return gelu(in[0]); }, -3, 3);
+      "gelu_tanh", [](Inputs in) { return gelu_tanh(in[0]); }, -3, 3);
+  unary(
+      "gelu_erf", [](Inputs in) { return gelu_erf(in[0]); }, -3, 3);
   unary(
       "tanh", [](Inputs in) { return tanh(in[0]); }, -2, 2);
   unary(
@@ -76,7 +78,8 @@ std::vector<Case<T>> cases() {
     for (Index j = 0; j < signs.size(); ++j) signs.data()[j] = j % 2 == 0 ? T(1) : T(-1);
     all[i].inputs.push_back(signs);
   }
-  add("gelu", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return gelu(in[0]); });
+  add("gelu_tanh", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return gelu_tanh(in[0]); });
+  add("gelu_erf", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return gelu_erf(in[0]); });
   add("tanh", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return tanh(in[0]); });
   add("sigmoid", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return sigmoid(in[0]); });
 
@@ -109,24 +112,30 @@ std::vector<Case<T>> cases() {
         [activation](Inputs in) { return linear(in[0], in[1], in[2], activation); });
   };
   affine("plain", {3, 5}, 5, 4, Activation::none);
-  affine("gelu", {3, 5}, 5, 4, Activation::gelu);
+  affine("gelu_tanh", {3, 5}, 5, 4, Activation::gelu_tanh);
+  affine("gelu_erf", {3, 5}, 5, 4, Activation::gelu_erf);
+  affine("relu", {3, 5}, 5, 4, Activation::relu);
+  affine("tanh", {3, 5}, 5, 4, Activation::tanh);
   affine("batch", {2, 3, 5}, 5, 7, Activation::none);
-  affine("batch_gelu", {2, 17, 5}, 5, 37, Activation::gelu);
-  affine("vector", {5}, 5, 4, Activation::gelu);
+  affine("batch_gelu_tanh", {2, 17, 5}, 5, 37, Activation::gelu_tanh);
+  affine("vector", {5}, 5, 4, Activation::gelu_tanh);
   affine("one", {1, 1}, 1, 1, Activation::none);
-  affine("no_rows", {0, 3}, 3, 4, Activation::gelu);
+  affine("no_rows", {0, 3}, 3, 4, Activation::gelu_tanh);
   add("linear", "no_bias", {w({3, 5}), w({5, 4}, 1)}, [](Inputs in) { return linear(in[0], in[1]); });
   add("linear", "reused", {w({4, 4})}, [](Inputs in) { return linear(in[0], in[0]); });
 
-  const auto feed_forward = [&](const char* variant, Shape x, Index in_features, Index wide, Index out) {
+  const auto feed_forward = [&](const char* variant, Shape x, Index in_features, Index wide, Index out,
+                                Activation activation = Activation::gelu_tanh) {
     add("mlp", variant, {w(x), w({in_features, wide}, 1), w({wide}, 2), w({wide, out}, 3), w({out}, 4)},
-        [](Inputs in) { return mlp(in[0], in[1], in[2], in[3], in[4]); });
+        [activation](Inputs in) { return mlp(in[0], in[1], in[2], in[3], in[4], activation); });
   };
   feed_forward("plain", {3, 5}, 5, 8, 4);
   feed_forward("batch", {2, 17, 5}, 5, 37, 6);
   feed_forward("vector", {5}, 5, 3, 2);
   feed_forward("one", {1, 1}, 1, 1, 1);
   feed_forward("no_rows", {0, 3}, 3, 4, 2);
+  feed_forward("gelu_erf", {2, 17, 5}, 5, 37, 6, Activation::gelu_erf);
+  feed_forward("tanh", {3, 5}, 5, 8, 4, Activation::tanh);
   add("mlp", "no_bias", {w({3, 5}), w({5, 8}, 1), w({8, 4}, 2)},
       [](Inputs in) { return mlp(in[0], in[1], {}, in[2], {}); });
   add("mlp", "reused", {w({4, 4})}, [](Inputs in) { return mlp(in[0], in[0], {}, in[0], {}); });
@@ -210,37 +219,54 @@ std::vector<Case<T>> cases() {
       return dropout(in[0], p, generator);
     });
 
-  // Attention: (B, T, heads, head size, window, dropout).
-  const auto attend = [&](const char* variant, Index B, Index positions, Index n_head, Index head_size, Index window,
-                          double p) {
-    add("causal_attention", variant, {w({B, positions, 3 * n_head * head_size})}, [=](Inputs in) {
-      Generator generator(7);
-      return causal_attention(in[0], {.n_head = n_head, .window = window, .dropout = p, .generator = &generator});
-    });
+  // Attention.
+  struct Attention {
+    const char* variant;
+    Index B, positions, n_head, head_size;
+    Index window = 0;
+    double p = 0;
+    bool causal = true;
+    std::vector<std::int32_t> lengths = {};
   };
-  attend("heads", 2, 5, 3, 4, 0, 0);
-  attend("odd", 1, 33, 2, 5, 0, 0);
-  attend("one_position", 2, 1, 2, 3, 0, 0);
-  attend("window", 1, 37, 2, 3, 4, 0);
-  attend("window_one", 1, 6, 1, 3, 1, 0);
-  attend("window_wide", 1, 6, 1, 3, 99, 0);
-  attend("dropout", 1, 9, 2, 3, 0, 0.4);
-  attend("window_dropout", 1, 41, 1, 2, 9, 0.4);
-  attend("long", 1, 261, 1, 1, 0, 0);
-  attend("no_positions", 2, 0, 2, 3, 0, 0);
-  attend("no_batch", 0, 3, 2, 3, 0, 0);
+  for (const Attention& a : {Attention{"heads", 2, 5, 3, 4},
+                             {"odd", 1, 33, 2, 5},
+                             {"one_position", 2, 1, 2, 3},
+                             {"window", 1, 37, 2, 3, 4},
+                             {"window_one", 1, 6, 1, 3, 1},
+                             {"window_wide", 1, 6, 1, 3, 99},
+                             {"dropout", 1, 9, 2, 3, 0, 0.4},
+                             {"window_dropout", 1, 41, 1, 2, 9, 0.4},
+                             {"long", 1, 261, 1, 1},
+                             {"no_positions", 2, 0, 2, 3},
+                             {"no_batch", 0, 3, 2, 3},
+                             {"both_sides", 2, 19, 2, 3, 0, 0, false},
+                             {"both_sides_window", 1, 37, 2, 3, 4, 0, false},
+                             {"both_sides_lengths", 3, 19, 2, 3, 0, 0, false, {19, 1, 7}},
+                             {"both_sides_dropout", 2, 41, 1, 2, 30, 0.4, false, {30, 12}},
+                             {"lengths", 3, 19, 2, 3, 0, 0, true, {7, 19, 1}},
+                             {"lengths_zero", 2, 5, 1, 3, 0, 0, false, {0, 5}},
+                             {"lengths_blind", 2, 9, 1, 3, 2, 0, true, {3, 9}}})
+    add("attention", a.variant, {w({a.B, a.positions, 3 * a.n_head * a.head_size})}, [=](Inputs in) {
+      Generator generator(7);
+      return attention(in[0], {.n_head = a.n_head,
+                               .causal = a.causal,
+                               .window = a.window,
+                               .lengths = a.lengths.empty() ? Tensor<std::int32_t>() : ids(a.lengths, {a.B}),
+                               .dropout = a.p,
+                               .generator = &generator});
+    });
   // x (B, T, K), projected to 3C = 3 * heads * head size.
   const auto project = [&](const char* variant, Index B, Index positions, Index K, Index n_head, Index C, double p) {
-    add("causal_attention", variant, {w({B, positions, K}), w({K, 3 * C}, 1), w({3 * C}, 2)}, [=](Inputs in) {
+    add("attention", variant, {w({B, positions, K}), w({K, 3 * C}, 1), w({3 * C}, 2)}, [=](Inputs in) {
       Generator generator(7);
-      return causal_attention(in[0], in[1], in[2], {.n_head = n_head, .dropout = p, .generator = &generator});
+      return attention(in[0], in[1], in[2], {.n_head = n_head, .dropout = p, .generator = &generator});
     });
   };
   project("projected", 2, 5, 7, 3, 12, 0);
   project("projected_dropout", 1, 9, 4, 2, 6, 0.4);
   project("projected_no_batch", 0, 3, 4, 2, 6, 0);
-  add("causal_attention", "projected_no_bias", {w({1, 4, 3}), w({3, 6}, 1)},
-      [](Inputs in) { return causal_attention(in[0], in[1], {}, {.n_head = 2}); });
+  add("attention", "projected_no_bias", {w({1, 4, 3}), w({3, 6}, 1)},
+      [](Inputs in) { return attention(in[0], in[1], {}, {.n_head = 2}); });
 
   // Sums and arrangement.
   add("sum", "first", {w({3, 7})}, [](Inputs in) { return sum(in[0], 0); });

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "gptlite/models/heads.hpp"
+#include "gptlite/models/task_model.hpp"
 #include "gptlite/nn/visit.hpp"
 #include "gptlite/train/adamw.hpp"
 #include "support/throws.hpp"
@@ -47,7 +47,7 @@ TEST_CASE("every parameter of a GPT and of a TaskModel has the factor of its lay
       ++count;
     });
     CHECK(count == (norm_order == NormOrder::pre ? 40 : 38));
-    TaskModel<double> classifier(gpt, {.task = Task::classification});
+    TaskModel<GPT<double>> classifier(gpt, {.task = Task::classification});
     visit_parameters(classifier, [&](const std::string& name, Tensor<double>&) {
       const bool in_gpt = name.starts_with(backbone);
       CHECK_MESSAGE(factor(name) == expected_factor(in_gpt ? name.substr(backbone.size()) : name), name);
@@ -126,7 +126,7 @@ TEST_CASE("options that cannot work and blocks that are not there are refused") 
 }
 
 TEST_CASE("an optimizer with it moves each layer by its factor") {
-  TaskModel<double> classifier(small_gpt(NormOrder::pre), {.task = Task::classification});
+  TaskModel<GPT<double>> classifier(small_gpt(NormOrder::pre), {.task = Task::classification});
   train::AdamW optimizer(classifier,
                          {.learning_rate = 0.01, .weight_decay = 0, .learning_rate_scale = layer_decay(3, 0.5)});
   std::vector<double> before;

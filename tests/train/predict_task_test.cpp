@@ -12,10 +12,10 @@ using namespace gptlite;
 
 namespace {
 
-TaskModel<double> model_of(Task task) {
+TaskModel<GPT<double>> model_of(Task task) {
   GPT<double> gpt(
       {.vocab_size = 20, .block_size = 12, .n_layer = 1, .n_head = 2, .n_embd = 8, .dropout = 0.5, .seed = 3});
-  TaskModel<double> model(gpt, {.task = task, .n_class = 4, .dropout = 0.5, .seed = 4});
+  TaskModel<GPT<double>> model(gpt, {.task = task, .n_class = 4, .dropout = 0.5, .seed = 4});
   for (Index i = 0; i < model.score.weight.size(); ++i) model.score.weight.data()[i] *= 40;
   model.train();
   return model;
@@ -42,7 +42,7 @@ std::vector<data::TaskInput> inputs_of(Task task, Index count) {
 
 TEST_CASE("answers are in the order of the inputs, whatever the size of a batch") {
   for (const Task task : {Task::classification, Task::entailment, Task::similarity, Task::multiple_choice}) {
-    const TaskModel<double> model = model_of(task);
+    const TaskModel<GPT<double>> model = model_of(task);
     const std::vector<data::TaskInput> inputs = inputs_of(task, 11);
     const auto all = train::predict_task(model, inputs), some = train::predict_task(model, inputs, 3);
     CHECK(model.mode->training);  // as before
@@ -92,7 +92,7 @@ TEST_CASE("the metrics of a task, the one that chooses a model first") {
 }
 
 TEST_CASE("what cannot be answered or measured is refused") {
-  const TaskModel<double> model = model_of(Task::entailment);
+  const TaskModel<GPT<double>> model = model_of(Task::entailment);
   CHECK(message_of<ConfigError>([&] { train::predict_task(model, {}, 0); }) ==
         "[predict_task] batch_size must be positive, got 0");
   CHECK(message_of<DataError>([] { train::task_metrics(Task::entailment, {}, {}); }) ==

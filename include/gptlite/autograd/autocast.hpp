@@ -13,7 +13,7 @@ inline Precision& autocast_precision() {
 }
 }  // namespace detail
 
-/// The precision that the next linear, matmul, causal_attention or linear_cross_entropy multiplies in. Their backward
+/// The precision that the next linear, matmul, attention or linear_cross_entropy multiplies in. Their backward
 /// uses the precision of their forward.
 inline Precision autocast_precision() { return detail::autocast_precision(); }
 

@@ -53,15 +53,19 @@ void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const {
   std::vector<std::shared_ptr<GradState<T>>> states = detail::newest_first(grad_state());
   Input<T>(*this).add_grad(grad);
   const NoGrad no_grad;
-  for (std::shared_ptr<GradState<T>>& state : states) {
-    Node<T>& node = *state->node;
-    if (state->grad) {
-      const Tensor<T> dy = Tensor<T>::over(node.output_shape(), std::move(state->grad));
-      state->grad = {};  // only leaves keep theirs
-      node.backward(dy);
+  for (auto state = states.begin(); state != states.end();) {
+    const std::shared_ptr<Node<T>> node = (*state)->node;
+    std::vector<Tensor<T>> dy(node->output_shapes().size());
+    bool any = false;
+    for (; state != states.end() && (*state)->node == node; (state++)->reset()) {  // of its outputs
+      Storage<T>& sum = (*state)->grad;
+      if (!sum) continue;
+      dy[(*state)->output] = Tensor<T>::over(node->output_shapes()[(*state)->output], std::move(sum));
+      sum = {};  // only leaves keep theirs
+      any = true;
     }
-    if (!options.retain_graph) node.release();
-    state.reset();
+    if (any) node->backward(dy);
+    if (!options.retain_graph) node->release();
   }
 }
 

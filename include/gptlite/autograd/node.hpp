@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -78,18 +79,18 @@ class Inputs {
   const std::vector<Tensor<T>>& tensors_;
 };
 
-/// Adds to the gradients of the inputs, given them and the gradient of the output. It never holds the output itself:
-/// that would be a cycle, and leak.
+/// Adds to the gradients of the inputs, given them and the gradient of each output: an undefined tensor for an output
+/// whose gradient nobody asked for. It never holds an output itself: that would be a cycle, and leak.
 template <class T>
-using BackwardFunction = std::function<void(Inputs<T> in, const Tensor<T>& dy)>;
+using BackwardFunction = std::function<void(Inputs<T> in, std::span<const Tensor<T>> dy)>;
 
 /// A recorded operation.
 template <class T>
 class Node {
  public:
-  Node(const char* name, Shape output_shape, std::vector<Tensor<T>> inputs, BackwardFunction<T> backward)
+  Node(const char* name, std::vector<Shape> output_shapes, std::vector<Tensor<T>> inputs, BackwardFunction<T> backward)
       : name_(name),
-        output_shape_(std::move(output_shape)),
+        output_shapes_(std::move(output_shapes)),
         inputs_(std::move(inputs)),
         backward_(std::move(backward)) {
     static std::atomic<std::uint64_t> created{0};  // documented global: orders the nodes of all graphs
@@ -102,10 +103,10 @@ class Node {
   const char* name() const { return name_; }
   /// Creation number: inputs of an operation are always older than its output.
   std::uint64_t number() const { return number_; }
-  const Shape& output_shape() const { return output_shape_; }
+  const std::vector<Shape>& output_shapes() const { return output_shapes_; }
   const std::vector<Tensor<T>>& inputs() const { return inputs_; }
   bool released() const { return !backward_; }
-  void backward(const Tensor<T>& dy) const { backward_(Inputs<T>(inputs_), dy); }
+  void backward(std::span<const Tensor<T>> dy) const { backward_(Inputs<T>(inputs_), dy); }
 
   /// Drops the inputs and everything saved for backward.
   void release() {
@@ -127,7 +128,7 @@ class Node {
  private:
   const char* name_;
   std::uint64_t number_ = 0;
-  Shape output_shape_;
+  std::vector<Shape> output_shapes_;
   std::vector<Tensor<T>> inputs_;
   BackwardFunction<T> backward_;
 };
@@ -141,20 +142,34 @@ bool is_recorded(const std::vector<Tensor<T>>& inputs) {
 
 namespace detail {
 template <class T>
-[[gnu::noinline]] void add_node(const char* name, Tensor<T>& output, std::vector<Tensor<T>>&& inputs,
+[[gnu::noinline]] void add_node(const char* name, std::span<Tensor<T>> outputs, std::vector<Tensor<T>>&& inputs,
                                 BackwardFunction<T> backward) {
-  auto state = std::make_shared<GradState<T>>();
-  state->node = std::make_shared<Node<T>>(name, output.shape(), std::move(inputs), std::move(backward));
-  output.set_grad_state(std::move(state));
+  std::vector<Shape> shapes;
+  for (const Tensor<T>& output : outputs) shapes.push_back(output.shape());
+  const auto node = std::make_shared<Node<T>>(name, std::move(shapes), std::move(inputs), std::move(backward));
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    outputs[i].set_grad_state(std::make_shared<GradState<T>>(GradState<T>{{}, node, i}));
 }
 }  // namespace detail
 
-/// Makes `output`, computed from `inputs`, part of the graph: its gradient will reach the inputs through `backward`.
-/// `name` must live for ever (a literal). Returns `output` as it is if no input wants a gradient or under NoGrad.
+/// Makes `output`, computed from `inputs`, part of the graph: its gradient will reach the inputs through
+/// backward(Inputs<T> in, const Tensor<T>& dy). `name` must live for ever (a literal). Returns `output` as it is if no
+/// input wants a gradient or under NoGrad.
 template <class T, class Backward>
 Tensor<T> record(const char* name, Tensor<T> output, std::vector<Tensor<T>> inputs, Backward&& backward) {
-  if (is_recorded(inputs)) detail::add_node<T>(name, output, std::move(inputs), std::forward<Backward>(backward));
+  if (is_recorded(inputs))
+    detail::add_node<T>(
+        name, {&output, 1}, std::move(inputs),
+        [f = std::forward<Backward>(backward)](Inputs<T> in, std::span<const Tensor<T>> dy) { f(in, dy[0]); });
   return output;
+}
+/// The same for an operation with several outputs: backward(Inputs<T> in, std::span<const Tensor<T>> dy) is called
+/// once, when the gradients of all outputs are complete. dy[i] is undefined if output i had no part in the result.
+template <class T, class Backward>
+std::vector<Tensor<T>> record(const char* name, std::vector<Tensor<T>> outputs, std::vector<Tensor<T>> inputs,
+                              Backward&& backward) {
+  if (is_recorded(inputs)) detail::add_node<T>(name, outputs, std::move(inputs), std::forward<Backward>(backward));
+  return outputs;
 }
 
 GPTLITE_COMPILED_FUNCTION(detail::add_node)

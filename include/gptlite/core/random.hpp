@@ -106,10 +106,6 @@ class Generator {
 /// Fills with N(mean, std^2) (Box-Muller on pairs of words), the same values for any number of threads.
 template <class T>
 void fill_normal(T* out, Index size, double mean, double std, RandomStream id) {
-  if (std == 0) {  // as weights are that a file will replace
-    std::fill_n(out, size, static_cast<T>(mean));
-    return;
-  }
   parallel_for_ranges(size, 1 << 14, [&](Index begin, Index end) {
     std::array<std::uint32_t, 64> bits;
     std::array<double, 64> values;

@@ -28,6 +28,7 @@ template <class T>
 struct GradState {
   Storage<T> grad;                // empty until something is added to it
   std::shared_ptr<Node<T>> node;  // null for a leaf
+  std::size_t output = 0;         // which of the operation's outputs the tensor is
 };
 
 /// How backward() treats the graph.

@@ -102,15 +102,13 @@ class Decoder {
       const T* b = std::as_const(bias).data();
       T* out = y.data();
       weight.multiply(x.shape()[0], x.data(), out, [=](Index row, Index rows, Index column, Index columns) {
-        for (Index r = row; r < row + rows; ++r) {
-          T* at = out + r * N + column;
-          kernels::simd::transform(
-              at, columns,
-              [=](V v, V shift) {
-                return activation == Activation::gelu ? kernels::detail::Gelu<T>::value(v + shift) : v + shift;
-              },
-              at, b + column);
-        }
+        kernels::detail::with_activation<T>(activation, [=]<class A>(A) {
+          for (Index r = row; r < row + rows; ++r) {
+            T* at = out + r * N + column;
+            kernels::simd::transform(
+                at, columns, [](V v, V shift) { return A::value(v + shift); }, at, b + column);
+          }
+        });
       });
       return y;
     }
@@ -120,6 +118,7 @@ class Decoder {
     PackedLinear c_attn, attn_proj;
     LayerNorm<T> ln_2;
     PackedLinear c_fc, mlp_proj;
+    Activation activation;
   };
   /// The weights of the model's products, packed in one format.
   struct Weights {
@@ -137,7 +136,8 @@ class Decoder {
                           .attn_proj = PackedLinear(block.attn.c_proj, format),
                           .ln_2 = block.ln_2,
                           .c_fc = PackedLinear(block.mlp.c_fc, format),
-                          .mlp_proj = PackedLinear(block.mlp.c_proj, format)});
+                          .mlp_proj = PackedLinear(block.mlp.c_proj, format),
+                          .activation = block.mlp.activation});
     }
   };
 
@@ -164,7 +164,7 @@ class Decoder {
       const auto attn = [&](const Tensor<T>& in) {
         return block.attn_proj(attention(caches_[i], block.c_attn(in), tokens));
       };
-      const auto mlp = [&](const Tensor<T>& in) { return block.mlp_proj(block.c_fc(in, Activation::gelu)); };
+      const auto mlp = [&](const Tensor<T>& in) { return block.mlp_proj(block.c_fc(in, block.activation)); };
       x = detail::block_output(config_.norm_order, x, block.ln_1, attn, block.ln_2, mlp);
     }
     for (std::size_t i = 0; i < tokens.size(); ++i) positions_[i] += static_cast<Index>(tokens[i].size());

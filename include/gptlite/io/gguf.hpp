@@ -148,7 +148,7 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
     tensors.push_back({name, type, sizes({t.shape()[1], t.shape()[0]}), {t.data(), t.shape()[1]}});
   };
   const auto linear = [&](const std::string& name, const Linear<float>& l) {
-    check<ConfigError>(!l.has_lora(), where,
+    check<ConfigError>(!l.lora.defined(), where,
                        "the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
     const Index in = l.weight.shape()[0], out = l.weight.shape()[1];
     const kernels::MatrixView<float> weight{std::as_const(l.weight).data(), out};

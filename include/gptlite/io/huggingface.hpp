@@ -183,16 +183,14 @@ inline void check_size(const GPTConfig& c, const SafetensorsFile& weights, const
 template <class T = float>
 GPT<T> load_gpt(const std::string& folder) {
   const detail::ModelConfigFile file(folder + "/config.json");
-  GPTConfig config = detail::read_config(file);
+  const GPTConfig config = detail::read_config(file);
   const std::string path = folder + "/model.safetensors";
   check<DataError>(path_exists(path) || !path_exists(folder + "/pytorch_model.bin"), "load_gpt", folder,
                    ": has pytorch_model.bin but no model.safetensors: open it in transformers and save it with ",
                    "save_pretrained(folder, safe_serialization=True)");
   SafetensorsFile weights(path);
   detail::check_size(config, weights, folder);
-  const double initializer_range = std::exchange(config.initializer_range, 0);  // nothing need be drawn
-  GPT<T> model(config);
-  model.config.initializer_range = initializer_range;
+  GPT<T> model(config, Init::none());
   const auto names = detail::matched_names(model, weights, path);
   visit_parameters(model, [&](const std::string& name, Tensor<T>& tensor) {
     const Tensor<T> read = weights.read<T>(names.at(name));

@@ -23,7 +23,7 @@ namespace detail {
 /// A parameter of a model as PEFT names and stores it.
 template <class T>
 struct PeftTensor {
-  std::string name;    // "base_model.model.transformer.h.0.attn.c_attn.lora_A.weight"
+  std::string name;    // "base_model.model.backbone.h.0.attn.c_attn.lora_A.weight"
   std::string module;  // "transformer.h.0.attn.c_attn"
   Tensor<T>* tensor;
   bool adapter;
@@ -37,9 +37,9 @@ std::string peft_name(const Module& module, const std::string& name) {
   using T = typename Module::value_type;
   const std::string transformer = "transformer.";
   if constexpr (std::is_same_v<Module, GPT<T>>) return transformer + published_name(name, module.config.norm_order);
-  if constexpr (requires { published_name(name, module.transformer.config.norm_order); })
+  if constexpr (requires { published_name(name, module.backbone.config.norm_order); })
     if (name.starts_with(transformer))
-      return transformer + published_name(name.substr(transformer.size()), module.transformer.config.norm_order);
+      return transformer + published_name(name.substr(transformer.size()), module.backbone.config.norm_order);
   return name;
 }
 
@@ -85,7 +85,7 @@ template <class Module>
 std::vector<std::string> target_modules(Module& module) {
   std::vector<std::string> with, without;
   for (const auto& [name, layer] : gptlite::detail::linear_layers(module))
-    (layer->has_lora() ? with : without).push_back(peft_name(module, name));
+    (layer->lora.defined() ? with : without).push_back(peft_name(module, name));
   std::set<std::string> targets;
   for (const std::string& name : with) {
     std::size_t dot = name.size();
@@ -136,18 +136,18 @@ struct PeftConfig {
 /// or not at all. The folder is made if it is not there. Other modules that train are stored whole beside them, as
 /// PEFT's modules_to_save; so is what stands beside the GPT, as the head of a TaskModel, if it has no adapters itself.
 /// PEFT opens the folder on top of the same model in transformers.
-/// model: a GPT or a TaskModel; or a struct with visit() and value_type that has a GPT as its member "transformer", and
-/// what is beside it under transformers' names. Throws ConfigError for a model without adapters, with adapters of
-/// several ranks or scales, or with a layer that has adapters and trains besides; IoError.
+/// model: a GPT or a TaskModel; or a struct with visit() and value_type that has a GPT as its member `backbone`, which
+/// it visits as "transformer", and what is beside it under transformers' names. Throws ConfigError for a model without
+/// adapters, with adapters of several ranks or scales, or with a layer that has adapters and trains besides; IoError.
 template <class Module>
 void save_lora(const std::string& folder, Module& model) {
   using T = typename Module::value_type;
   constexpr auto where = "save_lora";
   const Linear<T>* first = nullptr;
   for (const auto& [name, layer] : gptlite::detail::linear_layers(model)) {
-    if (!layer->has_lora()) continue;
+    if (!layer->lora.defined()) continue;
     if (first == nullptr) first = layer;
-    check<ConfigError>(layer->lora_A.shape()[1] == first->lora_A.shape()[1] && layer->lora_scale == first->lora_scale,
+    check<ConfigError>(layer->lora.A.shape()[1] == first->lora.A.shape()[1] && layer->lora.scale == first->lora.scale,
                        where, name, ": the adapters have several ranks or scales; one file has one of each");
   }
   check<ConfigError>(first != nullptr, where, "the model has no adapters: call add_lora(model) first");
@@ -173,9 +173,9 @@ void save_lora(const std::string& folder, Module& model) {
     tensors.emplace(detail::peft_head, embedding->second);
     saved.insert("lm_head");
   }
-  const Index rank = first->lora_A.shape()[1];
-  double alpha = first->lora_scale * static_cast<double>(rank);
-  if (std::round(alpha) / static_cast<double>(rank) == first->lora_scale) alpha = std::round(alpha);
+  const Index rank = first->lora.A.shape()[1];
+  double alpha = first->lora.scale * static_cast<double>(rank);
+  if (std::round(alpha) / static_cast<double>(rank) == first->lora.scale) alpha = std::round(alpha);
   const bool whole = std::abs(alpha) < 1e9 && alpha == std::round(alpha);
   const nlohmann::ordered_json task = std::is_same_v<Module, GPT<T>> ? nlohmann::ordered_json("CAUSAL_LM")
                                       : saved.contains("score")      ? nlohmann::ordered_json("SEQ_CLS")
@@ -277,9 +277,9 @@ void load_lora(const std::string& folder, Module& model) {
   for (const detail::PeftTensor<T>& each : whole) numbers.push_back(read(each.name, each.transposed));
   auto next = numbers.begin();
   for (const Adapters& names : adapters) {
-    names.layer->lora_A = *next++;
-    names.layer->lora_B = *next++;
-    names.layer->lora_scale = config.scale;
+    names.layer->lora.A = *next++;
+    names.layer->lora.B = *next++;
+    names.layer->lora.scale = config.scale;
   }
   gptlite::detail::train_adapters_only(model);
   for (const detail::PeftTensor<T>& each : whole) {

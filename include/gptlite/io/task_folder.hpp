@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "gptlite/io/model_folder.hpp"
-#include "gptlite/models/heads.hpp"
+#include "gptlite/models/task_model.hpp"
 #include "gptlite/text/task_inputs.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -50,8 +50,8 @@ TaskTokenizer with_task_tokens(const Bpe& bpe, Index vocab_size) {
 }  // namespace detail
 
 /// The tokenizer of a model of vocab_size tokens with start, delimiter and extract token behind them; one that has them
-/// already as it is. Throws DataError for a CharTokenizer, whose tokens are single characters, and for one of more tokens
-/// than the model has.
+/// already as it is. Throws DataError for a CharTokenizer, whose tokens are single characters, and for one of more
+/// tokens than the model has.
 inline TaskTokenizer with_task_tokens(const Tokenizer& tokenizer, Index vocab_size) {
   return std::visit(
       [&](const auto& own) -> TaskTokenizer {
@@ -73,29 +73,27 @@ inline TaskTokenizer with_task_tokens(const Tokenizer& tokenizer, Index vocab_si
 /// What a folder of a fine-tuned model holds.
 template <class T>
 struct TaskFolder {
-  TaskModel<T> model;
+  TaskModel<GPT<T>> model;
   TaskTokenizer tokenizer;
   std::vector<std::string> labels;  ///< names of the classes; empty for similarity and multiple choice
   Index max_part_length = 0;        ///< of the TaskLayout that it learned with
 
   /// How texts are laid out for the model.
-  text::TaskLayout layout() const {
-    return {tokenizer.tokens, model.transformer.config.block_size, max_part_length};
-  }
+  text::TaskLayout layout() const { return {tokenizer.tokens, model.backbone.config.block_size, max_part_length}; }
 };
 
 /// Writes what load_task_model opens, and transformers as ...ForSequenceClassification. For classification and
 /// entailment its labels are those of `model` on texts laid out by layout(), padded on the right; of similarity and
-/// multiple choice it computes the scores of a sequence. The folder is made if it is not there. Throws ConfigError for a
-/// model with adapters, DataError for labels that are not UTF-8, IoError.
+/// multiple choice it computes the scores of a sequence. The folder is made if it is not there. Throws ConfigError for
+/// a model with adapters, DataError for labels that are not UTF-8, IoError.
 template <class T>
 void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
-  TaskModel<T> model = from.model;  // handles
+  TaskModel<GPT<T>> model = from.model;  // handles
   detail::check_no_lora("save_task_model", model);
-  check_vocabulary(folder, from.tokenizer.tokenizer, model.transformer.config);
+  check_vocabulary(folder, from.tokenizer.tokenizer, model.backbone.config);
   for (const std::string& label : from.labels) text::decode_utf8(label);
   const Index n = model.score.weight.shape()[1];
-  nlohmann::ordered_json config = detail::config_json(model.transformer.config, "ForSequenceClassification", {});
+  nlohmann::ordered_json config = detail::config_json(model.backbone.config, "ForSequenceClassification", {});
   nlohmann::ordered_json names = nlohmann::ordered_json::object(), ids = nlohmann::ordered_json::object();
   for (Index i = 0; i < n; ++i) {
     const std::string name =
@@ -109,8 +107,9 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   config["problem_type"] = "single_label_classification";
   const text::TaskTokens& tokens = from.tokenizer.tokens;
   config["pad_token_id"] = tokens.start;  // transformers reads the last token that is none of these: the extract token
-  config["gptlite_task"] = {{"task", std::string(name_of(model.task))}, {"labels", from.labels}, {"max_part_length", from.max_part_length}};
-  NamedTensors tensors = detail::published_tensors(model.transformer);
+  config["gptlite_task"] = {
+      {"task", std::string(name_of(model.task))}, {"labels", from.labels}, {"max_part_length", from.max_part_length}};
+  NamedTensors tensors = detail::published_tensors(model.backbone);
   tensors.emplace("score.weight", transpose(model.score.weight.detach(), 0, 1));  // (n, C), as torch.nn.Linear has it
   detail::save_model_files(folder, config, tensors, std::nullopt);
   save_tokenizer(folder, from.tokenizer.tokenizer);
@@ -130,8 +129,8 @@ TaskFolder<T> load_task_model(const std::string& folder) {
   const nlohmann::json& about = config.at("gptlite_task");
   expect(about.contains("task") && about.at("task").is_string(), path, ": \"task\" must be the name of a task");
   const std::string name = about.at("task").get<std::string>();
-  expect(std::any_of(task_names.begin(), task_names.end(), [&](const auto& known) { return known.first == name; }), path,
-         ": \"", name, "\" is no task");
+  expect(std::any_of(task_names.begin(), task_names.end(), [&](const auto& known) { return known.first == name; }),
+         path, ": \"", name, "\" is no task");
   const Task task = task_from_name(name);
   const bool classes = task == Task::classification || task == Task::entailment;
   std::vector<std::string> labels;
@@ -147,7 +146,7 @@ TaskFolder<T> load_task_model(const std::string& folder) {
   expect(weights.contains("score.weight"), folder, "/model.safetensors: has no score.weight, the head of the task");
   const Tensor<T> read = weights.read<T>("score.weight");
   const Index C = gpt.config.n_embd;
-  expect(read.rank() == 2 && read.shape()[1] == C && 
+  expect(read.rank() == 2 && read.shape()[1] == C &&
              (task == Task::multiple_choice ? read.shape()[0] == 1 : read.shape()[0] >= 2),
          folder, "/model.safetensors: score.weight has shape ", read.shape(), ", which does not fit ", name_of(task),
          " with ", C, " channels");
@@ -163,7 +162,7 @@ TaskFolder<T> load_task_model(const std::string& folder) {
   }
   TaskTokenizer tokenizer = with_task_tokens(load_tokenizer(folder), gpt.config.vocab_size);
   check_vocabulary(folder, tokenizer.tokenizer, gpt.config);
-  TaskModel<T> model(gpt, {.task = task, .n_class = n, .seed = 0});
+  TaskModel<GPT<T>> model(gpt, {.task = task, .n_class = n, .seed = 0});
   const Tensor<T> weight = transpose(read, 0, 1);
   std::copy_n(weight.data(), weight.size(), model.score.weight.data());
   model.eval();

@@ -6,64 +6,110 @@
 #include "gptlite/kernels/elementwise.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
+
+/// What follows a linear, applied while its result is in cache.
+enum class Activation {
+  none,
+  gelu_tanh,  ///< x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): GPT-1 and GPT-2
+  gelu_erf,   ///< x Phi(x), Phi the normal distribution: BERT
+  relu,
+  tanh
+};
+
 namespace kernels {
 
 namespace detail {
-/// gelu(x) = x/2 (1 + tanh(u)) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): one exponential, no tanh.
+
+// One struct per activation: value(x), and both(x), the value and the derivative.
+
+/// x/2 (1 + tanh(u)) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): one exponential, no tanh.
 template <class T>
-struct Gelu {
+struct GeluTanh {
   using V = simd::Vec<T>;
   static constexpr T a = static_cast<T>(2 * std::numbers::sqrt2 * std::numbers::inv_sqrtpi);  // 2 sqrt(2/pi)
   static constexpr T b = static_cast<T>(0.044715) * a;
 
   static V sigmoid_2u(V x) { return simd::sigmoid(x * simd::fma(x * x, V::broadcast(b), V::broadcast(a))); }
   static V value(V x) { return x * sigmoid_2u(x); }
-  static V derivative(V x) { return both(x)[1]; }
-  /// gelu(x) and gelu'(x) = s + x s (1 - s) 2u'.
+  /// The derivative is s + x s (1 - s) 2u' with s = sigmoid(2u).
   static std::array<V, 2> both(V x) {
     const V s = sigmoid_2u(x), value = x * s;
     const V slope = simd::fma(x * x, V::broadcast(3 * b), V::broadcast(a));
     return {value, simd::fma(value * (T(1) - s), slope, s)};
   }
 };
+/// x Phi(x); the derivative is Phi(x) + x phi(x).
+template <class T>
+struct GeluErf {
+  using V = simd::Vec<T>;
+  static V value(V x) { return x * simd::normal_distribution(x).cdf; }
+  static std::array<V, 2> both(V x) {
+    const simd::Normal<T> normal = simd::normal_distribution(x);
+    return {x * normal.cdf, simd::fma(x, normal.density, normal.cdf)};
+  }
+};
+template <class T>
+struct Relu {
+  using V = simd::Vec<T>;
+  static V value(V x) { return simd::max(x, V::zero()); }
+  static std::array<V, 2> both(V x) {
+    return {value(x), simd::where_less(V::zero(), x, V::broadcast(T(1)), V::zero())};
+  }
+};
+template <class T>
+struct Tanh {
+  using V = simd::Vec<T>;
+  static V value(V x) { return simd::tanh(x); }
+  static std::array<V, 2> both(V x) {
+    const V y = simd::tanh(x);
+    return {y, T(1) - y * y};
+  }
+};
+template <class T>
+struct Identity {
+  using V = simd::Vec<T>;
+  static V value(V x) { return x; }
+  static std::array<V, 2> both(V x) { return {x, V::broadcast(T(1))}; }
+};
+
+/// f with the struct of an activation.
+template <class T, class F>
+void with_activation(Activation activation, F&& f) {
+  switch (activation) {
+    case Activation::none:
+      return f(Identity<T>());
+    case Activation::gelu_tanh:
+      return f(GeluTanh<T>());
+    case Activation::gelu_erf:
+      return f(GeluErf<T>());
+    case Activation::relu:
+      return f(Relu<T>());
+    case Activation::tanh:
+      return f(Tanh<T>());
+  }
+}
+
 }  // namespace detail
 
-/// y = gelu(x), the tanh form.
+/// y = activation(x).
 template <class T>
-void gelu_forward(T* y, const T* x, Index n) {
-  transform(
-      y, n, [](simd::Vec<T> v) { return detail::Gelu<T>::value(v); }, x);
+void activation_forward(Activation activation, T* y, const T* x, Index n) {
+  detail::with_activation<T>(activation, [&]<class A>(A) {
+    transform(
+        y, n, [](simd::Vec<T> v) { return A::value(v); }, x);
+  });
 }
-/// dx (+)= dy * gelu'(x).
+/// dx (+)= dy activation'(x).
 template <class T>
-void gelu_backward(GradTarget<T> dx, const T* dy, const T* x, Index n) {
+void activation_backward(Activation activation, GradTarget<T> dx, const T* dy, const T* x, Index n) {
   using V = simd::Vec<T>;
-  add_to(
-      dx, n, [](V d, V v) { return d * detail::Gelu<T>::derivative(v); }, dy, x);
+  detail::with_activation<T>(activation, [&]<class A>(A) {
+    add_to(
+        dx, n, [](V d, V v) { return d * A::both(v)[1]; }, dy, x);
+  });
 }
 
-/// y = max(x, 0).
-template <class T>
-void relu_forward(T* y, const T* x, Index n) {
-  using V = simd::Vec<T>;
-  transform(
-      y, n, [](V v) { return simd::max(v, V::zero()); }, x);
-}
-/// dx (+)= dy where x > 0.
-template <class T>
-void relu_backward(GradTarget<T> dx, const T* dy, const T* x, Index n) {
-  using V = simd::Vec<T>;
-  add_to(
-      dx, n, [](V d, V v) { return simd::where_less(V::zero(), v, d, V::zero()); }, dy, x);
-}
-
-/// y = tanh(x).
-template <class T>
-void tanh_forward(T* y, const T* x, Index n) {
-  transform(
-      y, n, [](simd::Vec<T> v) { return simd::tanh(v); }, x);
-}
-/// dx (+)= dy (1 - y^2).
+/// dx (+)= dy (1 - y^2), of y = tanh(x).
 template <class T>
 void tanh_backward(GradTarget<T> dx, const T* dy, const T* y, Index n) {
   using V = simd::Vec<T>;
@@ -113,11 +159,8 @@ void log_backward(GradTarget<T> dx, const T* dy, const T* x, Index n) {
       dx, n, [](V d, V v) { return d / v; }, dy, x);
 }
 
-GPTLITE_COMPILED_FUNCTION(gelu_forward)
-GPTLITE_COMPILED_FUNCTION(gelu_backward)
-GPTLITE_COMPILED_FUNCTION(relu_forward)
-GPTLITE_COMPILED_FUNCTION(relu_backward)
-GPTLITE_COMPILED_FUNCTION(tanh_forward)
+GPTLITE_COMPILED_FUNCTION(activation_forward)
+GPTLITE_COMPILED_FUNCTION(activation_backward)
 GPTLITE_COMPILED_FUNCTION(tanh_backward)
 GPTLITE_COMPILED_FUNCTION(sigmoid_forward)
 GPTLITE_COMPILED_FUNCTION(sigmoid_backward)

@@ -1,5 +1,5 @@
 #pragma once
-// Fused causal self-attention, straight from the output of the q, k, v projection: forward. No (T, T) matrix is stored:
+// Fused self-attention, straight from the output of the q, k, v projection: forward. No (T, T) matrix is stored:
 // a job is a (batch, head) and holds the scores of one block of keys and one block of queries. Sizes are those of
 // attention_block.hpp.
 
@@ -11,7 +11,7 @@ namespace kernels {
 
 namespace detail {
 
-/// The running softmax of one vector of queries, a query a lane, over blocks of keys (Milakov and Gimelshein 2018).
+/// The running softmax of one vector of queries, a query per lane, over blocks of keys (Milakov and Gimelshein 2018).
 template <class T>
 struct RunningSoftmax {
   using V = simd::Vec<T>;
@@ -87,7 +87,7 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
   const AddBlock<T> add_block = add_block_of(format);
   const PowerOfTwo panel = sizes.columns, step = Block::step_of(sizes), depth = sizes.depth;
   const Index tile_rows = sizes.rows;
-  // Every query sees a key of its first block: keys are at least as many as queries and a tile.
+  // A query sees a key of the first block of keys that its block of queries meets, or none at all.
   const Index query_block = std::min(most_queries, round_up(s.T, step));
   const Index key_block = std::min(round_up(256, tile_rows), round_up(s.T, tile_rows));
   const T scale = static_cast<T>(s.scale());
@@ -112,9 +112,9 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
       std::array<RunningSoftmax<T>, vectors> softmax;
       T* const to = y + head.output_offset() + q * s.C();
       prefetch_rows(to, s.C(), queries, s.HS);
-      const Index begin = s.first_visible(q) / tile_rows * tile_rows;
-      for (Index first = begin; first < q + queries; first += key_block) {
-        const Block block{sizes, s, first, std::min(key_block, q + queries - first), q, queries};
+      const Index begin = head.visible.first(q) / tile_rows * tile_rows, end = head.visible.end(q + queries - 1);
+      for (Index first = begin; first < end; first += key_block) {
+        const Block block{sizes, head.visible, first, std::min(key_block, end - first), q, queries};
         // 1. scores (keys, queries) = k q^T, minus infinity where a query does not see the key
         const T* left = packed_k + first / tile_rows * left_tile;
         for (Index key = 0; key < block.keys; key += tile_rows, left += left_tile) {
@@ -128,7 +128,7 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
                                               .panel_stride = q_panel,
                                               .c = tile + seen.begin,
                                               .ldc = query_block});
-          block.hide(tile, query_block, key, seen);
+          block.mask(tile, query_block, key, seen);
         }
         // 2. p = exp(scores - largest so far), with dropout; what came before is scaled to the new largest
         for (Index n = 0; n < queries; n += step) {
@@ -149,7 +149,7 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
           }
         }
         // 3. y^T (+)= v^T p
-        multiply_steps(format, block, v_tiles, first, p, p_panel, sums, 1, query_block, first > begin);
+        multiply_steps(format, block, v_tiles, s.HS, first, p, p_panel, sums, 1, query_block, first > begin);
       }
       // 4. y /= sum of p
       for (Index n = 0; n < queries; n += width) {
@@ -160,14 +160,20 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
         simd::store_numbers(saved + s.rows(), simd::log(done.sum), rows);
         store_transposed(to + n * s.C(), s.C(), rows, s.HS, sums + n, query_block, T(1) / done.sum, false);
       }
+      // A query that sees no key: y = 0, and backward finds p = 0.
+      for (Index i = std::max(q, head.visible.end_query()); i < q + queries; ++i) {
+        std::fill_n(y + head.output_offset() + i * s.C(), s.HS, T(0));
+        softmax_sums[job * s.T + i] = 0;
+        softmax_sums[s.rows() + job * s.T + i] = std::numeric_limits<T>::infinity();
+      }
     }
   });
 }
 
 }  // namespace detail
 
-/// y = dropout(softmax(q k^T / sqrt(HS), causal)) v for every head. Saves softmax_sums. qkv is held as S: T, or
-/// BFloat16 for products in bf16.
+/// y = dropout(softmax(q k^T / sqrt(HS))) v for every head, the softmax over the keys that a query sees; 0 for one that
+/// sees none. Saves softmax_sums. qkv is held as S: T, or BFloat16 for products in bf16.
 template <class S, class T>
 void attention_forward(T* y, T* softmax_sums, const S* qkv, const AttentionShape& s) {
   const MatrixOperand<T> view(MatrixView<S>{qkv, 3 * s.C()});

@@ -1,5 +1,5 @@
 #pragma once
-// Fused causal self-attention: backward. The scores are computed again from the saved logarithms of the softmax's sums,
+// Fused self-attention: backward. The scores are computed again from the saved logarithms of the softmax's sums,
 // for one block of keys and one block of queries at a time; sizes and order are those of attention_block.hpp.
 
 #include "gptlite/kernels/attention_block.hpp"
@@ -186,15 +186,16 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
     }
 
     for (Index first = 0; first < s.T; first += key_block) {
-      const Index keys = std::min(key_block, s.T - first);
+      const Index rows = std::min(key_block, s.T - first);
+      const Index keys = std::clamp<Index>(head.visible.keys - first, 0, rows);  // the rest is padding
       format.pack_left_tiles(packed_k, keys, s.HS, head.k.offset(first, 0));
       format.pack_left_tiles(packed_v, keys, s.HS, head.v.offset(first, 0));
       const auto k_tiles = pack_left_rows_transposed(format, turned_k, s.HS, keys, head.k.offset(first, 0));
-      for (T* sums : {dk, dv}) std::fill_n(sums, keys * s.HS, T(0));
+      for (T* sums : {dk, dv}) std::fill_n(sums, rows * s.HS, T(0));
 
-      const Index last_query = std::min(s.T, first + keys - 1 + std::min(s.window, s.T));
-      for (Index q = first / query_block * query_block; q < last_query; q += query_block) {
-        const Block block{sizes, s, first, keys, q, std::min(query_block, last_query - q)};
+      const Index end_query = keys == 0 ? 0 : std::min(s.T, head.visible.end_query(first + keys - 1));
+      for (Index q = head.visible.first_query(first) / query_block * query_block; q < end_query; q += query_block) {
+        const Block block{sizes, head.visible, first, keys, q, std::min(query_block, end_query - q)};
         for (Index n = 0; n < block.queries && s.dropout; n += step) {
           const IndexRange k = block.keys_of(n);
           if (k.size() == 0) continue;
@@ -206,9 +207,9 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
         for (Index key = 0, left_offset = 0; key < keys; key += tile_rows, left_offset += left_tile) {
           const IndexRange seen = block.queries_of(key);
           if (seen.size() == 0) continue;
-          const Index rows = block.tile_keys(key);
+          const Index tile_keys = block.tile_keys(key);
           const auto multiply_head = [&](T* to, const T* left, const T* packed) {
-            format.multiply_tile(TileProduct<T>{.rows = rows,
+            format.multiply_tile(TileProduct<T>{.rows = tile_keys,
                                                 .N = seen.size(),
                                                 .elements = depth_of_head,
                                                 .left = left_of_rows(sizes, left + left_offset, s.HS),
@@ -219,13 +220,13 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
           };
           multiply_head(scores, packed_k, packed_q);
           multiply_head(dp, packed_v, packed_dy);
-          block.hide(scores, query_block, key, seen);
+          block.mask(scores, query_block, key, seen);
           softmax_gradients({p, ds, ds_right + key / depth * panel, query_left / sizes.planes, key_panel}, scores, dp,
                             s.dropout ? factors + key * query_block : nullptr, query_block, of_query.offset(q), seen,
-                            rows, scale);
+                            tile_keys, scale);
           const Index queries = sizes.element_count(std::min(seen.end, s.T - q) - seen.begin);
           const auto add = [&, at = key](T* to, const T* left, const T* packed) {
-            format.multiply_tile(TileProduct<T>{.rows = rows,
+            format.multiply_tile(TileProduct<T>{.rows = tile_keys,
                                                 .N = s.HS,
                                                 .elements = queries,
                                                 .left = left_of_rows(sizes, left, query_block),
@@ -239,10 +240,10 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
           add(dk, ds, q_rows);
         }
         // 2. dq^T += k^T ds
-        multiply_steps(format, block, k_tiles, 0, ds_right, key_panel, dq_sums + q * s.HS, s.HS, step, true);
+        multiply_steps(format, block, k_tiles, s.HS, 0, ds_right, key_panel, dq_sums + q * s.HS, s.HS, step, true);
       }
-      for (Index j = 0; j < keys; ++j) {
-        const Index ahead = first + std::min(j + width, keys - 1);
+      for (Index j = 0; j < rows; ++j) {
+        const Index ahead = first + std::min(j + width, rows - 1);
         for (const Index part : {s.C(), 2 * s.C()}) gradient.prefetch(ahead, part, 1, s.HS);
         gradient.add(first + j, s.C(), dk + j * s.HS, s.HS);
         gradient.add(first + j, 2 * s.C(), dv + j * s.HS, s.HS);

@@ -1,6 +1,6 @@
 #pragma once
-// What the two passes of fused causal self-attention share: sizes, which keys of a block its queries see, and the
-// products whose result is a transpose.
+// What the two passes of fused self-attention share: sizes, which keys of a block its queries see, and the products
+// whose result is a transpose.
 //
 // Sizes:  B batch    T positions    NH heads    HS head size    C = NH * HS channels
 //         qkv (B, T, 3C): at each position q, then k, then v, each (NH, HS)        y (B, T, C)
@@ -18,21 +18,26 @@
 
 #include "gptlite/kernels/dropout.hpp"
 #include "gptlite/kernels/gemm/gemm.hpp"
+#include "gptlite/kernels/visibility.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// Sizes and options of one attention. Position i sees the positions max(0, i - window + 1) .. i.
+/// Sizes and options of one attention.
 struct AttentionShape {
   Index B, T, NH, HS;
-  Index window;  ///< k of the context window; T or more sees everything before
-  DropoutMask dropout;
+  bool causal = true;                     ///< no position sees one behind it
+  Index window = 0;                       ///< a position sees those less than this many away; 0: any distance
+  const std::int32_t* lengths = nullptr;  ///< (B): positions of each sequence before its padding, 0..T; null: T each
+  DropoutMask dropout = {};
   Precision precision = Precision::fp32;
 
   Index C() const { return NH * HS; }
   Index rows() const { return B * NH * T; }  ///< of all softmaxes
   double scale() const { return 1 / std::sqrt(static_cast<double>(HS)); }
-  Index first_visible(Index query) const { return std::max<Index>(0, query - window + 1); }
+  Visibility visibility(Index sequence) const {
+    return {causal, window == 0 ? T : std::min(window, T), lengths == nullptr ? T : Index{lengths[sequence]}};
+  }
 };
 
 namespace detail {
@@ -56,8 +61,8 @@ struct IndexRange {
 /// One block of keys against one block of queries: which of them see which.
 struct AttentionBlock {
   const FormatSizes& sizes;
-  const AttentionShape& s;
-  Index first_key, keys, first_query, queries;  // first_key begins a tile, first_query a step
+  const Visibility& visible;
+  Index first_key, keys, first_query, queries;  // first_key begins a tile, first_query a step; no key is padding
 
   /// Queries of a step: whole panels of a right-hand matrix, and whole vectors of elements along them.
   static PowerOfTwo step_of(const FormatSizes& sizes) {
@@ -65,31 +70,35 @@ struct AttentionBlock {
   }
   PowerOfTwo step() const { return step_of(sizes); }
 
-  /// Of the block's keys, those that the tile at `key` of it has.
+  /// Number of keys in the tile that starts at `key`.
   Index tile_keys(Index key) const { return std::min(sizes.rows, keys - key); }
-  /// Of the block's queries, the steps that see a key of the tile at `key`.
+  /// The steps of queries that see a key of the tile that starts at `key`.
   IndexRange queries_of(Index key) const {
-    const Index begin = std::clamp<Index>(first_key + key - first_query, 0, queries) / step() * step();
-    const Index last_key = first_key + key + tile_keys(key) - 1;
-    const Index end = std::min(queries, last_key - first_query + std::min(s.window, s.T));
+    const Index first = first_key + key, last = first + tile_keys(key) - 1;
+    const Index begin = std::clamp<Index>(visible.first_query(first) - first_query, 0, queries) / step() * step();
+    const Index end = std::min(queries, visible.end_query(last) - first_query);
     return {begin, std::max(begin, round_up(std::max<Index>(end, 0), step()))};
   }
-  /// Of the block's keys, those that the queries of the step at `query` see, from the beginning of a tile on.
+  /// The keys that the step of queries at `query` sees, from the start of a tile on.
   IndexRange keys_of(Index query) const {
-    const Index first = first_query + query, end = std::clamp<Index>(first + step() - first_key, 0, keys);
-    const Index begin = std::max<Index>(s.first_visible(first) - first_key, 0) / sizes.rows * sizes.rows;
+    const Index first = first_query + query;
+    const Index end = std::clamp<Index>(visible.end(first + step() - 1) - first_key, 0, keys);
+    const Index begin = std::max<Index>(visible.first(first) - first_key, 0) / sizes.rows * sizes.rows;
     return {std::min(begin, end), end};
   }
-  /// Writes minus infinity over the scores of the tile at `key`, `stride` apart, that the queries `seen` do not see.
+  /// Writes minus infinity over the scores (keys, queries) of the tile that starts at `key`, rows `stride` apart,
+  /// wherever a query of the range `seen` does not see the key.
   template <class T>
-  void hide(T* scores, Index stride, Index key, IndexRange seen) const {
-    constexpr T hidden = -std::numeric_limits<T>::infinity();
-    const Index window = std::min(s.window, s.T), count = tile_keys(key), first = first_key + key - first_query;
-    if (first + count - 1 <= seen.begin && first + window >= seen.end) return;
+  void mask(T* scores, Index stride, Index key, IndexRange seen) const {
+    constexpr T masked = -std::numeric_limits<T>::infinity();
+    const Index first = first_key + key, count = tile_keys(key);
+    const auto first_query_of = [&](Index r) { return visible.first_query(first + r) - first_query; };
+    const auto end_query_of = [&](Index r) { return visible.end_query(first + r) - first_query; };
+    if (first_query_of(count - 1) <= seen.begin && end_query_of(0) >= seen.end) return;
     for (Index r = 0; r < count; ++r) {
       T* const row = scores + r * stride;
-      std::fill(row + seen.begin, row + std::clamp(first + r, seen.begin, seen.end), hidden);
-      std::fill(row + std::clamp(first + r + window, seen.begin, seen.end), row + seen.end, hidden);
+      std::fill(row + seen.begin, row + std::clamp(first_query_of(r), seen.begin, seen.end), masked);
+      std::fill(row + std::clamp(end_query_of(r), seen.begin, seen.end), row + seen.end, masked);
     }
   }
 };
@@ -99,11 +108,17 @@ template <class T>
 struct AttentionHead {
   const AttentionShape& s;
   Index job;  // b * NH + h
+  Visibility visible;
   MatrixOperand<T> q, k, v;
 
   /// qkv: (B * T, 3C).
   AttentionHead(const AttentionShape& shape, Index job_index, const MatrixOperand<T>& qkv)
-      : s(shape), job(job_index), q(qkv.offset(row(), column())), k(q.offset(0, s.C())), v(k.offset(0, s.C())) {}
+      : s(shape),
+        job(job_index),
+        visible(s.visibility(job / s.NH)),
+        q(qkv.offset(row(), column())),
+        k(q.offset(0, s.C())),
+        v(k.offset(0, s.C())) {}
 
   /// The head's first row and column in a matrix of all positions.
   Index row() const { return job / s.NH * s.T; }
@@ -152,16 +167,18 @@ std::vector<LeftTile<T>> pack_left_rows_transposed(const OperandFormat<T>& forma
   format.pack_left_columns(tiles.data(), packed, format.sizes.left_size(K), {M, 0, count, M}, K, rows.transposed());
   return tiles;
 }
-/// y^T (+)= x^T p: the tiles of x^T by the panels of p, whose columns are the block's queries, step by step. Each step
-/// takes part with the keys that it sees; the y^T of query n begins at to + n * to_step, its rows are `stride` apart.
+/// y^T (+)= x^T p: the tiles of x^T, HS rows, by the panels of p, whose columns are the block's queries, step by step.
+/// Each step takes part with the keys that it sees; the y^T of query n begins at to + n * to_step, its rows are
+/// `stride` apart.
 template <class T>
 void multiply_steps(const OperandFormat<T>& format, const AttentionBlock& block, const std::vector<LeftTile<T>>& tiles,
-                    Index first_key, const T* p, Index p_panel, T* to, Index to_step, Index stride, bool accumulate) {
+                    Index HS, Index first_key, const T* p, Index p_panel, T* to, Index to_step, Index stride,
+                    bool accumulate) {
   const FormatSizes& sizes = format.sizes;
   const PowerOfTwo step = block.step();
   for (std::size_t i = 0; i < tiles.size(); ++i) {
-    const Index m = sizes.tile_begin(block.s.HS, static_cast<Index>(i));
-    const Index rows = sizes.tile_begin(block.s.HS, static_cast<Index>(i) + 1) - m;
+    const Index m = sizes.tile_begin(HS, static_cast<Index>(i));
+    const Index rows = sizes.tile_begin(HS, static_cast<Index>(i) + 1) - m;
     for (Index n = 0; n < block.queries; n += step) {  // a tile stays in the L1 cache for all steps
       const IndexRange keys = block.keys_of(n);
       if (keys.size() == 0) continue;
@@ -178,7 +195,7 @@ void multiply_steps(const OperandFormat<T>& format, const AttentionBlock& block,
     }
   }
 }
-/// Asks for rows that will be written, long before: no two of them are in one page of memory.
+/// Prefetches output rows for writing; each is on its own page, so the TLB miss is paid early.
 template <class T>
 void prefetch_rows(const T* rows, Index stride, Index count, Index HS) {
   for (Index n = 0; n < count; ++n)

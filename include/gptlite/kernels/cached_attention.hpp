@@ -11,6 +11,7 @@
 
 #include "gptlite/kernels/packed_matrix.hpp"
 #include "gptlite/kernels/simd_math.hpp"
+#include "gptlite/kernels/visibility.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
@@ -112,8 +113,8 @@ namespace detail {
 inline constexpr Index values_together = 256;
 }  // namespace detail
 
-/// y = softmax(q k^T / sqrt(HS), causal) v for the positions first .. first + rows - 1 of one sequence, whose keys and
-/// values are put into the cache. Position i sees max(0, i - window + 1) .. i.
+/// y = softmax(q k^T / sqrt(HS)) v for the positions first .. first + rows - 1 of one sequence, whose keys and values
+/// are put into the cache. Position i sees the last `window` positions up to itself.
 template <class T>
 void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequence, Index first, Index rows,
                       Index window) {
@@ -121,6 +122,7 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
   const Index HS = cache.head_size(), NH = cache.heads(), C = NH * HS;
   constexpr Index panel = KVCache<T>::panel;
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(HS)));
+  const Visibility visible{.causal = true, .window = window, .keys = first + rows};
   const Index step = cache.step(), depth = cache.layout().depth, query_block = cache.layout().rows;
   // Scratch of all heads at once: for one new position a head is too little work to ask for its own.
   const Index stride = round_up(first + rows, panel), longest = std::max(HS, stride);
@@ -141,22 +143,22 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
     };
     for (Index r0 = 0; r0 < rows; r0 += query_block) {
       const Index count = std::min(query_block, rows - r0);
-      const Index begin = std::max<Index>(0, first + r0 - window + 1) / step * step, keys = first + r0 + count - begin;
+      const Index begin = visible.first(first + r0) / step * step, keys = visible.end(first + r0 + count - 1) - begin;
       multiply(count, keys, HS, q + r0 * 3 * C, 3 * C, cache.keys(job) + begin / panel * cache.key_stride(),
                cache.key_stride(), scores, stride, false);
       for (Index r = 0; r < count; ++r) {
         // The row's visible part becomes a softmax, the rest zeros.
-        const Index position = first + r0 + r, from = std::max<Index>(0, position - window + 1) - begin;
-        const Index to = position + 1 - begin;
-        T *row = scores + r * stride, *visible = row + from;
-        const T largest = simd::max_of(to - from, visible);
+        const Index position = first + r0 + r;
+        const Index from = visible.first(position) - begin, to = visible.end(position) - begin;
+        T *row = scores + r * stride, *seen = row + from;
+        const T largest = simd::max_of(to - from, seen);
         simd::transform(
-            visible, to - from, [=](V v) { return simd::exp_of_negative((v - largest) * scale); }, visible);
+            seen, to - from, [=](V v) { return simd::exp_of_negative((v - largest) * scale); }, seen);
         const T inverse = T(1) / simd::sum_of(
-                                     to - from, [](V v) { return v; }, visible);
+                                     to - from, [](V v) { return v; }, seen);
         simd::transform(
-            visible, to - from, [=](V v) { return v * inverse; }, visible);
-        std::fill(row, visible, T(0));
+            seen, to - from, [=](V v) { return v * inverse; }, seen);
+        std::fill(row, seen, T(0));
         std::fill(row + to, row + keys, T(0));
       }
       // Cut at the same positions however many are read at once: a row has the same bits beside others as alone.

@@ -10,9 +10,6 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// What linear applies to its result while the result is in cache.
-enum class Activation { none, gelu };
-
 namespace kernels {
 
 /// Sizes and options of one linear.
@@ -28,14 +25,18 @@ void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, cons
   using V = simd::Vec<T>;
   const auto activate = [&](const GemmPart<T>& part) {
     const auto [data, stride, row, count, column, columns] = part;
-    if (s.activation != Activation::gelu) return;
-    for (Index r = row; r < row + count; ++r) {
-      T* const to = y + r * s.N + column;
-      // The same columns of the next rows: when they are stored they are in cache.
-      for (Index j = 0; j < columns; j += simd::line<T>) simd::prefetch_for_write(to + count * s.N + j);
-      simd::transform(
-          to, columns, [](V v) { return detail::Gelu<T>::value(v); }, z + r * s.N + column);
-    }
+    if (s.activation == Activation::none) return;
+    detail::with_activation<T>(s.activation,
+                               [&, row = row, count = count, column = column, columns = columns]<class A>(A) {
+                                 for (Index r = row; r < row + count; ++r) {
+                                   T* const to = y + r * s.N + column;
+                                   // The same columns of the next rows: when they are stored they are in cache.
+                                   for (Index j = 0; j < columns; j += simd::line<T>)
+                                     simd::prefetch_for_write(to + count * s.N + j);
+                                   simd::transform(
+                                       to, columns, [](V v) { return A::value(v); }, z + r * s.N + column);
+                                 }
+                               });
   };
   gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, z, s.N, false, {.bias = bias},
        activate);
@@ -93,9 +94,9 @@ void linear_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbia
                      const T* weight, const T* z, const LinearShape& s) {
   const T* dz = dy;
   Storage<T> buffer;
-  if (s.activation == Activation::gelu) {
+  if (s.activation != Activation::none) {
     buffer = Storage<T>(s.rows * s.N);
-    gelu_backward(GradTarget<T>{buffer.data(), false}, dy, z, s.rows * s.N);
+    activation_backward(s.activation, GradTarget<T>{buffer.data(), false}, dy, z, s.rows * s.N);
     dz = buffer.data();
   }
   linear_gradients(dx, dweight, dbias, dz, x, weight, s);

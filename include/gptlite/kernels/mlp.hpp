@@ -1,6 +1,6 @@
 #pragma once
-// mlp: y = gelu(x w1 + b1) w2 + b2, the feed-forward part of a block, and its gradient. The wide numbers between the
-// two products are written once, in the form that products take, and are never whole in fp32 where products are in
+// mlp: y = activation(x w1 + b1) w2 + b2, the feed-forward part of a block, and its gradient. The wide numbers between
+// the two products are written once, in the form that products take, and are never whole in fp32 where products are in
 // bf16.
 //
 // Sizes:  x (rows, C)    w1 (C, H)    b1 (H)    w2 (H, N)    b2 (N)    y (rows, N)    hidden, slope (rows, H)
@@ -10,23 +10,27 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// Sizes of one mlp.
+/// Sizes and options of one mlp.
 struct MlpShape {
   Index rows, C, H, N;
+  Activation activation = Activation::gelu_tanh;
   Precision precision = Precision::fp32;
 };
 
 /// S holds what lies between the products: T, or BFloat16 if they are in bf16.
-/// hidden = gelu(x w1 + b1), slope = gelu'(x w1 + b1) unless it is null, y = hidden w2 + b2. A null bias is zero.
+/// hidden = activation(x w1 + b1), slope = activation'(x w1 + b1) unless it is null, y = hidden w2 + b2. A null bias is
+/// zero.
 template <class S, class T>
 void mlp_forward(T* y, S* hidden, S* slope, const T* x, const T* w1, const T* b1, const T* w2, const T* b2,
                  const MlpShape& s) {
   gemm(s.precision, s.rows, s.H, s.C, MatrixView<T>{x, s.C}, MatrixView<T>{w1, s.H}, static_cast<T*>(nullptr), 0, false,
        {.bias = b1}, [&](const GemmPart<T>& part) {
-         detail::for_part(part, s.H, [&](simd::Vec<T> z, Index at, Index count) {
-           const auto [value, derivative] = detail::Gelu<T>::both(z);
-           simd::store_numbers(hidden + at, value, count);
-           if (slope != nullptr) simd::store_numbers(slope + at, derivative, count);
+         detail::with_activation<T>(s.activation, [&]<class A>(A) {
+           detail::for_part(part, s.H, [&](simd::Vec<T> z, Index at, Index count) {
+             const auto [value, derivative] = A::both(z);
+             simd::store_numbers(hidden + at, value, count);
+             if (slope != nullptr) simd::store_numbers(slope + at, derivative, count);
+           });
          });
        });
   gemm(s.precision, s.rows, s.N, s.H, MatrixView<S>{hidden, s.H}, MatrixView<T>{w2, s.N}, y, s.N, false, {.bias = b2});

@@ -73,6 +73,38 @@ template <class T>
 Vec<T> sigmoid(Vec<T> a) {
   return T(1) / (T(1) + exp(-a));
 }
+/// The standard normal distribution at some points: Phi(x), the probability of less, and phi(x), the density.
+template <class T>
+struct Normal {
+  Vec<T> cdf, density;
+};
+/// Relative error of the cdf 2e-7 (float; that of x^2 / 2 is added below -1) and 1e-15 (double); 0 below -13.
+/// Phi(-a) = exp(-a^2 / 2) p((a - k) / (a + k)) / (a + k) for a >= 0, where p is the Chebyshev interpolant of its
+/// degree (own fit, 8.5e-8 and 4.7e-17); the right half is 1 - Phi(-a).
+template <class T>
+Normal<T> normal_distribution(Vec<T> x) {
+  using V = Vec<T>;
+  constexpr bool single = std::is_same_v<T, float>;
+  constexpr auto p = [] {
+    if constexpr (single)
+      return std::array{-1.62616316e-4, 1.29340123e-4, 1.57575208e-3, -3.47619646e-3, -7.52125553e-3,
+                        6.03953134e-2,  -0.186524184,  0.387137559,   -0.607896596,   0.755285127};
+    else
+      return std::array{-8.1661926246805885e-10, 5.0373021261335164e-10, 9.446827519797919e-9,   -5.0156499397398258e-9,
+                        -6.782555313315767e-8,   3.5818400515191266e-8,  4.34026259483257e-7,    -3.3106980715241258e-7,
+                        -2.7693378710440474e-6,  3.977912640593053e-6,   1.6681099115863551e-5,  -4.97617711897921e-5,
+                        -5.9375673286488678e-5,  5.4489883090092998e-4,  -7.9786940948080635e-4, -2.99337673822322e-3,
+                        2.0795066800941615e-2,   -6.9118638708814328e-2, 0.16502036617034281,    -0.31353315667121377,
+                        0.49530561596997679,     -0.66538250289005768,   0.76919304975006296};
+  }();
+  const auto constant = [](double value) { return V::broadcast(static_cast<T>(value)); };
+  const V far = constant(40), a = where_less(abs(x), far, abs(x), far);  // finite, for infinities too
+  const V k = constant(single ? 4 : 5), inverse = T(1) / (a + k), t = (a - k) * inverse;
+  V sum = constant(p[0]);
+  for (std::size_t i = 1; i < p.size(); ++i) sum = fma(sum, t, constant(p[i]));
+  const V bell = exp_of_negative(x * x * constant(-0.5)), tail = bell * sum * inverse;
+  return {where_less(x, V::zero(), tail, T(1) - tail), bell * constant(0.39894228040143267794)};
+}
 /// tanh(a): for |a| < 0.625 a rational function of a^2 (Cephes, tanh.c), which keeps the relative precision near 0;
 /// beyond, 1 - 2 / (exp(2 |a|) + 1) with the sign of a.
 template <class T>

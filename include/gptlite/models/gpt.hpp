@@ -3,17 +3,19 @@
 
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "gptlite/autograd/ops/arithmetic.hpp"
 #include "gptlite/autograd/ops/cross_entropy.hpp"
+#include "gptlite/autograd/ops/embedding.hpp"
 #include "gptlite/autograd/ops/layout.hpp"
 #include "gptlite/autograd/ops/matmul.hpp"
 #include "gptlite/models/gpt_config.hpp"
-#include "gptlite/nn/causal_self_attention.hpp"
 #include "gptlite/nn/embedding.hpp"
 #include "gptlite/nn/layer_norm.hpp"
 #include "gptlite/nn/mlp.hpp"
+#include "gptlite/nn/self_attention.hpp"
 #include "gptlite/nn/visit.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -25,11 +27,11 @@ Tensor<T> block_output(NormOrder norm_order, const Tensor<T>& x, const LayerNorm
                        const LayerNorm<T>& ln_2, Mlp&& mlp) {
   if (norm_order == NormOrder::post) {
     // GPT-1: normalise after each sum, no final norm.    a = ln_1(x + attn(x)),  y = ln_2(a + mlp(a))
-    const Tensor<T> a = ln_1.of_sum(x, attn(x)).norm;
-    return ln_2.of_sum(a, mlp(a)).norm;
+    const Tensor<T> a = ln_1.add_norm(x, attn(x)).norm;
+    return ln_2.add_norm(a, mlp(a)).norm;
   }
   // GPT-2: normalise before, one final norm after the last block.    a = x + attn(ln_1(x)),  y = a + mlp(ln_2(a))
-  const auto [a, ln_2_a] = ln_2.of_sum(x, attn(ln_1(x)));
+  const auto [a, ln_2_a] = ln_2.add_norm(x, attn(ln_1(x)));
   return a + mlp(ln_2_a);
 }
 }  // namespace detail
@@ -38,7 +40,7 @@ Tensor<T> block_output(NormOrder norm_order, const Tensor<T>& x, const LayerNorm
 template <class T>
 struct Block {
   LayerNorm<T> ln_1;
-  CausalSelfAttention<T> attn;
+  SelfAttention<T> attn;
   LayerNorm<T> ln_2;
   MLP<T> mlp;
   NormOrder norm_order;
@@ -69,7 +71,9 @@ struct GPT {
 
   /// Weights ~ N(0, initializer_range^2), biases 0, norms 1 and 0; a function of config.seed alone. For the projections
   /// back to the residual see residual_initializer_range. Throws ConfigError.
-  explicit GPT(const GPTConfig& options) : GPT(options, Generator(options.seed, RandomUse::weights)) {}
+  explicit GPT(const GPTConfig& options) : GPT(options, std::nullopt, weight_generator(options)) {}
+  /// Weights as `init` says: Init::none() for those that a file replaces.
+  GPT(const GPTConfig& options, Init init) : GPT(options, init, weight_generator(options)) {}
 
   void visit(auto&& f) {
     f("wte", wte);
@@ -82,55 +86,71 @@ struct GPT {
   void train() { mode->training = true; }
   void eval() { mode->training = false; }
 
-  /// The matrices that one pass reads. For a loss, hidden and head_loss must get the same, since with openai_exact they
-  /// share dropout's mask.
-  struct Tables {
-    Tensor<T> tokens;     // We (V, C)
-    Tensor<T> positions;  // Wp (block_size, C)
-    Tensor<T> output;     // the head's (V, C); with openai_exact We and Wp (V + block_size, C)
+  /// What one pass over a batch leaves for the losses: the last hidden states (B, T, C), and the matrix that the head
+  /// multiplies with: We (V, C), or with openai_exact We and Wp (V + block_size, C) under the mask that the input had.
+  struct Pass {
+    Tensor<T> hidden, head;
   };
-  Tables tables() const {
-    if (!config.openai_exact) return {wte.weight, wpe.weight, wte.weight};
-    const Index V = config.vocab_size;
-    const Tensor<T> all = drop(concat<T>({wte.weight, wpe.weight}, 0));
-    return {slice(all, 0, 0, V), slice(all, 0, V, V + config.block_size), all};
-  }
-
-  /// Last hidden states. tokens: (B, T). Returns (B, T, C). Throws ShapeError if T > block_size, IndexError for a token
-  /// outside the vocabulary.
-  Tensor<T> hidden(const Tensor<TokenId>& tokens) const { return hidden(tokens, tables()); }
-  Tensor<T> hidden(const Tensor<TokenId>& tokens, const Tables& w) const {
+  /// tokens: (B, T). lengths are not asked for: padding behind a sequence reaches none of its tokens. Throws ShapeError
+  /// if T > block_size, IndexError for a token outside the vocabulary.
+  Pass pass(const Tensor<TokenId>& tokens, const Tensor<std::int32_t>& /*lengths*/ = {}) const {
     check<ShapeError>(tokens.rank() == 2, "GPT", "tokens must be (B, T), got ", tokens.shape());
     const Index positions = tokens.shape()[1];
     check<ShapeError>(positions <= config.block_size, "GPT", "sequences of ", positions, " tokens exceed block_size ",
                       config.block_size, ": tokens ", tokens.shape());
+    const EmbeddingMatrices w = embedding_matrices();
     const Autocast scope(precision());
     Tensor<T> x = embedding(tokens, w.tokens) + slice(w.positions, 0, 0, positions);  // (B, T, C)
     if (!config.openai_exact) x = drop(x);
     for (const Block<T>& block : h) x = block(x);
-    return config.norm_order == NormOrder::pre ? ln_f(x) : x;
+    return {config.norm_order == NormOrder::pre ? ln_f(x) : x, w.head};
   }
-  /// Scores of every token of the vocabulary. x: hidden states (..., C). Returns (..., V).
+  /// Last hidden states. tokens: (B, T). Returns (B, T, C). Throws as pass() does.
+  Tensor<T> hidden(const Tensor<TokenId>& tokens) const { return pass(tokens).hidden; }
+  /// Logits of every token of the vocabulary. x: hidden states (..., C). Returns (..., V).
   Tensor<T> head(const Tensor<T>& x) const {
     const Autocast scope(precision());
     return matmul(x, wte.weight, {.transpose_b = true});
   }
-  /// Scores of the next token at every position. tokens: (B, T). Returns (B, T, V).
+  /// Logits of the next token at every position. tokens: (B, T). Returns (B, T, V).
   Tensor<T> logits(const Tensor<TokenId>& tokens) const { return head(hidden(tokens)); }
   /// L1, as a mean: -log P(target) over all positions whose target is not ignore_index. tokens and targets: (B, T).
   Tensor<T> loss(const Tensor<TokenId>& tokens, const Tensor<TokenId>& targets) const {
-    const Tables w = tables();
-    return head_loss(hidden(tokens, w), targets, {}, w);
+    return loss(pass(tokens), targets);
   }
-  /// The loss of head(x) without its logits whole. x: hidden states (..., C), targets and row_weights: the leading
-  /// shape of x, as linear_cross_entropy takes them.
-  Tensor<T> head_loss(const Tensor<T>& x, const Tensor<TokenId>& targets, const Tensor<T>& row_weights = {}) const {
-    return head_loss(x, targets, row_weights, tables());
+
+  // As the backbone of a TaskModel (models/task_model.hpp). ---------------------------------------------------------
+
+  static constexpr const char* base_model_prefix = "transformer";
+
+  /// The state that a task's head reads of each sequence: that of its last token before the padding. lengths: (B).
+  /// Returns (B, C).
+  Tensor<T> summary(const Pass& pass, const Tensor<std::int32_t>& lengths) const {
+    const Shape& shape = pass.hidden.shape();
+    Tensor<std::int32_t> rows = Tensor<std::int32_t>::empty({shape[0]});
+    for (Index s = 0; s < shape[0]; ++s)
+      rows.data()[s] = static_cast<std::int32_t>(s * shape[1]) + lengths.data()[s] - 1;
+    return gather_rows(reshape(pass.hidden, {shape[0] * shape[1], shape[2]}), rows);
   }
-  Tensor<T> head_loss(const Tensor<T>& x, const Tensor<TokenId>& targets, const Tensor<T>& row_weights,
-                      const Tables& w) const {
-    const Autocast scope(precision());
-    return linear_cross_entropy(x, w.output, targets, row_weights);
+  /// L1 of the sequences themselves: the mean over sequences of the mean over their tokens, each predicting the next.
+  /// tokens: (B, T), lengths: (B). Throws DataError if no sequence has two tokens.
+  Tensor<T> sequence_loss(const Pass& pass, const Tensor<TokenId>& tokens, const Tensor<std::int32_t>& lengths) const {
+    const Index B = tokens.shape()[0], positions = tokens.shape()[1];
+    std::vector<std::int32_t> rows, targets;
+    std::vector<T> weights;
+    // The padding is left out before the product with the vocabulary, which is most of the work.
+    for (Index s = 0; s < B; ++s) {
+      const std::int32_t predicted = lengths.data()[s] - 1;
+      for (std::int32_t t = 0; t < predicted; ++t) {
+        rows.push_back(static_cast<std::int32_t>(s * positions) + t);
+        targets.push_back(tokens.data()[s * positions + t + 1]);
+        weights.push_back(T(1) / static_cast<T>(B * predicted));
+      }
+    }
+    check<DataError>(!rows.empty(), "GPT", "no sequence has a second token, which L1 needs");
+    const Tensor<T> states =
+        gather_rows(reshape(pass.hidden, {B * positions, config.n_embd}), Tensor<std::int32_t>::from(rows));
+    return loss({states, pass.head}, Tensor<TokenId>::from(targets), Tensor<T>::from(weights));
   }
 
   /// Appends tokens to the vocabulary, as fine-tuning does: rows ~ N(0, initializer_range^2), a function of the seed
@@ -138,44 +158,63 @@ struct GPT {
   /// keep the old one. Throws ConfigError for a negative count.
   void add_tokens(Index count, std::uint64_t seed) {
     check<ConfigError>(count >= 0, "GPT", "the number of tokens to add must be 0 or positive, got ", count);
-    Generator init(seed, RandomUse::weights);
-    init.set_position(static_cast<std::uint64_t>(config.vocab_size));
+    Generator generator(seed, RandomUse::weights);
+    generator.set_position(static_cast<std::uint64_t>(config.vocab_size));
     const NoGrad no_grad;
-    const Embedding<T> added(count, config.n_embd, config.initializer_range, init);
+    const Embedding<T> added(count, config.n_embd, Init::normal(config.initializer_range), generator);
     wte.weight = concat<T>({wte.weight, added.weight}, 0);
     wte.weight.set_requires_grad();
     config.vocab_size += count;
   }
 
  private:
+  struct EmbeddingMatrices {
+    Tensor<T> tokens, positions, head;
+  };
+  EmbeddingMatrices embedding_matrices() const {
+    if (!config.openai_exact) return {wte.weight, wpe.weight, wte.weight};
+    const Index V = config.vocab_size;
+    const Tensor<T> all = drop(concat<T>({wte.weight, wpe.weight}, 0));
+    return {slice(all, 0, 0, V), slice(all, 0, V, V + config.block_size), all};
+  }
+  // The loss of the head's logits, which are never whole.
+  Tensor<T> loss(const Pass& pass, const Tensor<TokenId>& targets, const Tensor<T>& row_weights = {}) const {
+    const Autocast scope(precision());
+    return linear_cross_entropy(pass.hidden, pass.head, targets, row_weights);
+  }
   Precision precision() const { return config.precision == Precision::bf16 ? Precision::bf16 : autocast_precision(); }
   // Cold: it runs once, and is compiled for size.
-  [[gnu::cold]] GPT(const GPTConfig& options, Generator init)
+  [[gnu::cold]] GPT(const GPTConfig& options, std::optional<Init> init, Generator generator)
       : config(validated(options)),
         mode(std::make_shared<Mode>(Mode{true, Generator(config.seed, RandomUse::dropout)})),
-        wte(config.vocab_size, config.n_embd, config.initializer_range, init),
-        wpe(config.block_size, config.n_embd, config.initializer_range, init),
+        wte(config.vocab_size, config.n_embd, init.value_or(Init::normal(config.initializer_range)), generator),
+        wpe(config.block_size, config.n_embd, init.value_or(Init::normal(config.initializer_range)), generator),
         drop{config.dropout, mode},
         ln_f(config.n_embd, config.layer_norm_epsilon) {
     const Index C = config.n_embd;
-    const double range = config.initializer_range;
-    double residual_range = config.residual_initializer_range;
-    if (residual_range == 0)
-      residual_range =
-          config.norm_order == NormOrder::pre ? range / std::sqrt(2.0 * static_cast<double>(config.n_layer)) : range;
+    const Init inner = init.value_or(Init::normal(config.initializer_range));
+    const Init residual = init.value_or(Init::normal(residual_range()));
     for (Index layer = 0; layer < config.n_layer; ++layer)
       h.push_back({.ln_1 = LayerNorm<T>(C, config.layer_norm_epsilon),
                    .attn = {.n_head = config.n_head,
                             .window = config.window,
-                            .c_attn = Linear<T>(C, 3 * C, range, init),
-                            .c_proj = Linear<T>(C, C, residual_range, init),
+                            .c_attn = Linear<T>(C, 3 * C, inner, generator),
+                            .c_proj = Linear<T>(C, C, residual, generator),
                             .attn_dropout = drop,
                             .resid_dropout = drop},
                    .ln_2 = LayerNorm<T>(C, config.layer_norm_epsilon),
-                   .mlp = {.c_fc = Linear<T>(C, 4 * C, range, init),
-                           .c_proj = Linear<T>(4 * C, C, residual_range, init),
+                   .mlp = {.c_fc = Linear<T>(C, 4 * C, inner, generator),
+                           .c_proj = Linear<T>(4 * C, C, residual, generator),
                            .dropout = drop},
                    .norm_order = config.norm_order});
+  }
+  static Generator weight_generator(const GPTConfig& options) { return Generator(options.seed, RandomUse::weights); }
+  // Of the initial projections back to the residual.
+  double residual_range() const {
+    if (config.residual_initializer_range != 0) return config.residual_initializer_range;
+    const double blocks = static_cast<double>(config.n_layer);
+    return config.norm_order == NormOrder::pre ? config.initializer_range / std::sqrt(2.0 * blocks)
+                                               : config.initializer_range;
   }
   static const GPTConfig& validated(const GPTConfig& options) {
     options.validate();

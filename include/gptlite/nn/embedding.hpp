@@ -2,6 +2,7 @@
 // Embedding: a learned row for every token or position.
 
 #include "gptlite/autograd/ops/embedding.hpp"
+#include "gptlite/nn/init.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
@@ -9,12 +10,11 @@ template <class T>
 struct Embedding {
   Tensor<T> weight;  // (vocabulary, n)
 
-  /// weight ~ N(0, std^2).
-  Embedding(Index vocabulary, Index n, double std, Generator& init)
-      : weight(Tensor<T>::normal({vocabulary, n}, 0, std, init.fork())) {
-    weight.set_requires_grad();
-  }
+  /// weight as `init` says.
+  Embedding(Index vocabulary, Index n, Init init, Generator& generator)
+      : weight(init.parameter<T>({vocabulary, n}, generator)) {}
   void visit(auto&& f) { f("weight", weight); }
+  /// tokens: any shape. Returns that shape and n.
   Tensor<T> operator()(const Tensor<TokenId>& tokens) const { return embedding(tokens, weight); }
 };
 

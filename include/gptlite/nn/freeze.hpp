@@ -32,8 +32,8 @@ Index set_trainable(std::string_view where, Module& module, const std::vector<st
 
 }  // namespace detail
 
-/// Makes parameters stop training: no gradient is computed for them, and no optimizer moves them, also one that was
-/// made before. `patterns`: matched against the names of visit_parameters, as `matches` does. Returns how many tensors
+/// Makes parameters stop training: no gradient is computed for them, and no optimizer moves them, not even one made
+/// before. `patterns`: matched against the names of visit_parameters, as `matches` does. Returns how many tensors
 /// match. Freezes this model, not copies of it made before; call it between steps, not between a loss and its
 /// backward(). Throws ConfigError, and changes nothing, if a pattern matches no parameter.
 template <class Module>
@@ -58,12 +58,12 @@ Index unfreeze(Module& module, const Pattern& pattern) {
   return unfreeze(module, std::vector<std::string>{std::string(std::string_view(pattern))});
 }
 
-/// Numbers in the parameters that train: those that require a gradient.
+/// Number of scalar parameters that train: those of tensors that require a gradient.
 template <class Module>
-Index trainable_count(Module& module) {
+Index trainable_count(const Module& module) {
   Index count = 0;
-  visit_parameters(module,
-                   [&](const std::string&, auto& tensor) { count += tensor.requires_grad() ? tensor.size() : 0; });
+  visit_parameters(
+      module, [&](const std::string&, const auto& tensor) { count += tensor.requires_grad() ? tensor.size() : 0; });
   return count;
 }
 

@@ -21,9 +21,10 @@ struct LayerNorm {
     f("weight", weight);
     f("bias", bias);
   }
+  /// x: (..., n). Returns the same shape.
   Tensor<T> operator()(const Tensor<T>& x) const { return layer_norm(x, weight, bias, eps); }
-  /// a + b and its norm, in one pass.
-  NormedSum<T> of_sum(const Tensor<T>& a, const Tensor<T>& b) const { return add_layer_norm(a, b, weight, bias, eps); }
+  /// a + b and its norm, in one pass. a, b: (..., n). Returns two tensors of their shape.
+  AddNorm<T> add_norm(const Tensor<T>& a, const Tensor<T>& b) const { return add_layer_norm(a, b, weight, bias, eps); }
 };
 
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -1,49 +1,45 @@
 #pragma once
-// Linear: x weight + bias, and where it has adapters their part (nn/lora.hpp).
+// Linear: x weight + bias, and what an adapter adds to it (nn/lora.hpp).
 
 #include "gptlite/autograd/grad_mode.hpp"
 #include "gptlite/autograd/ops/activations.hpp"
 #include "gptlite/autograd/ops/arithmetic.hpp"
 #include "gptlite/autograd/ops/linear.hpp"
+#include "gptlite/nn/init.hpp"
+#include "gptlite/nn/low_rank.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
 template <class T>
 struct Linear {
-  Tensor<T> weight;       // (in, out)
-  Tensor<T> bias;         // (out)
-  Tensor<T> lora_A;       // (in, r), undefined without adapters
-  Tensor<T> lora_B;       // (r, out), undefined without adapters
-  double lora_scale = 0;  // alpha / r
+  Tensor<T> weight;  // (in, out)
+  Tensor<T> bias;    // (out), or undefined
+  LowRank<T> lora;   // undefined without an adapter
 
-  /// weight ~ N(0, std^2), bias = 0.
-  Linear(Index in, Index out, double std, Generator& init)
-      : weight(Tensor<T>::normal({in, out}, 0, std, init.fork())), bias(Tensor<T>::zeros({out})) {
-    weight.set_requires_grad();
-    bias.set_requires_grad();
-  }
+  /// weight as `init` says, bias = 0.
+  Linear(Index in, Index out, Init init, Generator& generator)
+      : weight(init.parameter<T>({in, out}, generator)), bias(Tensor<T>::zeros({out}).set_requires_grad()) {}
   void visit(auto&& f) {
     f("weight", weight);
     f("bias", bias);
-    f("lora_A", lora_A);
-    f("lora_B", lora_B);
+    lora.visit(f);
   }
-  bool has_lora() const { return lora_A.defined(); }
-  /// activation(x weight + bias + lora_scale (x lora_A) lora_B), without adapters activation(x weight + bias).
+  /// True if weight and bias are all that the layer computes with: then an operation that fuses the layer with others
+  /// may take them. The one question that such a path asks; without it, it calls the layer.
+  bool is_plain() const { return !lora.defined(); }
+
+  /// activation(x weight + bias + lora(x)). x: (..., in). Returns (..., out).
   Tensor<T> operator()(const Tensor<T>& x, Activation activation = Activation::none) const {
-    if (!has_lora()) return linear(x, weight, bias, activation);
-    // Scaled where it is narrowest.
-    const Tensor<T> low_rank = linear(x, lora_A) * static_cast<T>(lora_scale);
-    const Tensor<T> z = linear(x, weight, bias) + linear(low_rank, lora_B);
-    return activation == Activation::gelu ? gelu(z) : z;
+    if (is_plain()) return linear(x, weight, bias, activation);
+    return activate(linear(x, weight, bias) + lora(x), activation);
   }
-  /// weight + lora_scale lora_A lora_B, multiplied in fp32 whatever an Autocast asks for; without adapters the weight
-  /// itself. Outside any graph.
+  /// The weight of the plain layer that computes the same: weight + lora's product, multiplied in fp32 whatever an
+  /// Autocast asks for; of a plain layer the weight itself. Outside any graph.
   Tensor<T> merged_weight() const {
-    if (!has_lora()) return weight.detach();
+    if (is_plain()) return weight.detach();
     const NoGrad no_grad;
     const Autocast exact(Precision::fp32);
-    return weight + linear(lora_A, lora_B) * static_cast<T>(lora_scale);
+    return weight + lora.product();
   }
 };
 

@@ -24,12 +24,16 @@ struct LoraOptions {
 
 namespace detail {
 
+/// Calls f(name, layer) for the Linear layers of a module.
+template <class Module, class F>
+void visit_linear_layers(Module& module, F&& f) {
+  visit_layers<Linear<typename Module::value_type>>(module, f);
+}
 /// The Linear layers of a module with their names.
 template <class Module>
 auto linear_layers(Module& module) {
-  using Layer = Linear<typename Module::value_type>;
-  std::vector<std::pair<std::string, Layer*>> layers;
-  visit_layers<Layer>(module, [&](const std::string& name, Layer& layer) { layers.emplace_back(name, &layer); });
+  std::vector<std::pair<std::string, Linear<typename Module::value_type>*>> layers;
+  visit_linear_layers(module, [&](const std::string& name, auto& layer) { layers.emplace_back(name, &layer); });
   return layers;
 }
 
@@ -38,9 +42,9 @@ template <class Module>
 void train_adapters_only(Module& module) {
   freeze(module, "*");
   for (const auto& [name, layer] : linear_layers(module)) {
-    if (!layer->has_lora()) continue;
-    layer->lora_A.set_requires_grad();
-    layer->lora_B.set_requires_grad();
+    if (!layer->lora.defined()) continue;
+    layer->lora.A.set_requires_grad();
+    layer->lora.B.set_requires_grad();
   }
 }
 
@@ -48,16 +52,17 @@ void train_adapters_only(Module& module) {
 
 /// True if a Linear layer of the module has adapters.
 template <class Module>
-bool has_lora(Module& module) {
-  for (const auto& [name, layer] : detail::linear_layers(module))
-    if (layer->has_lora()) return true;
-  return false;
+bool has_lora(const Module& module) {
+  bool found = false;
+  detail::visit_linear_layers(module,
+                              [&](const std::string&, const auto& layer) { found = found || layer.lora.defined(); });
+  return found;
 }
 
 /// Gives every Linear layer whose name matches a target its adapters, and freezes every other parameter of the module
 /// but those that match `trainable`; unfreeze(module, "score.*") makes a head train as well. A ~ U(-1/sqrt(in),
 /// 1/sqrt(in)), as PEFT draws it, is a function of the seed and of the layer's place among the targets; B = 0, so that
-/// the module computes what it did. Returns the number of trainable numbers. Make the optimizer afterwards. module: a
+/// the module computes what it did. Returns the number of trainable scalars. Make the optimizer afterwards. module: a
 /// struct with visit() and value_type. Throws ConfigError, and changes nothing, for a rank or alpha that is not
 /// positive, a target that matches no Linear layer, a trainable pattern that matches no parameter, or a module that has
 /// adapters already.
@@ -70,7 +75,7 @@ Index add_lora(Module& module, const LoraOptions& options = {}) {
   const auto layers = detail::linear_layers(module);
   std::vector<std::string> names, parameters;
   for (const auto& [name, layer] : layers) {
-    check<ConfigError>(!layer->has_lora(), "add_lora", name,
+    check<ConfigError>(!layer->lora.defined(), "add_lora", name,
                        " has adapters already: call merge_lora(model) first, or train those");
     names.push_back(name);
   }
@@ -83,9 +88,9 @@ Index add_lora(Module& module, const LoraOptions& options = {}) {
     if (!matches_any(name, options.targets)) continue;
     const Index in = layer->weight.shape()[0], out = layer->weight.shape()[1];
     const double bound = 1 / std::sqrt(static_cast<double>(in));
-    layer->lora_A = Tensor<T>::uniform({in, options.rank}, -bound, bound, init.fork());
-    layer->lora_B = Tensor<T>::zeros({options.rank, out});
-    layer->lora_scale = options.alpha / static_cast<double>(options.rank);
+    layer->lora.A = Tensor<T>::uniform({in, options.rank}, -bound, bound, init.fork());
+    layer->lora.B = Tensor<T>::zeros({options.rank, out});
+    layer->lora.scale = options.alpha / static_cast<double>(options.rank);
   }
   detail::train_adapters_only(module);
   if (!options.trainable.empty()) unfreeze(module, options.trainable);
@@ -100,11 +105,10 @@ template <class Module>
 Index merge_lora(Module& module) {
   Index count = 0;
   for (const auto& [name, layer] : detail::linear_layers(module)) {
-    if (!layer->has_lora()) continue;
+    if (!layer->lora.defined()) continue;
     layer->weight = layer->merged_weight();
     layer->weight.set_requires_grad();
-    layer->lora_A = layer->lora_B = {};
-    layer->lora_scale = 0;
+    layer->lora = {};
     ++count;
   }
   return count;

@@ -1,5 +1,5 @@
 #pragma once
-// MLP: the feed-forward part of a block, C -> 4C -> C with GELU between.
+// MLP: the feed-forward part of a block, two linears with an activation between.
 
 #include "gptlite/autograd/ops/mlp.hpp"
 #include "gptlite/nn/dropout.hpp"
@@ -9,17 +9,20 @@ namespace gptlite::inline GPTLITE_ABI {
 
 template <class T>
 struct MLP {
-  Linear<T> c_fc;
-  Linear<T> c_proj;
+  Linear<T> c_fc;    // (C, H); H is 4C in the published models
+  Linear<T> c_proj;  // (H, C)
   Dropout<T> dropout;
+  Activation activation = Activation::gelu_tanh;
 
   void visit(auto&& f) {
     f("c_fc", c_fc);
     f("c_proj", c_proj);
   }
+  /// x: (..., C). Returns (..., C).
   Tensor<T> operator()(const Tensor<T>& x) const {
-    if (c_fc.has_lora() || c_proj.has_lora()) return dropout(c_proj(c_fc(x, Activation::gelu)));
-    return dropout(mlp(x, c_fc.weight, c_fc.bias, c_proj.weight, c_proj.bias));
+    if (c_fc.is_plain() && c_proj.is_plain())
+      return dropout(mlp(x, c_fc.weight, c_fc.bias, c_proj.weight, c_proj.bias, activation));
+    return dropout(c_proj(c_fc(x, activation)));
   }
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 // What makes a struct a layer: `visit`, which calls f(name, member) for each parameter and each layer inside. From it
-// follow names, counts, optimizer groups and, later, checkpoints.
+// follow names, counts, optimizer groups, files and snapshots. Layers write it once; a const layer is visited too, its
+// members then are const.
 
 #include <string>
 #include <type_traits>
@@ -27,24 +28,32 @@ void visit_member(Member& member, F&& f, const std::string& path);
 /// Calls f(name, member) for every tensor and every layer inside a module, at any depth, a layer before what is inside.
 template <class Module, class F>
 void visit_members(Module& module, F&& f, const std::string& prefix) {
-  module.visit([&](const char* name, auto& member) { visit_member(member, f, prefix + name); });
+  // visit() itself changes nothing: what may change a member is f, which gets those of a const module as const.
+  const_cast<std::remove_const_t<Module>&>(module).visit([&](const char* name, auto& member) {
+    using Member = std::remove_reference_t<decltype(member)>;
+    if constexpr (std::is_const_v<Module>)
+      visit_member<const Member>(member, f, prefix + name);
+    else
+      visit_member<Member>(member, f, prefix + name);
+  });
 }
 
 /// The same for one member and what is inside. The elements of a vector are members, not the vector.
 template <class Member, class F>
 void visit_member(Member& member, F&& f, const std::string& path) {
-  if constexpr (is_vector<Member>) {
+  using Plain = std::remove_const_t<Member>;
+  if constexpr (is_vector<Plain>) {
     for (std::size_t i = 0; i < member.size(); ++i) visit_member(member[i], f, path + '.' + std::to_string(i));
   } else {
     f(path, member);
-    if constexpr (!is_tensor<Member>) visit_members(member, f, path + '.');
+    if constexpr (!is_tensor<Plain>) visit_members(member, f, path + '.');
   }
 }
 }  // namespace detail
 
 /// Calls f(name, tensor) for every parameter of a layer, in the order of its visit functions. Names are joined with
 /// dots, elements of a vector are numbered: "h.0.attn.c_attn.weight". Undefined tensors are passed over. `prefix` is
-/// put before every name as it is.
+/// put before every name as it is. A const layer gives const tensors.
 template <class Module, class F>
 void visit_parameters(Module& module, F&& f, const std::string& prefix = "") {
   detail::visit_members(
@@ -68,11 +77,11 @@ void visit_layers(Module& module, F&& f, const std::string& prefix = "") {
       prefix);
 }
 
-/// Number of numbers in the parameters of a layer, frozen or not.
+/// Number of scalar parameters of a layer, frozen or not.
 template <class Module>
-Index parameter_count(Module& module) {
+Index parameter_count(const Module& module) {
   Index count = 0;
-  visit_parameters(module, [&](const std::string&, auto& tensor) { count += tensor.size(); });
+  visit_parameters(module, [&](const std::string&, const auto& tensor) { count += tensor.size(); });
   return count;
 }
 

@@ -12,7 +12,7 @@
 #include "gptlite/autograd/ops/softmax.hpp"
 #include "gptlite/core/finite.hpp"
 #include "gptlite/data/task_batches.hpp"
-#include "gptlite/models/heads.hpp"
+#include "gptlite/models/task_model.hpp"
 #include "gptlite/train/task_metrics.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -26,9 +26,10 @@ struct TaskPrediction {
 };
 
 /// The answers to all inputs, in their order, without dropout. Does not write to the model.
-template <class T>
-std::vector<TaskPrediction> predict_task(const TaskModel<T>& model, const std::vector<data::TaskInput>& inputs,
+template <class Backbone>
+std::vector<TaskPrediction> predict_task(const TaskModel<Backbone>& model, const std::vector<data::TaskInput>& inputs,
                                          Index batch_size = 32) {
+  using T = typename Backbone::value_type;
   check<ConfigError>(batch_size > 0, "predict_task", "batch_size must be positive, got ", batch_size);
   const NoGrad no_grad;
   const EvalScope eval;

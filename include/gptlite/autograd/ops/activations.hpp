@@ -1,32 +1,42 @@
 #pragma once
-// The functions of one number: gelu, relu, tanh, sigmoid, exp, log. The simplest operations: read one before you write
-// your own.
+// The functions of one number: gelu_tanh, gelu_erf, relu, tanh, sigmoid, exp, log. The simplest operations: read one
+// before you write your own.
 
 #include "gptlite/autograd/node.hpp"
 #include "gptlite/kernels/activations.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// gelu(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the tanh form of GPT-1 and GPT-2 (Hendrycks and Gimpel
+namespace detail {
+template <class T>
+Tensor<T> record_activation(const char* name, Activation activation, const Tensor<T>& x) {
+  Tensor<T> y = Tensor<T>::empty(x.shape());
+  kernels::activation_forward(activation, y.data(), x.data(), x.size());
+  return record(name, y, {x}, [activation](Inputs<T> in, const Tensor<T>& dy) {
+    kernels::activation_backward(activation, in[0].grad_target(), dy.data(), in[0].data(), dy.size());
+  });
+}
+}  // namespace detail
+
+/// x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the tanh form of GELU: that of GPT-1 and GPT-2 (Hendrycks and Gimpel
 /// 2016). x: any shape. Returns the same shape. Saves x.
 template <class T>
-Tensor<T> gelu(const Tensor<T>& x) {
-  Tensor<T> y = Tensor<T>::empty(x.shape());
-  kernels::gelu_forward(y.data(), x.data(), x.size());
-  return record("gelu", y, {x}, [](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::gelu_backward(in[0].grad_target(), dy.data(), in[0].data(), dy.size());  // dx += dy * gelu'(x)
-  });
+Tensor<T> gelu_tanh(const Tensor<T>& x) {
+  return detail::record_activation("gelu_tanh", Activation::gelu_tanh, x);
+}
+
+/// x Phi(x) = x/2 (1 + erf(x / sqrt(2))), the definition of GELU: that of BERT (Hendrycks and Gimpel 2016).
+/// x: any shape. Returns the same shape. Saves x.
+template <class T>
+Tensor<T> gelu_erf(const Tensor<T>& x) {
+  return detail::record_activation("gelu_erf", Activation::gelu_erf, x);
 }
 
 /// relu(x) = max(x, 0), with derivative 0 at 0.
 /// x: any shape. Returns the same shape. Saves x.
 template <class T>
 Tensor<T> relu(const Tensor<T>& x) {
-  Tensor<T> y = Tensor<T>::empty(x.shape());
-  kernels::relu_forward(y.data(), x.data(), x.size());
-  return record("relu", y, {x}, [](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::relu_backward(in[0].grad_target(), dy.data(), in[0].data(), dy.size());  // dx += dy where x > 0
-  });
+  return detail::record_activation("relu", Activation::relu, x);
 }
 
 /// tanh(x).
@@ -34,10 +44,28 @@ Tensor<T> relu(const Tensor<T>& x) {
 template <class T>
 Tensor<T> tanh(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
-  kernels::tanh_forward(y.data(), x.data(), x.size());
+  kernels::activation_forward(Activation::tanh, y.data(), x.data(), x.size());
   return record("tanh", y, {x.without_data()}, [saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
     kernels::tanh_backward(in[0].grad_target(), dy.data(), saved.data(), dy.size());  // dx += dy (1 - y^2)
   });
+}
+
+/// activation(x), by one of the functions above; x itself for Activation::none.
+template <class T>
+Tensor<T> activate(const Tensor<T>& x, Activation activation) {
+  switch (activation) {
+    case Activation::none:
+      break;
+    case Activation::gelu_tanh:
+      return gelu_tanh(x);
+    case Activation::gelu_erf:
+      return gelu_erf(x);
+    case Activation::relu:
+      return relu(x);
+    case Activation::tanh:
+      return tanh(x);
+  }
+  return x;
 }
 
 /// sigmoid(x) = 1 / (1 + exp(-x)).
@@ -73,8 +101,7 @@ Tensor<T> log(const Tensor<T>& x) {
   });
 }
 
-GPTLITE_COMPILED_FUNCTION(gelu)
-GPTLITE_COMPILED_FUNCTION(relu)
+GPTLITE_COMPILED_FUNCTION(detail::record_activation)
 GPTLITE_COMPILED_FUNCTION(tanh)
 GPTLITE_COMPILED_FUNCTION(sigmoid)
 GPTLITE_COMPILED_FUNCTION(exp)

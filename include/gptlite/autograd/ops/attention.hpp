@@ -1,5 +1,5 @@
 #pragma once
-// causal_attention: the fused core of a GPT block, by itself and with the projection to q, k and v.
+// attention: the fused core of a transformer's block, by itself and with the projection to q, k and v.
 
 #include "gptlite/autograd/autocast.hpp"
 #include "gptlite/autograd/node.hpp"
@@ -10,35 +10,59 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
+/// Which positions see which, and what is done to the weights. A GPT's attention: `{.n_head = 12}`; a BERT's, of
+/// sequences padded on the right: `{.n_head = 12, .causal = false, .lengths = lengths}`.
 struct AttentionOptions {
   Index n_head = 1;
-  Index window = 0;                ///< k of the context window: a position sees the last k positions; 0: all before it
-  double dropout = 0;              ///< probability, on the attention weights
-  Generator* generator = nullptr;  ///< where dropout takes its random stream from; needed if dropout > 0
+  bool causal = true;  ///< a position sees none behind it
+  Index window = 0;    ///< a position sees those less than this many away, itself included; 0: any distance
+  Tensor<std::int32_t> lengths = {};  ///< (B): positions before each sequence's padding, which none sees; undefined: T
+  double dropout = 0;                 ///< probability, on the attention weights
+  Generator* generator = nullptr;     ///< where dropout takes its random stream from; needed if dropout > 0
 };
 
 namespace detail {
 
-/// Checks what causal_attention is asked for and takes its random stream; qkv: the shape of the projection to q, k, v.
-inline kernels::AttentionShape attention_shape(const Shape& qkv, const AttentionOptions& options) {
-  check<ShapeError>(qkv.rank() == 3, "causal_attention", "qkv must be (B, T, 3C), got ", qkv);
-  check<ConfigError>(options.n_head > 0, "causal_attention", "n_head must be positive, got ", options.n_head);
-  check<ConfigError>(options.window >= 0, "causal_attention", "window must be 0 or positive, got ", options.window);
-  check<ShapeError>(qkv[2] % (3 * options.n_head) == 0, "causal_attention", "qkv ", qkv,
-                    " does not divide into q, k, v of ", options.n_head, " heads");
-  check_probability(options.dropout, "causal_attention");
-  check<ConfigError>(options.dropout == 0 || options.generator != nullptr, "causal_attention",
-                     "dropout needs a generator");
-  const Index head_size = qkv[2] / 3 / options.n_head, window = options.window == 0 ? qkv[1] : options.window;
-  kernels::AttentionShape shape{qkv[0], qkv[1], options.n_head, head_size, window, {}, autocast_precision()};
+/// One attention as the kernels take it, and what it points to: a copy, which no caller changes before backward.
+struct CheckedAttention {
+  kernels::AttentionShape shape;
+  Tensor<std::int32_t> lengths;
+};
+
+/// Checks what attention is asked for and takes its random stream; qkv: the shape of the projection to q, k, v.
+inline CheckedAttention checked_attention(const Shape& qkv, const AttentionOptions& options) {
+  check<ShapeError>(qkv.rank() == 3, "attention", "qkv must be (B, T, 3C), got ", qkv);
+  check<ConfigError>(options.n_head > 0, "attention", "n_head must be positive, got ", options.n_head);
+  check<ConfigError>(options.window >= 0, "attention", "window must be 0 or positive, got ", options.window);
+  check<ShapeError>(qkv[2] % (3 * options.n_head) == 0, "attention", "qkv ", qkv, " does not divide into q, k, v of ",
+                    options.n_head, " heads");
+  check_probability(options.dropout, "attention");
+  check<ConfigError>(options.dropout == 0 || options.generator != nullptr, "attention", "dropout needs a generator");
+  const Tensor<std::int32_t> lengths = options.lengths.defined() ? options.lengths.clone() : Tensor<std::int32_t>();
+  if (lengths.defined()) {
+    check<ShapeError>(lengths.shape() == Shape{qkv[0]}, "attention", "lengths must be (", qkv[0], ") for qkv ", qkv,
+                      ", got ", lengths.shape());
+    for (Index b = 0; b < qkv[0]; ++b)
+      check<IndexError>(lengths.data()[b] >= 0 && lengths.data()[b] <= qkv[1], "attention", "length ",
+                        lengths.data()[b], " of sequence ", b, " is outside 0..", qkv[1]);
+  }
+  kernels::AttentionShape shape{.B = qkv[0],
+                                .T = qkv[1],
+                                .NH = options.n_head,
+                                .HS = qkv[2] / 3 / options.n_head,
+                                .causal = options.causal,
+                                .window = options.window,
+                                .lengths = lengths.defined() ? lengths.data() : nullptr,
+                                .precision = autocast_precision()};
   if (options.dropout > 0) shape.dropout = {options.dropout, options.generator->fork()};
-  return shape;
+  return {shape, lengths};
 }
 
-/// causal_attention of x weight + bias with q, k, v held as S.
+/// attention of x weight + bias with q, k, v held as S.
 template <class S, class T>
-Tensor<T> causal_attention(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias,
-                           const kernels::AttentionShape& shape) {
+Tensor<T> attention(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias,
+                    const CheckedAttention& checked) {
+  const kernels::AttentionShape& shape = checked.shape;
   const kernels::LinearShape projection{
       .rows = shape.B * shape.T, .K = weight.shape()[0], .N = weight.shape()[1], .precision = shape.precision};
   const Storage<S> qkv(projection.rows * projection.N);
@@ -46,11 +70,11 @@ Tensor<T> causal_attention(const Tensor<T>& x, const Tensor<T>& weight, const Te
   Tensor<T> y = Tensor<T>::empty({shape.B, shape.T, shape.C()});
   const Storage<T> softmax_sums(2 * shape.rows());
   kernels::attention_forward(y.data(), softmax_sums.data(), std::as_const(qkv).data(), shape);
-  return record("causal_attention", y, {x, weight, bias.without_data()},
-                [shape, projection, qkv, softmax_sums, saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
+  return record("attention", y, {x, weight, bias.without_data()},
+                [checked, projection, qkv, softmax_sums, saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
                   const Storage<S> dqkv(qkv.size());
                   kernels::attention_backward(dqkv.data(), false, dy.data(), qkv.data(), saved.data(),
-                                              softmax_sums.data(), shape);
+                                              softmax_sums.data(), checked.shape);
                   const auto dx = in[0].grad_target(), dweight = in[1].grad_target(), dbias = in[2].grad_target();
                   kernels::linear_gradients(dx, dweight, dbias, std::as_const(dqkv).data(), in[0].data(), in[1].data(),
                                             projection);
@@ -59,42 +83,42 @@ Tensor<T> causal_attention(const Tensor<T>& x, const Tensor<T>& weight, const Te
 
 }  // namespace detail
 
-/// softmax(q k^T / sqrt(HS), causal) v for every head, from the joint projection (Vaswani et al. 2017).
+/// softmax(q k^T / sqrt(HS)) v for every head, from the joint projection (Vaswani et al. 2017); the softmax is over the
+/// positions that the options let a position see. One that sees none gets zeros.
 /// qkv: (B, T, 3C), at each position q, k and v, each C = n_head * HS. Returns (B, T, C).
-/// Throws ShapeError for another rank or a size that does not divide. Saves qkv, the result and two numbers for each
+/// Throws ShapeError for another rank, a size that does not divide or lengths of another shape than (B), IndexError for
+/// a length outside 0..T. Saves qkv, the result and two numbers for each
 /// head and position: memory grows with T, not with its square.
 template <class T>
-Tensor<T> causal_attention(const Tensor<T>& qkv, AttentionOptions options) {
-  const kernels::AttentionShape shape = detail::attention_shape(qkv.shape(), options);
+Tensor<T> attention(const Tensor<T>& qkv, AttentionOptions options) {
+  const detail::CheckedAttention checked = detail::checked_attention(qkv.shape(), options);
+  const kernels::AttentionShape& shape = checked.shape;
   Tensor<T> y = Tensor<T>::empty({shape.B, shape.T, shape.C()});
   const Storage<T> softmax_sums(2 * shape.rows());
   kernels::attention_forward(y.data(), softmax_sums.data(), qkv.data(), shape);
-  return record("causal_attention", y, {qkv},
-                [shape, softmax_sums, saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
-                  const auto [dqkv, accumulate] = in[0].grad_target();
-                  kernels::attention_backward(dqkv, accumulate, dy.data(), in[0].data(), saved.data(),
-                                              softmax_sums.data(), shape);
-                });
+  return record("attention", y, {qkv}, [checked, softmax_sums, saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
+    const auto [dqkv, accumulate] = in[0].grad_target();
+    kernels::attention_backward(dqkv, accumulate, dy.data(), in[0].data(), saved.data(), softmax_sums.data(),
+                                checked.shape);
+  });
 }
 
-/// causal_attention(x weight + bias): with the projection to q, k and v as one operation, which under an Autocast to
-/// bf16 holds q, k, v and their gradients as bfloat16. The bits are those of linear and causal_attention.
-/// x: (B, T, K), weight: (K, 3C), bias: (3C) or undefined. Returns (B, T, C).
-/// Throws ShapeError if they do not fit. Saves x, weight, q, k, v, the result and two numbers for each head and
-/// position.
+/// attention(x weight + bias): with the projection to q, k and v as one operation, which under an Autocast to bf16
+/// holds q, k, v and their gradients as bfloat16. The bits are those of linear and attention. x: (B, T, K), weight: (K,
+/// 3C), bias: (3C) or undefined. Returns (B, T, C). Throws ShapeError if they do not fit. Saves x, weight, q, k, v, the
+/// result and two numbers for each head and position.
 template <class T>
-Tensor<T> causal_attention(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias,
-                           AttentionOptions options) {
-  check<ShapeError>(weight.rank() == 2, "causal_attention", "weight must be a matrix, got ", weight.shape());
+Tensor<T> attention(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias, AttentionOptions options) {
+  check<ShapeError>(weight.rank() == 2, "attention", "weight must be a matrix, got ", weight.shape());
   const Index K = weight.shape()[0], N = weight.shape()[1];
-  check<ShapeError>(x.rank() == 3 && x.shape()[2] == K, "causal_attention", "x must be (B, T, ", K, ") for weight ",
+  check<ShapeError>(x.rank() == 3 && x.shape()[2] == K, "attention", "x must be (B, T, ", K, ") for weight ",
                     weight.shape(), ", got ", x.shape());
-  check<ShapeError>(!bias.defined() || bias.shape() == Shape{N}, "causal_attention", "bias ", bias.shape(),
+  check<ShapeError>(!bias.defined() || bias.shape() == Shape{N}, "attention", "bias ", bias.shape(),
                     " does not fit weight ", weight.shape());
-  const kernels::AttentionShape shape = detail::attention_shape(x.shape().with(-1, N), options);
+  const detail::CheckedAttention checked = detail::checked_attention(x.shape().with(-1, N), options);
   if constexpr (std::is_same_v<T, float>)
-    if (shape.precision == Precision::bf16) return detail::causal_attention<BFloat16>(x, weight, bias, shape);
-  return detail::causal_attention<T>(x, weight, bias, shape);
+    if (checked.shape.precision == Precision::bf16) return detail::attention<BFloat16>(x, weight, bias, checked);
+  return detail::attention<T>(x, weight, bias, checked);
 }
 
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -8,37 +8,27 @@ namespace gptlite::inline GPTLITE_ABI {
 
 namespace detail {
 
-/// layer_norm of x, or of x + added with the sum in `sum`.
+/// The rows of a layer norm, and what its backward needs of each: the mean and 1 / sqrt(variance + eps).
 template <class T>
-Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias, double eps,
-                     const Tensor<T>& added, Tensor<T>& sum) {
-  check<ShapeError>(x.rank() >= 1, "layer_norm", "x must have features, got ", x.shape());
-  const Index n = x.shape()[-1], rows = x.shape().numel_between(0, x.rank() - 1);
-  check<ShapeError>(weight.shape() == Shape{n} && bias.shape() == Shape{n}, "layer_norm", "x has ", n, " features: x ",
-                    x.shape(), ", weight ", weight.shape(), ", bias ", bias.shape());
-  Tensor<T> y = Tensor<T>::empty(x.shape());
-  const Storage<T> mean(rows), rstd(rows);
-  if (added.defined()) {
-    check<ShapeError>(added.shape() == x.shape(), "add_layer_norm", "needs two equal shapes, got ", x.shape(), " and ",
-                      added.shape());
-    sum = Tensor<T>::empty(x.shape());
-    kernels::layer_norm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, n, eps,
-                                sum.data(), added.data());
-    sum =
-        record("add_layer_norm", sum, {x.without_data(), added.without_data()}, [](Inputs<T> in, const Tensor<T>& dy) {
-          for (std::size_t i = 0; i < 2; ++i)
-            if (in[i].wants_grad()) in[i].add_grad(dy);
-        });
-  } else {
-    kernels::layer_norm_forward(y.data(), mean.data(), rstd.data(), x.data(), weight.data(), bias.data(), rows, n, eps);
+struct NormRows {
+  Index rows, n;
+  Storage<T> mean, rstd;
+
+  /// Throws ShapeError unless weight and bias fit x.
+  NormRows(const char* where, const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias) {
+    check<ShapeError>(x.rank() >= 1, where, "x must have features, got ", x.shape());
+    n = x.shape()[-1];
+    rows = x.shape().numel_between(0, x.rank() - 1);
+    check<ShapeError>(weight.shape() == Shape{n} && bias.shape() == Shape{n}, where, "x has ", n, " features: x ",
+                      x.shape(), ", weight ", weight.shape(), ", bias ", bias.shape());
+    mean = Storage<T>(rows);
+    rstd = Storage<T>(rows);
   }
-  return record("layer_norm", y, {added.defined() ? sum : x, weight, bias.without_data()},
-                [mean, rstd, rows, n](Inputs<T> in, const Tensor<T>& dy) {
-                  const auto dx = in[0].grad_target(), dweight = in[1].grad_target(), dbias = in[2].grad_target();
-                  kernels::layer_norm_backward(dx, dweight, dbias, dy.data(), in[0].data(), in[1].data(), mean.data(),
-                                               rstd.data(), rows, n);
-                });
-}
+  void backward(kernels::GradTarget<T> dx, kernels::GradTarget<T> dweight, kernels::GradTarget<T> dbias, const T* dy,
+                const T* x, const T* weight) const {
+    kernels::layer_norm_backward(dx, dweight, dbias, dy, x, weight, mean.data(), rstd.data(), rows, n);
+  }
+};
 
 }  // namespace detail
 
@@ -47,27 +37,53 @@ Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T
 /// each row, mean and 1 / sqrt(variance + eps).
 template <class T>
 Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias, double eps = 1e-5) {
-  Tensor<T> no_sum;
-  return detail::layer_norm(x, weight, bias, eps, {}, no_sum);
+  const detail::NormRows<T> r("layer_norm", x, weight, bias);
+  Tensor<T> y = Tensor<T>::empty(x.shape());
+  kernels::layer_norm_forward(y.data(), r.mean.data(), r.rstd.data(), x.data(), weight.data(), bias.data(), r.rows, r.n,
+                              eps);
+  return record("layer_norm", y, {x, weight, bias.without_data()}, [r](Inputs<T> in, const Tensor<T>& dy) {
+    const auto dx = in[0].grad_target(), dweight = in[1].grad_target(), dbias = in[2].grad_target();
+    r.backward(dx, dweight, dbias, dy.data(), in[0].data(), in[1].data());
+  });
 }
 
 /// A sum and its layer norm.
 template <class T>
-struct NormedSum {
+struct AddNorm {
   Tensor<T> sum;
   Tensor<T> norm;
 };
 
 /// a + b, and layer_norm of it, in one pass over memory: what a transformer does after each of its parts.
-/// a, b: one shape (..., n), weight and bias: (n). Throws ShapeError if they do not fit. Saves what layer_norm saves.
+/// a, b: one shape (..., n), weight and bias: (n). Throws ShapeError if they do not fit. Saves the sum, weight and what
+/// layer_norm saves of each row.
 template <class T>
-NormedSum<T> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& weight, const Tensor<T>& bias,
-                            double eps = 1e-5) {
-  NormedSum<T> result;
-  result.norm = detail::layer_norm(a, weight, bias, eps, b, result.sum);
-  return result;
+AddNorm<T> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& weight, const Tensor<T>& bias,
+                          double eps = 1e-5) {
+  check<ShapeError>(a.shape() == b.shape(), "add_layer_norm", "needs two equal shapes, got ", a.shape(), " and ",
+                    b.shape());
+  const detail::NormRows<T> r("add_layer_norm", a, weight, bias);
+  Tensor<T> sum = Tensor<T>::empty(a.shape()), norm = Tensor<T>::empty(a.shape());
+  kernels::layer_norm_forward(norm.data(), r.mean.data(), r.rstd.data(), a.data(), weight.data(), bias.data(), r.rows,
+                              r.n, eps, sum.data(), b.data());
+  const auto backward = [r, saved = sum.detach()](Inputs<T> in, std::span<const Tensor<T>> dy) {
+    const bool own = dy[0].defined() && dy[0].storage().unique();  // else it is another tensor's gradient too
+    Tensor<T> dsum = own || !dy[0].defined() ? dy[0] : dy[0].clone();
+    if (dy[1].defined()) {  // what reaches the sum through the norm
+      const bool accumulate = dsum.defined();
+      if (!accumulate) dsum = Tensor<T>::empty(saved.shape());
+      const auto dweight = in[2].grad_target(), dbias = in[3].grad_target();
+      r.backward({dsum.data(), accumulate}, dweight, dbias, dy[1].data(), saved.data(), in[2].data());
+    }
+    for (std::size_t i = 0; i < 2; ++i)
+      if (in[i].wants_grad()) in[i].add_grad(dsum);
+  };
+  const auto outputs = record("add_layer_norm", std::vector<Tensor<T>>{sum, norm},
+                              {a.without_data(), b.without_data(), weight, bias.without_data()}, backward);
+  return {outputs[0], outputs[1]};
 }
 
-GPTLITE_COMPILED_FUNCTION(detail::layer_norm)
+GPTLITE_COMPILED_FUNCTION(layer_norm)
+GPTLITE_COMPILED_FUNCTION(add_layer_norm)
 
 }  // namespace gptlite::inline GPTLITE_ABI

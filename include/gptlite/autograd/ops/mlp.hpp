@@ -1,5 +1,5 @@
 #pragma once
-// mlp: gelu(x w1 + b1) w2 + b2 as one operation.
+// mlp: activation(x w1 + b1) w2 + b2 as one operation.
 
 #include "gptlite/autograd/autocast.hpp"
 #include "gptlite/autograd/node.hpp"
@@ -32,13 +32,14 @@ Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w1, const Tensor<T>& b1, cons
 }
 }  // namespace detail
 
-/// gelu(x w1 + b1) w2 + b2, the feed-forward part of a block: two linears with less memory read and written between.
-/// x: (..., C), w1: (C, H), b1: (H) or undefined, w2: (H, N), b2: (N) or undefined. Returns (..., N).
-/// Throws ShapeError if they do not fit. Saves x, w1, w2, gelu(x w1 + b1) and gelu'(x w1 + b1), the last two as
-/// bfloat16 under an Autocast to bf16. The result has the bits of two linears, and so has the gradient but that in bf16
-/// gelu' is rounded.
+/// activation(x w1 + b1) w2 + b2, the feed-forward part of a block: two linears with less memory read and written
+/// between. x: (..., C), w1: (C, H), b1: (H) or undefined, w2: (H, N), b2: (N) or undefined. Returns (..., N).
+/// Throws ShapeError if they do not fit. Saves x, w1, w2, and value and derivative of the activation, these two as
+/// bfloat16 under an Autocast to bf16. Bitwise equal to two linear() calls, except that under bf16 the gradient uses a
+/// rounded derivative.
 template <class T>
-Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w1, const Tensor<T>& b1, const Tensor<T>& w2, const Tensor<T>& b2) {
+Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w1, const Tensor<T>& b1, const Tensor<T>& w2, const Tensor<T>& b2,
+              Activation activation = Activation::gelu_tanh) {
   check<ShapeError>(w1.rank() == 2 && w2.rank() == 2, "mlp", "weights must be matrices, got ", w1.shape(), " and ",
                     w2.shape());
   const Index C = w1.shape()[0], H = w1.shape()[1], N = w2.shape()[1];
@@ -48,7 +49,7 @@ Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w1, const Tensor<T>& b1, cons
                     " features that w1 ", w1.shape(), " expects");
   check<ShapeError>(!b1.defined() || b1.shape() == Shape{H}, "mlp", "b1 ", b1.shape(), " does not fit w1 ", w1.shape());
   check<ShapeError>(!b2.defined() || b2.shape() == Shape{N}, "mlp", "b2 ", b2.shape(), " does not fit w2 ", w2.shape());
-  const kernels::MlpShape shape{x.shape().numel_between(0, x.rank() - 1), C, H, N, autocast_precision()};
+  const kernels::MlpShape shape{x.shape().numel_between(0, x.rank() - 1), C, H, N, activation, autocast_precision()};
   if constexpr (std::is_same_v<T, float>)
     if (shape.precision == Precision::bf16) return detail::mlp<BFloat16>(x, w1, b1, w2, b2, shape);
   return detail::mlp<T>(x, w1, b1, w2, b2, shape);

@@ -1,6 +1,6 @@
 // TaskModel: the four heads, their losses and gradients, against the formulas written out.
 
-#include "gptlite/models/heads.hpp"
+#include "gptlite/models/task_model.hpp"
 
 #include <doctest/doctest.h>
 
@@ -62,9 +62,9 @@ TaskBatch<T> batch_of(Task task) {
 }
 
 template <class T>
-TaskModel<T> model_for(Task task, NormOrder norm_order = NormOrder::post, double dropout = 0) {
-  return TaskModel<T>(small_gpt<T>(norm_order, dropout),
-                      {.task = task, .n_class = task == Task::similarity ? 3 : 2, .dropout = dropout, .seed = 3});
+TaskModel<GPT<T>> model_for(Task task, NormOrder norm_order = NormOrder::post, double dropout = 0) {
+  return TaskModel<GPT<T>>(small_gpt<T>(norm_order, dropout),
+                           {.task = task, .n_class = task == Task::similarity ? 3 : 2, .dropout = dropout, .seed = 3});
 }
 
 constexpr Task tasks[] = {Task::classification, Task::entailment, Task::similarity, Task::multiple_choice};
@@ -82,13 +82,46 @@ double sequence_loss(const GPT<double>& gpt, const TaskBatch<double>& batch, Ind
   return sum / (length - 1);
 }
 
+// The smallest backbone: the mean of the tokens' embeddings, no language model.
+struct BagOfTokens {
+  using value_type = double;
+  static constexpr const char* base_model_prefix = "bag";
+  struct Config {
+    Index n_embd = 4;
+    double initializer_range = 0.5;
+  };
+  Config config;
+  std::shared_ptr<Mode> mode = std::make_shared<Mode>();
+  Embedding<double> embeddings;
+
+  explicit BagOfTokens(Generator init) : embeddings(20, 4, Init::normal(0.5), init) {}
+  void visit(auto&& f) { f("embeddings", embeddings); }
+  Tensor<double> pass(const Tensor<TokenId>& tokens, const Tensor<std::int32_t>&) const { return embeddings(tokens); }
+  Tensor<double> summary(const Tensor<double>& states, const Tensor<std::int32_t>&) const { return mean(states, 1); }
+};
+
 }  // namespace
+
+TEST_CASE("a TaskModel stands on any backbone, with L1 only on a language model") {
+  static_assert(Backbone<GPT<float>> && LanguageModel<GPT<float>>);
+  static_assert(Backbone<BagOfTokens> && !LanguageModel<BagOfTokens>);
+  TaskModel model(BagOfTokens(Generator(3)), {.task = Task::entailment, .n_class = 3, .dropout = 0});
+  std::vector<std::string> names;
+  visit_parameters(model, [&](const std::string& name, Tensor<double>&) { names.push_back(name); });
+  CHECK(names == std::vector<std::string>{"bag.embeddings.weight", "score.weight"});
+  const TaskBatch<double> batch = batch_of<double>(Task::entailment);
+  CHECK(model.logits(batch).shape() == Shape{batch.labels.size(), 3});
+  model.loss(batch).backward();
+  CHECK(model.backbone.embeddings.weight.has_grad());
+  CHECK(message_of<ConfigError>([&] { model.loss(batch, 0.5); }) ==
+        "[TaskModel] lambda is 0.5, but the backbone is no language model: it has no L1, use 0");
+}
 
 TEST_CASE("gradients of each head, L3, by gradcheck in double through the whole model") {
   for (const Task task : tasks)
     for (const NormOrder norm_order : {NormOrder::post, NormOrder::pre}) {
       CAPTURE(name_of(task));
-      TaskModel<double> model = model_for<double>(task, norm_order);
+      TaskModel<GPT<double>> model = model_for<double>(task, norm_order);
       const TaskBatch<double> batch = batch_of<double>(task);
       std::vector<Tensor<double>> parameters;
       visit_parameters(model, [&](const std::string&, Tensor<double>& tensor) { parameters.push_back(tensor); });
@@ -103,7 +136,7 @@ TEST_CASE("L3 with lambda 0 is L2, bit for bit, in value and gradients") {
     CAPTURE(name_of(task));
     const TaskBatch<float> batch = batch_of<float>(task);
     const auto gradients = [&](auto&& loss_of) {
-      TaskModel<float> model = model_for<float>(task, NormOrder::post, 0.1);
+      TaskModel<GPT<float>> model = model_for<float>(task, NormOrder::post, 0.1);
       const Tensor<float> loss = loss_of(model);
       loss.backward();
       std::vector<float> all{loss.item()};
@@ -115,26 +148,26 @@ TEST_CASE("L3 with lambda 0 is L2, bit for bit, in value and gradients") {
       });
       return all;
     };
-    const auto l2 = gradients([&](TaskModel<float>& model) {
+    const auto l2 = gradients([&](TaskModel<GPT<float>>& model) {
       const Tensor<float> scores = model.logits(batch);
       return task == Task::similarity ? cross_entropy(scores, batch.probabilities)
                                       : cross_entropy(scores, batch.labels);
     });
     CHECK(l2.size() > 1000);
-    CHECK(gradients([&](TaskModel<float>& model) { return model.loss(batch, 0); }) == l2);
-    CHECK(gradients([&](TaskModel<float>& model) { return model.losses(batch, 0).l2; }) == l2);
-    CHECK(gradients([&](TaskModel<float>& model) { return model.loss(batch, 0.5); }) != l2);
+    CHECK(gradients([&](TaskModel<GPT<float>>& model) { return model.loss(batch, 0); }) == l2);
+    CHECK(gradients([&](TaskModel<GPT<float>>& model) { return model.losses(batch, 0).l2; }) == l2);
+    CHECK(gradients([&](TaskModel<GPT<float>>& model) { return model.loss(batch, 0.5); }) != l2);
   }
 }
 
 TEST_CASE("L1 is the mean over sequences of the mean over their tokens, L3 their sum") {
   for (const Task task : tasks) {
     CAPTURE(name_of(task));
-    const TaskModel<double> model = model_for<double>(task);
+    const TaskModel<GPT<double>> model = model_for<double>(task);
     const TaskBatch<double> batch = batch_of<double>(task);
     const Index N = batch.tokens.shape()[0];
     double expected = 0;
-    for (Index s = 0; s < N; ++s) expected += sequence_loss(model.transformer, batch, s) / static_cast<double>(N);
+    for (Index s = 0; s < N; ++s) expected += sequence_loss(model.backbone, batch, s) / static_cast<double>(N);
     const TaskLosses<double> losses = model.losses(batch, 0.7);
     CHECK(losses.l1.item() == doctest::Approx(expected).epsilon(1e-12));
     CHECK(losses.l3.item() == doctest::Approx(losses.l2.item() + 0.7 * expected).epsilon(1e-12));
@@ -145,10 +178,10 @@ TEST_CASE("L1 is the mean over sequences of the mean over their tokens, L3 their
 TEST_CASE("the heads read the extract tokens, and padding changes nothing") {
   for (const Task task : tasks) {
     CAPTURE(name_of(task));
-    const TaskModel<double> model = model_for<double>(task);
+    const TaskModel<GPT<double>> model = model_for<double>(task);
     const TaskBatch<double> batch = batch_of<double>(task);
     const Index B = 2, S = batch.sequences, C = 8, positions = batch.tokens.shape()[1];
-    const Tensor<double> h = model.transformer.hidden(batch.tokens), scores = model.logits(batch);
+    const Tensor<double> h = model.backbone.hidden(batch.tokens), scores = model.logits(batch);
     const Index n = task == Task::multiple_choice ? S : model.score.weight.shape()[1];
     CHECK(scores.shape() == Shape{B, n});
     const Index outputs = model.score.weight.shape()[1];
@@ -174,7 +207,7 @@ TEST_CASE("the heads read the extract tokens, and padding changes nothing") {
 }
 
 TEST_CASE("similarity does not depend on the order of the texts") {
-  const TaskModel<double> model = model_for<double>(Task::similarity);
+  const TaskModel<GPT<double>> model = model_for<double>(Task::similarity);
   const TaskBatch<double> batch = batch_of<double>(Task::similarity);
   TaskBatch<double> exchanged = batch;
   exchanged.tokens = concat<TokenId>({slice(batch.tokens, 0, 1, 2), slice(batch.tokens, 0, 0, 1),
@@ -185,7 +218,7 @@ TEST_CASE("similarity does not depend on the order of the texts") {
 }
 
 TEST_CASE("names of parameters, and added tokens") {
-  TaskModel<float> model = model_for<float>(Task::classification);
+  TaskModel<GPT<float>> model = model_for<float>(Task::classification);
   std::vector<std::string> names;
   visit_parameters(model, [&](const std::string& name, Tensor<float>&) { names.push_back(name); });
   CHECK(names.front() == "transformer.wte.weight");
@@ -213,11 +246,11 @@ TEST_CASE("names of parameters, and added tokens") {
 
 TEST_CASE("what a TaskModel refuses") {
   const auto refused = [](TaskModelOptions options, const char* message) {
-    CHECK(message_of<ConfigError>([&] { TaskModel<float>(small_gpt<float>(), options); }) == message);
+    CHECK(message_of<ConfigError>([&] { TaskModel<GPT<float>>(small_gpt<float>(), options); }) == message);
   };
   refused({.n_class = 1}, "[TaskModel] n_class must be 2 or more, got 1");
   refused({.dropout = 1}, "[TaskModel] dropout must be in 0..1 and below 1, got 1");
-  const TaskModel<float> model = model_for<float>(Task::classification);
+  const TaskModel<GPT<float>> model = model_for<float>(Task::classification);
   TaskBatch<float> batch = batch_of<float>(Task::classification);
   CHECK(message_of<ConfigError>([&] { model.loss(batch, -0.5); }) ==
         "[TaskModel] lambda must be 0 or positive and finite, got -0.5");
@@ -232,7 +265,7 @@ TEST_CASE("what a TaskModel refuses") {
         "[TaskModel] tokens (2, 6) must be (sequences, T), with a length for each, got lengths (1)");
   batch.lengths = Tensor<std::int32_t>::from({1, 1});
   CHECK(message_of<DataError>([&] { model.loss(batch, 0.5); }) ==
-        "[TaskModel] no sequence has a second token, which L1 needs");
+        "[GPT] no sequence has a second token, which L1 needs");
   CHECK(message_of<ConfigError>([] { task_from_name("sentiment"); }) ==
         "[task_from_name] \"sentiment\" is no task, only classification, entailment, similarity and "
         "multiple-choice");

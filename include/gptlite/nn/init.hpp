@@ -1,0 +1,51 @@
+#pragma once
+// Init: how the weights of a layer begin.
+
+#include <utility>
+
+#include "gptlite/core/tensor.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+/// `Linear<float>(in, out, Init::normal(0.02), generator)`. A value, so that a model can hand one to all its layers.
+class Init {
+ public:
+  /// N(0, std^2).
+  static Init normal(double std) { return {Kind::normal, std}; }
+  /// Uniform in [-bound, bound), as PyTorch begins an LSTM with bound = 1 / sqrt(n).
+  static Init uniform(double bound) { return {Kind::uniform, bound}; }
+  static Init zeros() { return {Kind::zeros, 0}; }
+  /// Numbers left as memory has them, for weights that a file replaces.
+  static Init none() { return {Kind::none, 0}; }
+
+  /// A parameter that trains. Takes one random stream of the generator, whatever the kind: the layers after it begin
+  /// with the same numbers.
+  template <class T>
+  Tensor<T> parameter(Shape shape, Generator& generator) const {
+    const RandomStream stream = generator.fork();
+    Tensor<T> weight = Tensor<T>::empty(std::move(shape));
+    switch (kind_) {
+      case Kind::normal:
+        fill_normal(weight.data(), weight.size(), 0, scale_, stream);
+        break;
+      case Kind::uniform:
+        fill_uniform(weight.data(), weight.size(), -scale_, scale_, stream);
+        break;
+      case Kind::zeros:
+        weight = Tensor<T>::zeros(weight.shape());
+        break;
+      case Kind::none:
+        break;
+    }
+    return weight.set_requires_grad();
+  }
+
+ private:
+  enum class Kind { normal, uniform, zeros, none };
+  Init(Kind kind, double scale) : kind_(kind), scale_(scale) {}
+
+  Kind kind_;
+  double scale_;
+};
+
+}  // namespace gptlite::inline GPTLITE_ABI
