@@ -117,6 +117,7 @@
 #include "gptlite/train/evaluate.hpp"
 #include "gptlite/train/layer_decay.hpp"
 #include "gptlite/train/metrics.hpp"
+#include "gptlite/train/optimizer.hpp"
 #include "gptlite/train/predict_task.hpp"
 #include "gptlite/train/progress.hpp"
 #include "gptlite/train/schedule.hpp"

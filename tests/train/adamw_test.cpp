@@ -134,6 +134,7 @@ TEST_CASE("the learning rate can change from step to step") {
   AdamW optimizer(model, {.learning_rate = 0.1, .weight_decay = 0});
   optimizer.set_learning_rate(0.25);
   CHECK(optimizer.options().learning_rate == 0.25);
+  CHECK(optimizer.learning_rate() == 0.25);
   CHECK(message_of<ConfigError>([&] { optimizer.set_learning_rate(-1); }) ==
         "[AdamW] learning_rate must be 0 or positive and finite, got -1");
   CHECK(message_of<ConfigError>([&] { optimizer.set_learning_rate(infinity); }) ==

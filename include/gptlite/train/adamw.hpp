@@ -10,10 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "gptlite/core/error.hpp"
 #include "gptlite/core/finite.hpp"
 #include "gptlite/core/tensor.hpp"
 #include "gptlite/kernels/adamw.hpp"
 #include "gptlite/nn/visit.hpp"
+#include "gptlite/train/optimizer.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
@@ -28,12 +30,6 @@ struct AdamWOptions {
   /// a parameter stays as it is, and its gradient still counts in the norm. AdamW asks once, when it is made.
   std::function<double(const std::string& name)> learning_rate_scale = {};
   bool openai_exact = false;  ///< the numbers of OpenAI's code of 2018 in place of PyTorch's: see AdamW
-};
-
-/// What a step did.
-struct StepResult {
-  double grad_norm;  ///< of all gradients together, before clipping
-  bool skipped;      ///< the norm was not finite: nothing was updated
 };
 
 /// Loshchilov and Hutter 2019, with PyTorch's bias correction: the same numbers as torch.optim.AdamW after
@@ -65,17 +61,18 @@ class AdamW {
       const double scale = options.learning_rate_scale ? options.learning_rate_scale(name) : 1;
       check<ConfigError>(not_negative(scale), "AdamW", "learning_rate_scale of ", name,
                          " must be 0 or positive and finite, got ", scale);
-      parameters_.push_back({name, tensor, scale, {}, {}});
+      parameters_.push_back({name, tensor, scale, Tensor<T>::zeros(tensor.shape()), Tensor<T>::zeros(tensor.shape())});
     });
   }
 
-  /// That of the next steps, before learning_rate_scale. Throws ConfigError.
+  /// Sets the learning rate of the following steps; learning_rate_scale is applied on top. Throws ConfigError.
   void set_learning_rate(double learning_rate) {
     check_learning_rate(learning_rate);
     options_.learning_rate = learning_rate;
   }
+  double learning_rate() const { return options_.learning_rate; }
   const AdamWOptions& options() const { return options_; }
-  /// Updates done.
+  /// Number of updates done.
   std::int64_t step_count() const { return step_count_; }
 
   /// Clips the gradients to max_grad_norm, updates every parameter that has one, and clears them. If their norm is not
@@ -97,6 +94,42 @@ class AdamW {
     for (Parameter& parameter : parameters_) parameter.tensor.zero_grad();
   }
 
+  /// Calls f(name, state) for the state that a checkpoint keeps, as `Optimizer` describes: "step" (std::int64_t&), then
+  /// for each parameter "m.<name>" and "v.<name>" (Tensor<T>& in its shape), the running means of its gradient and of
+  /// the gradient's square. Throws ShapeError if f leaves a tensor of another shape and DataError if it leaves a
+  /// negative step; that piece of state then stays as it was.
+  template <class F>
+  void visit(F&& f) {
+    const std::int64_t steps = step_count_;
+    f(std::string("step"), step_count_);
+    if (step_count_ < 0) {
+      const std::int64_t refused = std::exchange(step_count_, steps);
+      fail<DataError>("AdamW", "step must be 0 or positive, got ", refused);
+    }
+    const auto visit_moment = [&](const std::string& name, Tensor<T>& moment) {
+      const Tensor<T> before = moment;
+      f(name, moment);
+      if (moment.defined() && moment.shape() == before.shape()) return;
+      const Tensor<T> refused = std::exchange(moment, before);
+      check<ShapeError>(refused.defined(), "AdamW", name, " must have shape ", before.shape(),
+                        ", got an undefined tensor");
+      fail<ShapeError>("AdamW", name, " must have shape ", before.shape(), ", got ", refused.shape());
+    };
+    for (Parameter& parameter : parameters_) {
+      visit_moment("m." + parameter.name, parameter.m);
+      visit_moment("v." + parameter.name, parameter.v);
+    }
+  }
+  /// Calls f with the same names and constant state.
+  template <class F>
+  void visit(F&& f) const {
+    f(std::string("step"), step_count_);
+    for (const Parameter& parameter : parameters_) {
+      f("m." + parameter.name, parameter.m);
+      f("v." + parameter.name, parameter.v);
+    }
+  }
+
  private:
   static bool not_negative(double x) { return is_finite(x) && x >= 0; }
   static void check_learning_rate(double learning_rate) {
@@ -107,8 +140,8 @@ class AdamW {
   struct Parameter {
     std::string name;
     Tensor<T> tensor;
-    double scale;     // of the learning rate
-    Storage<T> m, v;  // running means of the gradient and of its square; empty before the first update
+    double scale;    // of the learning rate
+    Tensor<T> m, v;  // running means of the gradient and of its square
   };
 
   void update(double norm) {
@@ -131,10 +164,6 @@ class AdamW {
     for (Parameter& parameter : parameters_) {
       Tensor<T>& tensor = parameter.tensor;
       if (!tensor.has_grad()) continue;
-      if (!parameter.m) {
-        parameter.m = Storage<T>::zeros(tensor.size());
-        parameter.v = Storage<T>::zeros(tensor.size());
-      }
       constants.learning_rate = rate * parameter.scale;
       constants.weight_decay = tensor.rank() >= 2 ? options_.weight_decay : 0;
       updates.push_back(
