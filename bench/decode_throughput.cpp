@@ -47,7 +47,7 @@ int run(const Options& o) {
     token_times.push_back(
         seconds([&] { generate(decoder, {{prompt[0]}}, {.max_new_tokens = o.tokens, .temperature = 0}); }));
   }
-  std::cout << train::JsonObject()
+  std::cout << JsonObject()
                    .add("what", "decode")
                    .add("model", o.model)
                    .add("precision", o.precision)

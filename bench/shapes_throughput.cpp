@@ -47,7 +47,7 @@ void compare(const ModelSizes& odd, Precision precision, int threads, double sec
   }
   const double rate = first.flops() / bench::median(odd_times),
                neighbour = second.flops() / bench::median(regular_times);
-  std::cout << train::JsonObject()
+  std::cout << JsonObject()
                    .add("what", "shapes")
                    .add("shape", text(odd))
                    .add("neighbour", text(regular))

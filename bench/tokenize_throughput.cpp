@@ -28,7 +28,7 @@ int run(const std::string& model, const std::string& path, double seconds) {
     times.push_back(since(start));
   }
   std::nth_element(times.begin(), times.begin() + static_cast<Index>(times.size() / 2), times.end());
-  std::cout << train::JsonObject()
+  std::cout << JsonObject()
                    .add("what", "tokenize")
                    .add("tokens", tokens)
                    .add("mb_s", static_cast<double>(text.size()) / 1e6 / times[times.size() / 2])

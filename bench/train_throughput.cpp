@@ -43,7 +43,7 @@ int run(const Options& o) {
     if (warm_up > 0 && --warm_up == 0) start = Clock::now();
   }
   const double seconds = bench::median(times);
-  std::cout << train::JsonObject()
+  std::cout << JsonObject()
                    .add("what", "train")
                    .add("model", o.model)
                    .add("precision", o.precision)

@@ -160,7 +160,7 @@ Predictions predict(const LogisticRegression& model, const Examples& set) {
 
 void write_predictions(const std::string& path, const Predictions& predictions, const Examples& set, bool scores) {
   std::ostringstream text;
-  text << "wanted\tpredicted\n";
+  text << "target\tpredicted\n";
   for (std::size_t i = 0; i < set.labels.size(); ++i) {
     if (scores)
       text << set.scores[i] << '\t' << predictions.scores[i] << '\n';

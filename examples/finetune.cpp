@@ -57,13 +57,13 @@ GPT<float> backbone(const Options& o) {
   return gpt;
 }
 
-train::JsonObject json_of(const train::TaskMetrics& metrics) {
-  train::JsonObject object;
+JsonObject json_of(const train::TaskMetrics& metrics) {
+  JsonObject object;
   for (const auto& [name, value] : metrics) object.add(name, value);
   return object;
 }
 
-// One row an example: its row in the file, what was wanted, what was predicted, and each class's probability.
+// One row an example: its row in the file, the target, the prediction, and each class's probability.
 void write_predictions(const std::string& path, const Examples& examples,
                        const std::vector<train::TaskPrediction>& predictions) {
   const data::TaskSet& set = examples.set;
@@ -71,7 +71,7 @@ void write_predictions(const std::string& path, const Examples& examples,
     return set.labels.empty() ? std::to_string(label) : set.labels[static_cast<std::size_t>(label)];
   };
   std::ostringstream text;
-  text << "row\twanted\tpredicted";
+  text << "row\ttarget\tpredicted";
   for (std::size_t k = 0; k < predictions.at(0).probabilities.size(); ++k)
     text << "\tP(" << name(static_cast<Index>(k)) << ')';
   text << '\n';
@@ -136,7 +136,7 @@ int run(const Options& o) {
   data::TaskBatches<float> batches(train.inputs, task, {o.batch_size, n_class, o.seed});
   const std::int64_t steps = o.epochs * batches.batches_per_epoch();
   const std::int64_t eval_interval = o.eval_interval > 0 ? o.eval_interval : batches.batches_per_epoch();
-  const auto learning_rate_at = [&]() -> std::function<double(std::int64_t)> {
+  const auto learning_rate = [&]() -> std::function<double(std::int64_t)> {
     if (o.openai_exact) return train::openai_warmup_linear(o.learning_rate, steps, o.warmup);
     return train::Schedule{train::Decay::linear, o.learning_rate, 0,
                            std::llround(o.warmup * static_cast<double>(steps)), steps};
@@ -149,48 +149,36 @@ int run(const Options& o) {
   train::EarlyStopping stopping(o.patience);
 
   io::make_folder(o.out);
-  train::MetricsFile metrics(o.out + "/metrics.jsonl");
   std::cerr << train.inputs.size() << " examples to learn, " << dev.inputs.size() << " to choose the weights by; "
             << trainable_count(model) << " of " << parameter_count(model) << " parameters train; " << num_threads()
             << " threads; results in " << o.out << '\n';
 
   const auto start = std::chrono::steady_clock::now();
-  train::Progress progress({.total_steps = steps});
+  train::Loop loop(
+      optimizer,
+      {.max_steps = steps, .learning_rate = learning_rate, .metrics = o.out + "/metrics.jsonl", .log_time = false});
   train::WeightSnapshot best(model);
   std::string metric;
-  int skipped_in_a_row = 0;
-  std::int64_t step = 0;
-  const auto evaluate = [&] {
-    const train::TaskMetrics values =
-        progress.pause([&] { return train::task_metrics(task, train::predict_task(model, dev.inputs), dev.inputs); });
+  loop.every(eval_interval, [&] {
+    const train::TaskMetrics values = train::task_metrics(task, train::predict_task(model, dev.inputs), dev.inputs);
     metric = values[0].first;
-    metrics.write(train::JsonObject().add("step", step).add("dev", json_of(values)));
-    const bool better = stopping.improved(values[0].second, step);
+    loop.log(JsonObject().add("dev", json_of(values)));
+    const bool better = stopping.improved(values[0].second, loop.step_count());
     if (better) best = train::WeightSnapshot(model);
+    if (stopping.should_stop()) loop.stop();
     char line[120];
-    std::snprintf(line, sizeof line, "step %lld: dev %s %.4f%s", static_cast<long long>(step), metric.c_str(),
-                  values[0].second, better ? ", the best so far" : "");
-    progress.note(line);
-  };
-  while (step < steps && !stopping.should_stop()) {
-    const double learning_rate = learning_rate_at(step);
-    optimizer.set_learning_rate(learning_rate);
+    std::snprintf(line, sizeof line, "step %lld: dev %s %.4f%s", static_cast<long long>(loop.step_count()),
+                  metric.c_str(), values[0].second, better ? ", the best so far" : "");
+    loop.print_above(line);
+  });
+  while (loop.next()) {
     const TaskBatch<float> batch = batches.next();
     const TaskLosses<float> losses = model.losses(batch, o.lambda);
-    losses.l3.backward();
-    const train::StepResult result = optimizer.step();
-    ++step;
-    const auto loss = static_cast<double>(losses.l3.item());
-    skipped_in_a_row = result.skipped ? skipped_in_a_row + 1 : 0;
-    if (result.skipped) progress.note("step " + std::to_string(step) + ": the gradient is not finite, step skipped");
-    check<Error>(skipped_in_a_row < 5, "finetune", "the loss diverged: five gradients in a row are not finite (loss ",
-                 loss, " at step ", step, "); try a smaller --learning-rate or more --warmup");
-    progress.update(step, loss, static_cast<double>(batch.tokens.size()));
-    train::JsonObject record;
-    record.add("step", step).add("loss", loss).add("l2", losses.l2.item());
-    if (losses.l1.defined()) record.add("l1", losses.l1.item());
-    metrics.write(record.add("learning_rate", learning_rate).add("grad_norm", result.grad_norm));
-    if (step % eval_interval == 0 || step == steps) evaluate();
+    loop.backward(losses.l3, batch.tokens.size());
+    JsonObject parts;
+    parts.add("l2", losses.l2.item());
+    if (losses.l1.defined()) parts.add("l1", losses.l1.item());
+    loop.step(parts);
   }
 
   check<Error>(stopping.best_step() >= 0, "finetune",
@@ -203,7 +191,7 @@ int run(const Options& o) {
     }
     merge_lora(model);
   }
-  train::JsonObject result;
+  JsonObject result;
   result.add("task", o.task).add("lambda", o.lambda).add("seed", o.seed).add("metric", metric);
   const auto finish = [&](const std::string& name, const Examples& examples) {
     const std::vector<train::TaskPrediction> predictions = train::predict_task(model, examples.inputs);
@@ -215,7 +203,7 @@ int run(const Options& o) {
   model.eval();
   if (!o.no_save) io::save_task_model(o.out, io::TaskFolder<float>{model, tokenizer, labels, layout.max_part_length});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  result.add("best_step", stopping.best_step()).add("steps", step).add("seconds", seconds.count());
+  result.add("best_step", stopping.best_step()).add("steps", loop.step_count()).add("seconds", seconds.count());
   std::cout << result.text() << '\n';
   return 0;
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Pre-training from a command line, as train_char_gpt and pretrain do it: the options, the loop with its evaluations,
-// samples and metrics, and the folder that is saved.
+// Pre-training from a command line, as train_char_gpt and pretrain do it: the options, evaluations and samples, and the
+// folder that is saved.
 
 #include <filesystem>
 #include <fstream>
@@ -19,7 +19,7 @@ struct PretrainingOptions {
   Index n_layer = 4, n_head = 4, n_embd = 128, block_size = 64, batch_size = 12, window = 0, grad_accumulation = 1;
   std::int64_t max_steps = 2000, warmup_steps = 100, eval_interval = 500, sample_every = 1000;
   Index eval_batches = 200;
-  double learning_rate = 1e-3, min_lr = 1e-4, weight_decay = 0.1, beta2 = 0.99, dropout = 0, grad_clip = 1,
+  double learning_rate = 1e-3, min_learning_rate = 1e-4, weight_decay = 0.1, beta2 = 0.99, dropout = 0, grad_clip = 1,
          time_limit = 0;
   int threads = 0;
   std::uint64_t seed = 1337;
@@ -35,8 +35,8 @@ inline void add_options(CLI::App& app, PretrainingOptions& o) {
   app.add_option("--block-size", o.block_size, "tokens a sequence")->capture_default_str();
   app.add_option("--batch-size", o.batch_size, "sequences a step")->capture_default_str();
   app.add_option("--max-steps", o.max_steps, "optimizer steps")->capture_default_str();
-  app.add_option("--learning-rate", o.learning_rate, "after the warm-up")->capture_default_str();
-  app.add_option("--min-lr", o.min_lr, "at the last step (cosine)")->capture_default_str();
+  app.add_option("--learning-rate", o.learning_rate, "learning rate after the warm-up")->capture_default_str();
+  app.add_option("--min-lr", o.min_learning_rate, "learning rate at the last step (cosine)")->capture_default_str();
   app.add_option("--warmup-steps", o.warmup_steps, "steps of linear warm-up")->capture_default_str();
   app.add_option("--weight-decay", o.weight_decay, "on matrices")->capture_default_str();
   app.add_option("--beta2", o.beta2, "AdamW's second beta")->capture_default_str();
@@ -88,81 +88,55 @@ inline int pretrain(const std::string& program, const PretrainingOptions& o, con
                     .seed = o.seed});
   train::AdamW optimizer(model,
                          {.betas = {0.9, o.beta2}, .weight_decay = o.weight_decay, .max_grad_norm = o.grad_clip});
-  const train::Schedule schedule{train::Decay::cosine, o.learning_rate, o.min_lr, o.warmup_steps, o.max_steps};
 
   io::make_folder(o.out);
-  train::MetricsFile metrics(o.out + "/metrics.jsonl");
-  std::ofstream samples(o.out + "/samples.txt");
-  check<DataError>(samples.good(), program, o.out, "/samples.txt: cannot write");
-
   const Index parameters = parameter_count(model);
   std::cerr << "text: " << all_tokens.size() << " tokens of " << tokenizer.vocab_size() << "; model: " << parameters
             << " parameters; " << num_threads() << " threads; results in " << o.out << "\n";
 
-  train::Progress progress({.total_steps = o.max_steps});
-  double loss = 0, val_loss = 0, best_loss = std::numeric_limits<double>::infinity();
-  int skipped_in_a_row = 0;
-  std::int64_t step = 0;
-  const auto evaluate = [&] {
+  train::Loop loop(optimizer, {.max_steps = o.max_steps,
+                               .learning_rate = train::Schedule{train::Decay::cosine, o.learning_rate,
+                                                                o.min_learning_rate, o.warmup_steps, o.max_steps},
+                               .grad_accumulation = o.grad_accumulation,
+                               .time_limit = o.time_limit,
+                               .metrics = o.out + "/metrics.jsonl"});
+  std::ofstream samples(o.out + "/samples.txt");
+  check<DataError>(samples.good(), program, o.out, "/samples.txt: cannot write");
+  double val_loss = 0, best_loss = std::numeric_limits<double>::infinity();
+  loop.every(o.eval_interval, [&] {
     data::TokenBatches validation(tokens.second, {o.batch_size, o.block_size, o.seed});  // the same batches every time
-    val_loss = progress.pause([&] { return train::evaluate(model, validation, o.eval_batches); });
-    metrics.write(train::JsonObject().add("step", step).add("val_loss", val_loss));
+    val_loss = train::evaluate(model, validation, o.eval_batches);
+    loop.log(JsonObject().add("val_loss", val_loss));
     char line[80];
-    std::snprintf(line, sizeof line, "step %lld: validation loss %.4f", static_cast<long long>(step), val_loss);
-    progress.note(line);
+    std::snprintf(line, sizeof line, "step %lld: validation loss %.4f", static_cast<long long>(loop.step_count()),
+                  val_loss);
+    loop.print_above(line);
     if (val_loss < best_loss) {
       best_loss = val_loss;
-      progress.pause([&] { io::save_model(o.out + "/best", model, tokenizer); });
+      io::save_model(o.out + "/best", model, tokenizer);
     }
-  };
-  const auto sample = [&] {
-    const std::string generated = progress.pause([&] {
-      return tokenizer.decode(generate(model, prompt, {.max_new_tokens = 400, .temperature = 0.8, .seed = o.seed}));
-    });
-    samples << "--- step " << step << "\n" << generated << "\n" << std::flush;
-    progress.note("--- sample at step " + std::to_string(step) + "\n" + generated + "\n---");
-  };
-
-  for (bool done = false; !done;) {
-    const double learning_rate = schedule(step);
-    optimizer.set_learning_rate(learning_rate);
-    loss = 0;
+  });
+  loop.every(o.sample_every, [&] {
+    const std::string step = std::to_string(loop.step_count());
+    const std::string sample =
+        tokenizer.decode(generate(model, prompt, {.max_new_tokens = 400, .temperature = 0.8, .seed = o.seed}));
+    samples << "--- step " << step << "\n" << sample << "\n" << std::flush;
+    loop.print_above("--- sample at step " + step + "\n" + sample + "\n---");
+  });
+  while (loop.next()) {
     for (Index i = 0; i < o.grad_accumulation; ++i) {
       const auto [inputs, targets] = batches.next();
-      const Tensor<float> part = model.loss(inputs, targets) * (1.0f / static_cast<float>(o.grad_accumulation));
-      part.backward();
-      loss += part.item();
+      loop.backward(model.loss(inputs, targets), inputs.size());
     }
-    const train::StepResult result = optimizer.step();
-    ++step;
-
-    skipped_in_a_row = result.skipped ? skipped_in_a_row + 1 : 0;
-    if (result.skipped) progress.note("step " + std::to_string(step) + ": the gradient is not finite, step skipped");
-    check<Error>(skipped_in_a_row < 5, program, "the loss diverged: five gradients in a row are not finite (loss ",
-                 loss, " at step ", step, "); try a smaller --learning-rate or more --warmup-steps");
-
-    progress.update(step, loss, static_cast<double>(o.batch_size * o.block_size * o.grad_accumulation));
-    metrics.write(train::JsonObject()
-                      .add("step", step)
-                      .add("loss", loss)
-                      .add("learning_rate", learning_rate)
-                      .add("grad_norm", result.grad_norm)
-                      .add("tokens_per_s", progress.tokens_per_second())
-                      .add("seconds", progress.seconds()));
-    done = step >= o.max_steps || (o.time_limit > 0 && progress.seconds() >= o.time_limit);
-    if (!done && o.eval_interval > 0 && step % o.eval_interval == 0) evaluate();
-    if (!done && o.sample_every > 0 && step % o.sample_every == 0) sample();
+    loop.step();
   }
-  const double seconds = progress.seconds(), tokens_per_second = progress.tokens_per_second();
-  evaluate();
-  sample();
   io::save_model(o.out, model, tokenizer);
-  std::cout << train::JsonObject()
-                   .add("steps", step)
-                   .add("train_loss", loss)
+  std::cout << JsonObject()
+                   .add("steps", loop.step_count())
+                   .add("train_loss", loop.loss())
                    .add("val_loss", val_loss)
-                   .add("train_seconds", seconds)
-                   .add("tokens_per_s", tokens_per_second)
+                   .add("train_seconds", loop.seconds())
+                   .add("tokens_per_s", loop.tokens_per_second())
                    .add("parameters", parameters)
                    .text()
             << '\n';

@@ -124,15 +124,15 @@ TEST_CASE("the live line is drawn at most ten times a second" * doctest::skip(no
   CHECK(static_cast<double>(std::count(lines.begin(), lines.end(), '\r')) <= 1 + seconds / 0.1);
 }
 
-TEST_CASE("a note stands above the live line" * doctest::skip(no_terminal())) {
+TEST_CASE("what is printed above stands above the live line" * doctest::skip(no_terminal())) {
   const Environment environment("xterm", "1");
   const Terminal terminal;
   Progress progress({.total_steps = 40, .stream = terminal.stream});
-  progress.note("before");
+  progress.print_above("before");
   CHECK(terminal.text() == "before\n");
   progress.update(1, 2, 100);
   terminal.text();
-  progress.note("after");
+  progress.print_above("after");
   CHECK(terminal.text() == "\r\033[Kafter\n");
 }
 

@@ -35,10 +35,10 @@ struct Output {
 };
 
 // True if the text follows the pattern, in which a * stands for one or more characters of one line.
-bool matches(std::string_view text, std::string_view pattern) {
+bool follows(std::string_view text, std::string_view pattern) {
   if (pattern.empty() || text.empty()) return pattern.empty() && text.empty();
-  if (pattern[0] != '*') return text[0] == pattern[0] && matches(text.substr(1), pattern.substr(1));
-  return text[0] != '\n' && (matches(text.substr(1), pattern.substr(1)) || matches(text.substr(1), pattern));
+  if (pattern[0] != '*') return text[0] == pattern[0] && follows(text.substr(1), pattern.substr(1));
+  return text[0] != '\n' && (follows(text.substr(1), pattern.substr(1)) || follows(text.substr(1), pattern));
 }
 
 const std::string rest = "  * tokens/s  * left\n";
@@ -75,12 +75,12 @@ TEST_CASE("every step has a line if the interval is 0") {
   {
     Progress progress({.total_steps = 3, .plain_interval = 0, .stream = output.file});
     progress.update(1, 2, 100);
-    CHECK(matches(output.text(), "step 1/3  loss 2.0000" + rest));
+    CHECK(follows(output.text(), "step 1/3  loss 2.0000" + rest));
     progress.update(2, 1, 100);
     progress.update(3, 1, 100);
   }
   // The loss is smoothed: 0.95 2 + 0.05 1, and once more. Nothing is added in the end.
-  CHECK(matches(output.text(),
+  CHECK(follows(output.text(),
                 "step 1/3  loss 2.0000" + rest + "step 2/3  loss 1.9500" + rest + "step 3/3  loss 1.9025" + rest));
 }
 
@@ -88,22 +88,22 @@ TEST_CASE("within the interval only the first and the last step have a line") {
   const Output output;
   Progress progress({.total_steps = 50, .plain_interval = 1000, .stream = output.file});
   for (int step = 1; step <= 50; ++step) progress.update(step, 1, 10);
-  CHECK(matches(output.text(), "step 1/50  loss 1.0000" + rest + "step 50/50  loss 1.0000" + rest));
+  CHECK(follows(output.text(), "step 1/50  loss 1.0000" + rest + "step 50/50  loss 1.0000" + rest));
 }
 
-TEST_CASE("a note is a line of its own and starts a new interval") {
+TEST_CASE("what is printed above is a line of its own and starts a new interval") {
   const Output output;
   Progress progress({.total_steps = 50, .plain_interval = 0.5, .stream = output.file});
-  progress.note("before");
+  progress.print_above("before");
   progress.update(1, 1, 10);
   std::this_thread::sleep_for(std::chrono::milliseconds(550));
-  progress.note("loss \xC3\xA4");
+  progress.print_above("loss \xC3\xA4");
   progress.update(2, 1, 10);  // the interval has started anew
-  CHECK(matches(output.text(), "before\nstep 1/50  loss 1.0000" + rest + "loss \xC3\xA4\n"));
+  CHECK(follows(output.text(), "before\nstep 1/50  loss 1.0000" + rest + "loss \xC3\xA4\n"));
   std::this_thread::sleep_for(std::chrono::milliseconds(550));
   progress.update(3, 1, 10);
   CHECK(
-      matches(output.text(), "before\nstep 1/50  loss 1.0000" + rest + "loss \xC3\xA4\nstep 3/50  loss 1.0000" + rest));
+      follows(output.text(), "before\nstep 1/50  loss 1.0000" + rest + "loss \xC3\xA4\nstep 3/50  loss 1.0000" + rest));
 }
 
 TEST_CASE("pauses count neither as time nor in the rate and hand on what their work returns") {
@@ -121,10 +121,37 @@ TEST_CASE("pauses count neither as time nor in the rate and hand on what their w
   CHECK(progress.tokens_per_second() <= 1000 / 0.3);
 }
 
+TEST_CASE("time stands still in a pause, also in one within another") {
+  using namespace std::chrono_literals;
+  const Output output;
+  Progress progress({.total_steps = 3, .plain_interval = 0.2, .stream = output.file});
+  progress.update(1, 1, 1000);
+  progress.pause([&] {
+    const double before = progress.seconds();
+    std::this_thread::sleep_for(300ms);
+    progress.pause([] { std::this_thread::sleep_for(300ms); });
+    CHECK(progress.seconds() == before);
+    progress.print_above("in a pause");  // the interval starts anew when training goes on
+  });
+  CHECK(progress.seconds() >= 0);
+  CHECK(progress.seconds() < 0.2);
+  std::this_thread::sleep_for(250ms);
+  progress.update(2, 1, 1000);
+  CHECK(follows(output.text(), "step 1/3  loss 1.0000" + rest + "in a pause\n" + "step 2/3  loss 1.0000" + rest));
+}
+
+TEST_CASE("without a stream nothing is shown and everything is counted") {
+  Progress progress({.total_steps = 2, .stream = nullptr});
+  progress.print_above("nowhere");
+  progress.update(1, 1, 1000);
+  progress.update(2, 1, 1000);
+  CHECK(progress.tokens_per_second() == doctest::Approx(2000 / progress.seconds()).epsilon(0.5));
+}
+
 TEST_CASE("the time left follows from the steps done") {
   const Output output;
   Progress progress({.total_steps = 1000, .plain_interval = 0, .stream = output.file});
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   progress.update(1, 1, 1);  // 0.1 s for one step: at least 100 s for 999
-  CHECK(matches(output.text(), "step 1/1000  loss 1.0000  * tokens/s  *:* left\n"));
+  CHECK(follows(output.text(), "step 1/1000  loss 1.0000  * tokens/s  *:* left\n"));
 }

@@ -1,5 +1,5 @@
 #pragma once
-// EarlyStopping: when further training does not help.
+// EarlyStopping: ends training when it no longer improves a metric.
 
 #include <cstdint>
 #include <limits>
@@ -10,17 +10,18 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
 
-/// Watches a metric of which more is better.
+/// Stops training when a metric, of which more is better, no longer improves.
 ///   if (stopping.improved(dev_accuracy, step)) best.emplace(model);  // std::optional<WeightSnapshot<T>>
 ///   if (stopping.should_stop()) break;
 class EarlyStopping {
  public:
-  /// patience: evaluations without a new best after which to stop; 0: never. Throws ConfigError if it is negative.
+  /// patience: number of evaluations without a new best after which to stop; 0: never. Throws ConfigError if it is
+  /// negative.
   explicit EarlyStopping(Index patience = 0) : patience_(patience) {
     check<ConfigError>(patience >= 0, "EarlyStopping", "patience must be 0 (never) or positive, got ", patience);
   }
 
-  /// Takes an evaluation; true if it is better than all before. One that is not a number is never better.
+  /// Records an evaluation at a step. Returns true if the metric is better than all before; NaN never is.
   bool improved(double metric, std::int64_t step) {
     if (!(metric > best_)) {
       ++without_;
@@ -32,8 +33,9 @@ class EarlyStopping {
     return true;
   }
   bool should_stop() const { return patience_ > 0 && without_ >= patience_; }
-  /// Of all evaluations; -infinity and -1 before the first.
+  /// Best metric so far; -infinity before the first evaluation.
   double best() const { return best_; }
+  /// Step of the best metric so far; -1 before the first evaluation.
   std::int64_t best_step() const { return best_step_; }
 
  private:

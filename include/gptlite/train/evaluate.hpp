@@ -8,8 +8,8 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
 
-/// Mean of model.loss over the next `count` batches, without a graph and without dropout. Does not write to the
-/// model, whose mode stays what it is.
+/// Mean of model.loss over the next `count` batches, without a graph and without dropout. Does not write to the model
+/// and leaves its mode as it is.
 template <class Model>
 double evaluate(const Model& model, data::TokenBatches& batches, Index count) {
   check<ConfigError>(count > 0, "evaluate", "needs at least one batch, got ", count);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -62,16 +63,20 @@ inline std::string short_time(double seconds) {
   return text;
 }
 
+/// Step, smoothed loss, tokens/s and time left of a training run: on a terminal one live line, elsewhere a plain line
+/// every few seconds.
 class Progress {
  public:
   struct Options {
     std::int64_t total_steps = 0;
     double plain_interval = 5;   ///< seconds between lines where there is no terminal
-    std::FILE* stream = stderr;  ///< stdout is left to results
+    std::FILE* stream = stderr;  ///< stdout is left to results; null: nothing is shown
   };
 
   explicit Progress(Options options)
-      : options_(options), live_(detail::is_terminal(options.stream)), colour_(live_ && detail::colour_wanted()) {}
+      : options_(options),
+        live_(options.stream != nullptr && detail::is_terminal(options.stream)),
+        colour_(live_ && detail::colour_wanted()) {}
   ~Progress() { clear(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -89,8 +94,9 @@ class Progress {
     draw(step, now);
   }
 
-  /// A line of its own, above the live line: an evaluation, a sample.
-  void note(const std::string& text) {
+  /// Prints text on lines of its own, above the live line: an evaluation, a sample.
+  void print_above(const std::string& text) {
+    if (options_.stream == nullptr) return;
     clear();
     std::fprintf(options_.stream, "%s\n", text.c_str());
     std::fflush(options_.stream);
@@ -98,27 +104,33 @@ class Progress {
     if (!live_) drawn_ = seconds();
   }
 
-  /// Time that is not training (an evaluation, a sample): taken out of tokens/s and of the time left.
+  /// Runs `work`, which is not training (an evaluation, a sample), and returns its result. Its time counts neither in
+  /// seconds() nor in the rate and the time left.
   template <class F>
   auto pause(F&& work) {
-    const auto start = Clock::now();
     struct Resume {
       Progress& progress;
-      Clock::time_point start;
-      ~Resume() { progress.started_ += Clock::now() - start; }
-    } resume{*this, start};
+      bool outermost;
+      ~Resume() {
+        if (!outermost) return;
+        progress.started_ += Clock::now() - *progress.paused_;
+        progress.paused_.reset();
+      }
+    } resume{*this, !paused_};
+    if (!paused_) paused_ = Clock::now();
     return work();
   }
 
   /// Seconds of training so far, without pauses.
-  double seconds() const { return std::chrono::duration<double>(Clock::now() - started_).count(); }
-  /// Tokens a second so far, without pauses.
+  double seconds() const { return std::chrono::duration<double>(paused_.value_or(Clock::now()) - started_).count(); }
+  /// Tokens per second so far, without pauses.
   double tokens_per_second() const { return tokens_ / std::max(seconds(), 1e-9); }
 
  private:
   using Clock = std::chrono::steady_clock;
 
   void draw(std::int64_t step, double now) {
+    if (options_.stream == nullptr) return;
     const double left =
         steps_ > 0 ? now / static_cast<double>(steps_) * static_cast<double>(options_.total_steps - step) : 0;
     char text[160];
@@ -147,7 +159,8 @@ class Progress {
 
   Options options_;
   bool live_, colour_, first_ = true;
-  Clock::time_point started_ = Clock::now();
+  Clock::time_point started_ = Clock::now();      // moved on by pauses
+  std::optional<Clock::time_point> paused_ = {};  // where a pause began
   double smooth_loss_ = 0, tokens_ = 0, drawn_ = 0;
   std::int64_t steps_ = 0;
 };

@@ -1,5 +1,5 @@
 #pragma once
-// predict_task: what a TaskModel answers; task_metrics: how good the answers are.
+// predict_task and task_metrics: the predictions of a TaskModel, and their scores.
 
 #include <algorithm>
 #include <limits>
@@ -13,19 +13,19 @@
 #include "gptlite/core/finite.hpp"
 #include "gptlite/data/task_batches.hpp"
 #include "gptlite/models/task_model.hpp"
-#include "gptlite/train/task_metrics.hpp"
+#include "gptlite/train/scores.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
 
-/// The answer to one example.
+/// Prediction for one example.
 struct TaskPrediction {
-  std::vector<double> probabilities;  ///< of the classes, the grades or the choices
-  Index label = 0;                    ///< the likeliest, of several the first
-  double score = 0;                   ///< similarity's answer: the mean grade
+  std::vector<double> probabilities;  ///< of each class, grade or choice
+  Index label = 0;                    ///< the most probable, the first of several
+  double score = 0;                   ///< for similarity: the mean grade
 };
 
-/// The answers to all inputs, in their order, without dropout. Does not write to the model.
+/// Predictions for all inputs, in their order and without dropout. Does not write to the model.
 template <class Backbone>
 std::vector<TaskPrediction> predict_task(const TaskModel<Backbone>& model, const std::vector<data::TaskInput>& inputs,
                                          Index batch_size = 32) {
@@ -58,25 +58,25 @@ std::vector<TaskPrediction> predict_task(const TaskModel<Backbone>& model, const
   return predictions;
 }
 
-/// Names and values; the first is the one to choose a model by: accuracy, for similarity pearson.
+/// Names and values of metrics. The first is the one to select a model by: accuracy, or pearson for similarity.
 using TaskMetrics = std::vector<std::pair<std::string, double>>;
 
-/// accuracy, macro_f1 and matthews of the answers; for similarity pearson and spearman of the scores. All are NaN if a
-/// probability is not finite: such a model has no answers.
+/// Metrics of predictions: accuracy, macro_f1 and matthews of the labels; for similarity pearson and spearman of the
+/// scores. All are NaN if a probability is not finite. Throws ShapeError if the sizes differ, DataError if they are 0.
 inline TaskMetrics task_metrics(Task task, const std::vector<TaskPrediction>& predictions,
                                 const std::vector<data::TaskInput>& inputs) {
   check<ShapeError>(predictions.size() == inputs.size(), "task_metrics", "there are ", predictions.size(),
                     " predictions for ", inputs.size(), " examples");
   check<DataError>(!inputs.empty(), "task_metrics", "there are no examples");
-  std::vector<Index> labels, wanted_labels;
-  std::vector<double> scores, wanted_scores;
+  std::vector<Index> labels, target_labels;
+  std::vector<double> scores, target_scores;
   Index n = 0;
   bool finite = true;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     labels.push_back(predictions[i].label);
-    wanted_labels.push_back(inputs[i].label);
+    target_labels.push_back(inputs[i].label);
     scores.push_back(predictions[i].score);
-    wanted_scores.push_back(inputs[i].score);
+    target_scores.push_back(inputs[i].score);
     n = std::max(n, static_cast<Index>(predictions[i].probabilities.size()));
     finite = finite && all_finite(predictions[i].probabilities);
   }
@@ -84,9 +84,9 @@ inline TaskMetrics task_metrics(Task task, const std::vector<TaskPrediction>& pr
   if (task == Task::similarity && !finite) return {{"pearson", none}, {"spearman", none}};
   if (!finite) return {{"accuracy", none}, {"macro_f1", none}, {"matthews", none}};
   if (task == Task::similarity)
-    return {{"pearson", pearson(scores, wanted_scores)}, {"spearman", spearman(scores, wanted_scores)}};
-  const ConfusionMatrix confusion(labels, wanted_labels, n);
-  return {{"accuracy", accuracy(labels, wanted_labels)},
+    return {{"pearson", pearson(scores, target_scores)}, {"spearman", spearman(scores, target_scores)}};
+  const ConfusionMatrix confusion(labels, target_labels, n);
+  return {{"accuracy", accuracy(labels, target_labels)},
           {"macro_f1", macro_f1(confusion)},
           {"matthews", matthews(confusion)}};
 }

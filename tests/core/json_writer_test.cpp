@@ -1,37 +1,15 @@
-// Metrics: JSON objects key by key, and files that are complete after every line.
+// JsonObject: members in order, numbers that read back, and what JSON does not have.
 
-#include "gptlite/train/metrics.hpp"
+#include "gptlite/core/json_writer.hpp"
 
 #include <doctest/doctest.h>
 
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <limits>
-#include <random>
-#include <sstream>
 #include <string>
 
-#include "support/throws.hpp"
-
 using namespace gptlite;
-using train::JsonObject;
-
-namespace {
-
-std::string temporary_path() {
-  return (std::filesystem::temp_directory_path() / ("gptlite_metrics_" + std::to_string(std::random_device{}())))
-      .string();
-}
-
-std::string contents(const std::string& path) {
-  std::ostringstream bytes;
-  bytes << std::ifstream(path).rdbuf();
-  return bytes.str();
-}
-
-}  // namespace
 
 TEST_CASE("an object lists its members in the order they were added") {
   CHECK(JsonObject().text() == "{}");
@@ -40,6 +18,14 @@ TEST_CASE("an object lists its members in the order they were added") {
         R"({"dev": {"accuracy": 0.5}, "step": 3})");
   CHECK(JsonObject().add("step", 3).add("loss", 1.5).add("name", "nano").text() ==
         R"({"step": 3, "loss": 1.5, "name": "nano"})");
+}
+
+TEST_CASE("the members of another object are added after its own") {
+  const JsonObject none, l2 = JsonObject().add("l2", 0.5).add("l1", 2);
+  CHECK(JsonObject().add("step", 3).add_members(l2).add("rate", 1).text() ==
+        R"({"step": 3, "l2": 0.5, "l1": 2, "rate": 1})");
+  CHECK(JsonObject().add_members(l2).text() == R"({"l2": 0.5, "l1": 2})");
+  CHECK(JsonObject().add("step", 3).add_members(none).text() == R"({"step": 3})");
 }
 
 TEST_CASE("numbers have the fewest digits that read back as the same number") {
@@ -71,30 +57,4 @@ TEST_CASE("quotes and backslashes and control characters are escaped in keys and
   CHECK(JsonObject().add("text", "a\nb\tc\x01\x1F").text() == R"({"text": "a\u000ab\u0009c\u0001\u001f"})");
   CHECK(JsonObject().add("text", std::string("\0", 1)).text() == R"({"text": "\u0000"})");
   CHECK(JsonObject().add("text", "\xC3\xA4 \x7F").text() == "{\"text\": \"\xC3\xA4 \x7F\"}");
-}
-
-TEST_CASE("a metrics file is complete after every line") {
-  const std::string path = temporary_path();
-  {
-    train::MetricsFile file(path);
-    CHECK(contents(path).empty());
-    file.write(JsonObject().add("step", 1));
-    CHECK(contents(path) == "{\"step\": 1}\n");
-    file.write(JsonObject().add("step", 2).add("loss", 0.5));
-    CHECK(contents(path) == "{\"step\": 1}\n{\"step\": 2, \"loss\": 0.5}\n");
-  }
-  std::filesystem::remove(path);
-}
-
-TEST_CASE("a metrics file that cannot be opened is refused with its path and the reason") {
-  const std::string path = temporary_path() + "/metrics.jsonl";
-  CHECK(message_of<DataError>([&] { train::MetricsFile file(path); }) ==
-        "[metrics] " + path + ": cannot write: No such file or directory");
-}
-
-TEST_CASE("a full disk is reported when a line cannot be written") {
-  if (!std::filesystem::exists("/dev/full")) return;
-  train::MetricsFile file("/dev/full");
-  CHECK(message_of<DataError>([&] { file.write(JsonObject().add("step", 1)); }) ==
-        "[metrics] /dev/full: cannot write: No space left on device");
 }

@@ -1,20 +1,15 @@
 #pragma once
-// Metrics: a run's numbers as JSON Lines, one object a line, complete after every line.
+// JsonObject: results and metrics written as JSON, without a library that parses it.
 
-#include <cerrno>
 #include <charconv>
 #include <concepts>
 #include <cstdio>
-#include <cstring>
-#include <fstream>
 #include <string>
 #include <string_view>
 
-#include "gptlite/core/error.hpp"
 #include "gptlite/core/finite.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
-namespace train {
 
 /// A JSON object written key by key: JsonObject().add("step", 3).add("loss", 1.5).text() is {"step": 3, "loss": 1.5}.
 class JsonObject {
@@ -33,6 +28,12 @@ class JsonObject {
   JsonObject& add(std::string_view key, std::string_view value) { return put(key, quoted(value)); }
   JsonObject& add(std::string_view key, const char* value) { return add(key, std::string_view(value)); }
   JsonObject& add(std::string_view key, const JsonObject& value) { return put(key, value.text()); }
+  /// Adds the members of another object after its own.
+  JsonObject& add_members(const JsonObject& other) {
+    if (!members_.empty() && !other.members_.empty()) members_ += ", ";
+    members_ += other.members_;
+    return *this;
+  }
 
   std::string text() const { return "{" + members_ + "}"; }
 
@@ -64,23 +65,4 @@ class JsonObject {
   std::string members_;
 };
 
-/// Writes objects to a new file, one a line. Throws DataError with path and reason if it cannot be written.
-class MetricsFile {
- public:
-  explicit MetricsFile(const std::string& path) : path_(path), file_(path) { require_good(); }
-
-  void write(const JsonObject& object) {
-    file_ << object.text() << '\n' << std::flush;
-    require_good();
-  }
-
- private:
-  void require_good() const {
-    check<DataError>(file_.good(), "metrics", path_, ": cannot write: ", std::strerror(errno));
-  }
-  std::string path_;
-  std::ofstream file_;
-};
-
-}  // namespace train
 }  // namespace gptlite::inline GPTLITE_ABI

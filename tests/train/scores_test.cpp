@@ -1,6 +1,6 @@
 // Task metrics, against numbers worked out by hand from their definitions.
 
-#include "gptlite/train/task_metrics.hpp"
+#include "gptlite/train/scores.hpp"
 
 #include <doctest/doctest.h>
 
@@ -17,23 +17,23 @@ namespace {
 using Labels = std::vector<Index>;
 using Numbers = std::vector<double>;
 
-//                       wanted 0        1        2
-const Labels wanted{0, 0, 0, 0, 1, 1, 1, 2, 2, 2};
+//               target 0        1        2
+const Labels target{0, 0, 0, 0, 1, 1, 1, 2, 2, 2};
 const Labels predicted{0, 0, 0, 1, 1, 1, 2, 2, 0, 0};
 }  // namespace
 
 TEST_CASE("accuracy is the share of right predictions") {
-  CHECK(train::accuracy(predicted, wanted) == Approx(0.6));
+  CHECK(train::accuracy(predicted, target) == Approx(0.6));
   CHECK(train::accuracy({1}, {1}) == 1);
   CHECK(train::accuracy({1}, {0}) == 0);
 }
 
-TEST_CASE("the confusion matrix counts predictions by what was wanted") {
-  const ConfusionMatrix confusion(predicted, wanted, 3);
+TEST_CASE("the confusion matrix counts predictions by target") {
+  const ConfusionMatrix confusion(predicted, target, 3);
   const Index counts[3][3] = {{3, 1, 0}, {0, 2, 1}, {2, 0, 1}};
   for (Index w = 0; w < 3; ++w)
     for (Index p = 0; p < 3; ++p) CHECK(confusion(w, p) == counts[w][p]);
-  CHECK(confusion.wanted(0) == 4);
+  CHECK(confusion.target(0) == 4);
   CHECK(confusion.predicted(0) == 5);
   CHECK(confusion.predicted(2) == 2);
   CHECK(confusion.n_class() == 3);
@@ -42,19 +42,19 @@ TEST_CASE("the confusion matrix counts predictions by what was wanted") {
 TEST_CASE("macro F1 is the mean of the classes' F1, without classes that do not occur") {
   // F1: 2*3 / (5 + 4), 2*2 / (3 + 3), 2*1 / (2 + 3).
   const double f1 = (6.0 / 9 + 4.0 / 6 + 2.0 / 5) / 3;
-  CHECK(train::macro_f1(ConfusionMatrix(predicted, wanted, 3)) == Approx(f1));
-  CHECK(train::macro_f1(ConfusionMatrix(predicted, wanted, 7)) == Approx(f1));
-  CHECK(train::macro_f1(ConfusionMatrix({0, 0}, {0, 1}, 2)) == Approx(1.0 / 3));  // class 1 is wanted, never predicted
+  CHECK(train::macro_f1(ConfusionMatrix(predicted, target, 3)) == Approx(f1));
+  CHECK(train::macro_f1(ConfusionMatrix(predicted, target, 7)) == Approx(f1));
+  CHECK(train::macro_f1(ConfusionMatrix({0, 0}, {0, 1}, 2)) == Approx(1.0 / 3));  // class 1 is never predicted
   CHECK(train::macro_f1(ConfusionMatrix({1, 1}, {1, 1}, 2)) == 1);
 }
 
 TEST_CASE("Matthews' correlation, of two classes and of several") {
   // Two classes: (TP TN - FP FN) / sqrt((TP + FP) (TP + FN) (TN + FP) (TN + FN)) with TP 3, TN 2, FP 1, FN 2.
   // (In this order: g++ 12 with AVX-512 makes eight ones of {1, 1, 1, 1, 1, 0, 0, 0}.)
-  const Labels two_predicted{1, 0, 1, 0, 1, 0, 1, 0}, two_wanted{1, 1, 1, 0, 0, 1, 1, 0};
-  CHECK(train::matthews(ConfusionMatrix(two_predicted, two_wanted, 2)) == Approx(4 / std::sqrt(4.0 * 5 * 3 * 4)));
+  const Labels two_predicted{1, 0, 1, 0, 1, 0, 1, 0}, two_target{1, 1, 1, 0, 0, 1, 1, 0};
+  CHECK(train::matthews(ConfusionMatrix(two_predicted, two_target, 2)) == Approx(4 / std::sqrt(4.0 * 5 * 3 * 4)));
   // Gorodkin: (6 * 10 - (5*4 + 3*3 + 2*3)) / sqrt((100 - 25 - 9 - 4) (100 - 16 - 9 - 9)).
-  CHECK(train::matthews(ConfusionMatrix(predicted, wanted, 3)) == Approx(25 / std::sqrt(62.0 * 66)));
+  CHECK(train::matthews(ConfusionMatrix(predicted, target, 3)) == Approx(25 / std::sqrt(62.0 * 66)));
   CHECK(train::matthews(ConfusionMatrix({0, 1, 2}, {0, 1, 2}, 3)) == Approx(1));
   CHECK(train::matthews(ConfusionMatrix({1, 0}, {0, 1}, 2)) == Approx(-1));
   CHECK(train::matthews(ConfusionMatrix({1, 1}, {0, 1}, 2)) == 0);

@@ -1,6 +1,6 @@
 // predict_task: the answers are those of the model, whatever the batches; task_metrics: the right ones for each task.
 
-#include "gptlite/train/predict_task.hpp"
+#include "gptlite/train/task_evaluation.hpp"
 
 #include <doctest/doctest.h>
 

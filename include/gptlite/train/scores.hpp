@@ -1,5 +1,6 @@
 #pragma once
-// How good predictions are: accuracy, confusion matrix, macro F1, Matthews, Pearson and Spearman correlation.
+// Scores of predictions against their targets: accuracy, confusion matrix, macro F1, Matthews, Pearson and Spearman
+// correlation.
 
 #include <algorithm>
 #include <cmath>
@@ -16,9 +17,9 @@ namespace train {
 
 namespace detail {
 template <class V>
-void check_pairs(const char* where, const std::vector<V>& predicted, const std::vector<V>& wanted) {
-  check<ShapeError>(predicted.size() == wanted.size(), where, "there are ", predicted.size(), " predictions for ",
-                    wanted.size(), " examples");
+void check_pairs(const char* where, const std::vector<V>& predicted, const std::vector<V>& target) {
+  check<ShapeError>(predicted.size() == target.size(), where, "there are ", predicted.size(), " predictions for ",
+                    target.size(), " examples");
   check<DataError>(!predicted.empty(), where, "there are no examples");
 }
 inline bool constant(const std::vector<double>& values) {
@@ -26,41 +27,41 @@ inline bool constant(const std::vector<double>& values) {
 }
 }  // namespace detail
 
-/// Share of predictions that are right. Throws ShapeError if the sizes differ, DataError if they are 0.
-inline double accuracy(const std::vector<Index>& predicted, const std::vector<Index>& wanted) {
-  detail::check_pairs("accuracy", predicted, wanted);
+/// Share of predictions that equal their target. Throws ShapeError if the sizes differ, DataError if they are 0.
+inline double accuracy(const std::vector<Index>& predicted, const std::vector<Index>& target) {
+  detail::check_pairs("accuracy", predicted, target);
   Index right = 0;
-  for (std::size_t i = 0; i < predicted.size(); ++i) right += predicted[i] == wanted[i] ? 1 : 0;
+  for (std::size_t i = 0; i < predicted.size(); ++i) right += predicted[i] == target[i] ? 1 : 0;
   return static_cast<double>(right) / static_cast<double>(predicted.size());
 }
 
-/// How often each class was predicted for each: `confusion(wanted, predicted)`.
+/// Counts of examples by their class and the predicted one: `confusion(target, predicted)`.
 class ConfusionMatrix {
  public:
   /// Throws ShapeError if the sizes differ, DataError if they are 0, IndexError for a class outside 0..n_class - 1.
-  ConfusionMatrix(const std::vector<Index>& predicted, const std::vector<Index>& wanted, Index n_class)
+  ConfusionMatrix(const std::vector<Index>& predicted, const std::vector<Index>& target, Index n_class)
       : n_class_(n_class), counts_(static_cast<std::size_t>(n_class * n_class)) {
-    detail::check_pairs("ConfusionMatrix", predicted, wanted);
+    detail::check_pairs("ConfusionMatrix", predicted, target);
     for (std::size_t i = 0; i < predicted.size(); ++i) {
-      for (const Index label : {predicted[i], wanted[i]})
+      for (const Index label : {predicted[i], target[i]})
         check<IndexError>(label >= 0 && label < n_class, "ConfusionMatrix", "class ", label, " of example ", i,
                           " is outside 0..", n_class - 1);
-      ++counts_[static_cast<std::size_t>(wanted[i] * n_class + predicted[i])];
+      ++counts_[static_cast<std::size_t>(target[i] * n_class + predicted[i])];
     }
   }
 
   Index n_class() const { return n_class_; }
-  /// Examples of class `wanted` for which `predicted` was predicted.
-  Index operator()(Index wanted, Index predicted) const {
-    return counts_[static_cast<std::size_t>(wanted * n_class_ + predicted)];
+  /// Number of examples of class `target` for which `predicted` was predicted.
+  Index operator()(Index target, Index predicted) const {
+    return counts_[static_cast<std::size_t>(target * n_class_ + predicted)];
   }
-  /// Examples of a class.
-  Index wanted(Index label) const {
+  /// Number of examples of a class.
+  Index target(Index label) const {
     Index count = 0;
     for (Index other = 0; other < n_class_; ++other) count += (*this)(label, other);
     return count;
   }
-  /// Predictions of a class.
+  /// Number of predictions of a class.
   Index predicted(Index label) const {
     Index count = 0;
     for (Index other = 0; other < n_class_; ++other) count += (*this)(other, label);
@@ -72,13 +73,13 @@ class ConfusionMatrix {
   std::vector<Index> counts_;
 };
 
-/// Mean over the classes of F1 = 2 right / (predicted + wanted), which is the harmonic mean of precision and recall.
-/// Classes that are neither predicted nor wanted do not count.
+/// Mean over the classes of F1 = 2 right / (predictions + examples), the harmonic mean of precision and recall. A class
+/// with neither predictions nor examples does not count.
 inline double macro_f1(const ConfusionMatrix& confusion) {
   double sum = 0;
   Index classes = 0;
   for (Index k = 0; k < confusion.n_class(); ++k) {
-    const Index either = confusion.predicted(k) + confusion.wanted(k);
+    const Index either = confusion.predicted(k) + confusion.target(k);
     if (either == 0) continue;
     sum += 2 * static_cast<double>(confusion(k, k)) / static_cast<double>(either);
     ++classes;
@@ -86,25 +87,25 @@ inline double macro_f1(const ConfusionMatrix& confusion) {
   return sum / static_cast<double>(classes);
 }
 
-/// Matthews' correlation of predicted and wanted classes, for any number of them (Gorodkin 2004): -1 to 1; 0 if all
+/// Matthews' correlation of predicted and true classes, for any number of them (Gorodkin 2004): -1 to 1; 0 if all
 /// predictions or all examples are of one class.
 inline double matthews(const ConfusionMatrix& confusion) {
-  Index right = 0, all = 0, both = 0, predicted_squares = 0, wanted_squares = 0;  // exact
+  Index right = 0, all = 0, both = 0, predicted_squares = 0, target_squares = 0;  // exact
   for (Index k = 0; k < confusion.n_class(); ++k) {
-    const Index p = confusion.predicted(k), w = confusion.wanted(k);
+    const Index p = confusion.predicted(k), t = confusion.target(k);
     right += confusion(k, k);
-    all += w;
-    both += p * w;
+    all += t;
+    both += p * t;
     predicted_squares += p * p;
-    wanted_squares += w * w;
+    target_squares += t * t;
   }
   const double scale = std::sqrt(static_cast<double>(all * all - predicted_squares)) *
-                       std::sqrt(static_cast<double>(all * all - wanted_squares));
+                       std::sqrt(static_cast<double>(all * all - target_squares));
   return scale > 0 ? static_cast<double>(right * all - both) / scale : 0;
 }
 
-/// Correlation of two lists of numbers: -1 to 1; 0 if one of them is constant, NaN if a number is not finite. Throws
-/// ShapeError if the sizes differ, DataError if they are 0.
+/// Pearson's correlation of two lists of numbers: -1 to 1; 0 if one of them is constant, NaN if a number is not finite.
+/// Throws ShapeError if the sizes differ, DataError if they are 0.
 inline double pearson(const std::vector<double>& a, const std::vector<double>& b) {
   detail::check_pairs("pearson", a, b);
   if (!all_finite(a) || !all_finite(b)) return std::numeric_limits<double>::quiet_NaN();
@@ -123,7 +124,7 @@ inline double pearson(const std::vector<double>& a, const std::vector<double>& b
 }
 
 namespace detail {
-/// Places in the order of size, from 1; equal numbers share the mean of theirs.
+/// Ranks from 1 by size; equal numbers share the mean of their ranks.
 inline std::vector<double> ranks(const std::vector<double>& values) {
   std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -138,7 +139,7 @@ inline std::vector<double> ranks(const std::vector<double>& values) {
 }
 }  // namespace detail
 
-/// Pearson's correlation of the ranks: what is left if only the order counts. Throws as pearson does.
+/// Spearman's correlation, Pearson's of the ranks: only the order of the numbers counts. Throws as pearson does.
 inline double spearman(const std::vector<double>& a, const std::vector<double>& b) {
   detail::check_pairs("spearman", a, b);
   if (!all_finite(a) || !all_finite(b)) return std::numeric_limits<double>::quiet_NaN();
