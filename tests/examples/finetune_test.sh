@@ -64,7 +64,10 @@ for task in classification entailment similarity multiple-choice; do
     cmp -s "$work/${task}1/$file" "$work/${task}3/$file" || fail "$task: another $file with 3 threads"
   done
   [ "$(wc -l <"$work/${task}1/predictions_test.tsv")" = 22 ] || fail "$task: a row of predictions an example"
+  [[ "$(head -n 1 "$work/${task}1/predictions_test.tsv")" = $'row\ttarget\tpredicted\tP('* ]] || fail "$task: the columns of predictions"
   [ "$(grep -c '"l1": ' "$work/${task}1/metrics.jsonl")" = 384 ] || fail "$task: a line a step"
+  grep -qE '^\{"step": 1, "loss": [^,]+, "l2": [^,]+, "l1": [^,]+, "learning_rate": [^,]+, "grad_norm": [^,]+\}$' "$work/${task}1/metrics.jsonl" ||
+    fail "$task: the keys of metrics"
   [ "$(grep -c '"dev": {' "$work/${task}1/metrics.jsonl")" = 48 ] || fail "$task: an evaluation an epoch"
 
   # The folder answers as the predictions say.

@@ -22,6 +22,8 @@ grep -qE '^\{"steps": 200, "train_loss": [0-9.]+, "val_loss": [0-9.]+, "train_se
 val_loss=$(sed -E 's/.*"val_loss": ([0-9.]+).*/\1/' "$work/out")
 awk -v loss="$val_loss" 'BEGIN { exit !(loss < 1.2) }' || fail "it did not learn: validation loss $val_loss"
 [ "$(grep -c '"loss"' "$work/run/metrics.jsonl")" = 200 ] || fail "one object a step"
+grep -qE '^\{"step": 1, "loss": [^,]+, "learning_rate": [^,]+, "grad_norm": [^,]+, "tokens_per_s": [^,]+, "seconds": [^,]+\}$' "$work/run/metrics.jsonl" ||
+  fail "the keys of metrics"
 [ "$(grep -c '"val_loss"' "$work/run/metrics.jsonl")" = 2 ] || fail "one object an evaluation"
 [ "$(grep -c -- '--- step' "$work/run/samples.txt")" = 2 ] || fail "a sample every 100 steps"
 grep -q '^the' "$work/run/samples.txt" || fail "samples begin with the prompt"
@@ -76,6 +78,9 @@ expect 'invalid UTF-8 at byte 16' --text "$work/latin1"
 expect 'n_embd 130 is not divisible by n_head 4' --text "$work/text" --n-embd 130
 expect 'character "é" at position 1 is not in the vocabulary' --text "$work/text" --prompt 'té'
 expect '--max-steps must be positive, got 0' --text "$work/text" --max-steps 0
+expect '--eval-interval must be 0 or positive, got -1' --text "$work/text" --eval-interval -1
+expect '--sample-every must be 0 or positive, got -1' --text "$work/text" --sample-every -1
+expect '--time-limit must be 0 or positive, got -1' --text "$work/text" --time-limit -1
 expect '--n-layer' --text "$work/text" --n-layer many
 expect '"nano-gpu" is unknown; there is nano-cpu' --preset nano-gpu
 expect 'batch_size and block_size must be positive' --text "$work/text" --batch-size 0

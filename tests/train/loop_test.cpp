@@ -144,6 +144,18 @@ TEST_CASE("stop() ends training after the actions of the end, each once") {
   }
 }
 
+TEST_CASE("an action may register others") {
+  OneNumber model;
+  RateRecorder optimizer;
+  train::Loop loop(optimizer, silent(3));
+  int ran = 0;
+  loop.every(2, [&] {
+    for (int i = 0; i < 100; ++i) loop.every(0, [&] { ++ran; });
+  });
+  while (loop.next()) do_step(loop, model.loss(1));
+  CHECK(ran == 200);  // 100 of step 2 and as many of the end
+}
+
 TEST_CASE("a batch that is passed over is no step and repeats no action") {
   OneNumber model;
   RateRecorder optimizer;

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <deque>
 #include <functional>
+#include <list>
 #include <optional>
 #include <string>
 #include <utility>
@@ -173,7 +173,7 @@ class Loop {
   LoopOptions options_;
   Progress progress_;
   std::optional<MetricsLog> metrics_;
-  std::deque<Action> actions_;
+  std::list<Action> actions_;                 // an action may register another
   bool stopped_ = false, step_done_ = false;  // step_done_: since the last next()
   std::int64_t step_ = 0, skipped_in_a_row_ = 0;
   Index backward_calls_ = 0, tokens_ = 0;  // of the step in progress
