@@ -1,6 +1,6 @@
 // Compiled mode: attention, forward and backward.
-#include "gptlite/kernels/attention_block.hpp"
+#include "gptlite/kernels/attention/block.hpp"
 //
 #include "define.hpp"
-#include "gptlite/kernels/attention.hpp"
-#include "gptlite/kernels/attention_backward.hpp"
+#include "gptlite/kernels/attention/backward.hpp"
+#include "gptlite/kernels/attention/forward.hpp"

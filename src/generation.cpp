@@ -5,5 +5,5 @@
 #include "define.hpp"
 #include "gptlite/generate/decoder.hpp"
 #include "gptlite/generate/generate.hpp"
-#include "gptlite/kernels/cached_attention.hpp"
-#include "gptlite/kernels/packed_matrix.hpp"
+#include "gptlite/kernels/attention/cached.hpp"
+#include "gptlite/kernels/packed/packed_matrix.hpp"

@@ -1,5 +1,5 @@
 // Compiled mode: the graph and its operations.
-#include "gptlite/kernels/attention_backward.hpp"
+#include "gptlite/kernels/attention/backward.hpp"
 #include "gptlite/kernels/copy.hpp"
 #include "gptlite/kernels/layer_norm.hpp"
 #include "gptlite/kernels/linear_cross_entropy.hpp"

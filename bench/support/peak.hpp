@@ -17,7 +17,7 @@ namespace bench {
 using gptlite::Index;
 
 /// FLOP/s of all threads together. A multiplication and an addition count as two. fp32 and fp64 are of FMAs; fp32
-/// products that AMX computes (kernels::SplitFormat) may exceed them.
+/// products that AMX computes (kernels::Bf16x3Format) may exceed them.
 struct ComputePeak {
   double fp32 = 0, fp64 = 0, bf16 = 0;
 };

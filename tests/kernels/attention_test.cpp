@@ -9,21 +9,21 @@
 #include <vector>
 
 #include "gptlite/autograd/backward.hpp"
-#include "gptlite/kernels/attention.hpp"
-#include "gptlite/kernels/attention_backward.hpp"
+#include "gptlite/kernels/attention/backward.hpp"
+#include "gptlite/kernels/attention/forward.hpp"
 #include "support/free_memory.hpp"
 
 using namespace gptlite;
 
 namespace {
 
-using kernels::AttentionShape;
+using kernels::AttentionParams;
 
 // The definition, and its gradient, one query at a time.
 struct Reference {
   std::vector<double> y, dqkv;
 
-  Reference(const std::vector<float>& qkv, const std::vector<float>& dy, const AttentionShape& s)
+  Reference(const std::vector<float>& qkv, const std::vector<float>& dy, const AttentionParams& s)
       : y(dy.size()), dqkv(qkv.size()) {
     const auto size = static_cast<std::size_t>(s.HS);
     std::vector<double> p(static_cast<std::size_t>(s.T)), dp(p.size());
@@ -84,8 +84,8 @@ double largest_error(const std::vector<float>& got, const std::vector<double>& e
 }  // namespace
 
 TEST_CASE_TEMPLATE("attention and its gradient are those of plain loops", Format, kernels::PlainFormat<float>,
-                   kernels::RoundedFormat, kernels::PairFormat, kernels::AmxFormat, kernels::SplitFormat) {
-  constexpr bool needs_amx = kernels::AmxForm<Format>;
+                   kernels::RoundedFormat, kernels::PairFormat, kernels::AmxFormat, kernels::Bf16x3Format) {
+  constexpr bool needs_amx = kernels::AmxTiled<Format>;
   if constexpr ((std::is_same_v<Format, kernels::PairFormat> && !kernels::simd::has_bf16_pairs) ||
                 (std::is_same_v<Format, kernels::RoundedFormat> && !kernels::bf16_is_rounded) ||
                 (needs_amx && !kernels::simd::has_amx)) {
@@ -95,12 +95,12 @@ TEST_CASE_TEMPLATE("attention and its gradient are those of plain loops", Format
       MESSAGE("skipped: AMX is not for this process");
       return;
     }
-    constexpr bool fp32 = std::is_same_v<Format, kernels::PlainFormat<float>> || kernels::PlanarForm<Format>;
+    constexpr bool fp32 = std::is_same_v<Format, kernels::PlainFormat<float>> || kernels::MultiPart<Format>;
     const double tolerance = fp32 ? 2e-6 : 1.5e-2;
     const std::vector<std::int32_t> lengths{130, 300, 1, 0, 257};
     const kernels::DropoutMask dropout{0.3, {7, 1}};
-    for (const AttentionShape& s :
-         {AttentionShape{2, 65, 3, 5},
+    for (const AttentionParams& s :
+         {AttentionParams{2, 65, 3, 5},
           {1, 300, 2, 20},
           {1, 1100, 1, 8},
           {.B = 1, .T = 600, .NH = 1, .HS = 16, .window = 40},

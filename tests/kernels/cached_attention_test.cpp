@@ -1,7 +1,5 @@
 // Attention over cached keys and values against plain loops over all positions.
 
-#include "gptlite/kernels/cached_attention.hpp"
-
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -9,6 +7,7 @@
 #include <vector>
 
 #include "gptlite/core/random.hpp"
+#include "gptlite/kernels/attention/cached.hpp"
 
 using namespace gptlite;
 using namespace gptlite::kernels;

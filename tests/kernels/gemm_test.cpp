@@ -56,7 +56,7 @@ void check_product(Sizes size, bool transpose_a, bool transpose_b, bool accumula
 
 // Beyond one block in every direction, and whole in none.
 template <class T>
-const Sizes large{1024 + Tile<T>::rows + 5, 4 * Tile<T>::columns + 3, 256 + 33};
+const Sizes large{1024 + Tile<T>::mr + 5, 4 * Tile<T>::nr + 3, 256 + 33};
 
 }  // namespace
 
@@ -69,8 +69,8 @@ TEST_CASE_TEMPLATE("products of all views and sizes are those of plain loops", T
         for (const Index M : {1, 3, 17})
           for (const Index N : {1, 5, 33})
             for (const Index K : {1, 7, 40}) check_size({M, N, K});
-        check_size({Tile<T>::rows, Tile<T>::columns, Tile<T>::columns});  // one whole tile
-        check_size({2 * Tile<T>::rows + 1, 2 * Tile<T>::columns + 1, 513});
+        check_size({Tile<T>::mr, Tile<T>::nr, Tile<T>::nr});  // one whole tile
+        check_size({2 * Tile<T>::mr + 1, 2 * Tile<T>::nr + 1, 513});
         check_size({1, 300, 2});
         check_size({300, 1, 2});
       }
@@ -85,7 +85,7 @@ TEST_CASE_TEMPLATE("without depth C is zero or stays", T, float, double) {
 }
 
 TEST_CASE_TEMPLATE("bias is added to every row of a product", T, float, double) {
-  for (const Sizes size : {large<T>, Sizes{1, 1, 1}, Sizes{3, Tile<T>::columns, 5}, Sizes{3, 2, 0}})
+  for (const Sizes size : {large<T>, Sizes{1, 1, 1}, Sizes{3, Tile<T>::nr, 5}, Sizes{3, 2, 0}})
     for (const bool accumulate : {false, true}) {
       const Index M = size.M, N = size.N, K = size.K;
       const Matrix<T> a(M, K, false, 1), b(K, N, false, 2);
@@ -103,7 +103,7 @@ TEST_CASE_TEMPLATE("a product adds up the columns of B on the way", T, float, do
   for (const int threads : {1, 3})
     for (const Precision precision : {Precision::fp32, Precision::bf16})
       for (const Sizes size :
-           {large<T>, Sizes{1, 1, 1}, Sizes{64, Tile<T>::columns, 700}, Sizes{3, 2, 0}, Sizes{1, 900, 300}})
+           {large<T>, Sizes{1, 1, 1}, Sizes{64, Tile<T>::nr, 700}, Sizes{3, 2, 0}, Sizes{1, 900, 300}})
         for (const bool accumulate : {false, true}) {
           set_num_threads(threads);
           const Index M = size.M, N = size.N, K = size.K;
@@ -231,9 +231,9 @@ TEST_CASE("bf16 rounds both operands to nearest even and sums in fp32") {
 
 // The forms are tried directly: which of them bf16 takes depends on the machine.
 TEST_CASE_TEMPLATE("each form multiplies as plain loops over its rounded numbers do", Format, PlainFormat<float>,
-                   PlainFormat<double>, RoundedFormat, PairFormat, AmxFormat, SplitFormat) {
+                   PlainFormat<double>, RoundedFormat, PairFormat, AmxFormat, Bf16x3Format) {
   using T = typename Format::Number;
-  constexpr bool needs_amx = AmxForm<Format>;
+  constexpr bool needs_amx = AmxTiled<Format>;
   if constexpr ((std::is_same_v<Format, PairFormat> && !simd::has_bf16_pairs) || (needs_amx && !simd::has_amx)) {
     MESSAGE("skipped: the compiler's target has no such products");
   } else {
@@ -243,11 +243,11 @@ TEST_CASE_TEMPLATE("each form multiplies as plain loops over its rounded numbers
     }
     for (const bool transpose_a : {false, true})
       for (const bool transpose_b : {false, true})
-        for (const Sizes size : {Sizes{1, 1, 1}, Sizes{3, 2, 5}, Sizes{Tile<T>::rows + 1, Tile<T>::columns + 1, 77},
-                                 Sizes{2 * Tile<T>::rows + 9, 3 * Tile<T>::columns, 2 * Tile<T>::depth + 31},
-                                 Sizes{65, 65, 4 * Tile<T>::depth + 2},
-                                 Sizes{2 * FormatTile<Format>::rows, 4 * Tile<T>::columns + 5,
-                                       (FormatTile<Format>::depth + 40) * Format::depth + 1}}) {
+        for (const Sizes size :
+             {Sizes{1, 1, 1}, Sizes{3, 2, 5}, Sizes{Tile<T>::mr + 1, Tile<T>::nr + 1, 77},
+              Sizes{2 * Tile<T>::mr + 9, 3 * Tile<T>::nr, 2 * Tile<T>::kc + 31}, Sizes{65, 65, 4 * Tile<T>::kc + 2},
+              Sizes{2 * FormatTile<Format>::mr, 4 * Tile<T>::nr + 5,
+                    (FormatTile<Format>::kc + 40) * Format::k_per_element + 1}}) {
           const Index M = size.M, N = size.N, K = size.K;
           INFO("M ", M, ", N ", N, ", K ", K, ", transposed ", transpose_a, transpose_b);
           const Matrix<T> a(M, K, transpose_a, 1), b(K, N, transpose_b, 2);
@@ -255,7 +255,7 @@ TEST_CASE_TEMPLATE("each form multiplies as plain loops over its rounded numbers
           std::vector<T> c(static_cast<std::size_t>(M * N));
           for (std::size_t i = 0; i < c.size(); ++i) c[i] = static_cast<T>(static_cast<int>(i % 23) - 5);
           std::vector<T> expected = c;
-          pack_right<Format>(packed.data(), sizes_of<Format>.panel_size(K), K, N, b.view);
+          pack_b<Format>(packed.data(), sizes_of<Format>.panel_size(K), K, N, b.view);
           multiply_packed(format_of<Format>, M, N, K, a.view, packed.data(), sizes_of<Format>.panel_size(K), c.data(),
                           N, true);
           for (Index m = 0; m < M; ++m)
@@ -273,7 +273,7 @@ TEST_CASE("fp32 on AMX: floats times the unit matrix are the same bits, and erro
     return;
   }
   for (const bool transposed : {false, true}) {
-    const Index M = 67, K = 2 * FormatTile<SplitFormat>::depth + 37;
+    const Index M = 67, K = 2 * FormatTile<Bf16x3Format>::kc + 37;
     INFO("transposed ", transposed);
     std::vector<float> numbers(static_cast<std::size_t>(M * K)), unit(static_cast<std::size_t>(K * K));
     fill_normal(numbers.data(), M * K, 0, 1, {.seed = 1, .stream = 1});
@@ -323,7 +323,7 @@ TEST_CASE("fp32 on AMX: floats times the unit matrix are the same bits, and erro
     const double plain = error_of([&](float* c) {
       using Format = PlainFormat<float>;
       std::vector<float> packed(static_cast<std::size_t>(sizes_of<Format>.packed_size(K, N)));
-      pack_right<Format>(packed.data(), sizes_of<Format>.panel_size(K), K, N, view_b);
+      pack_b<Format>(packed.data(), sizes_of<Format>.panel_size(K), K, N, view_b);
       multiply_packed(format_of<Format>, M, N, K, view_a, packed.data(), sizes_of<Format>.panel_size(K), c, N, true);
     });
     CHECK(split < 1.1 * plain);
@@ -350,13 +350,13 @@ TEST_CASE_TEMPLATE("a number that is not finite spoils its row or column of C al
 TEST_CASE_TEMPLATE("packing lays panels of columns out one after the other and pads the last with zeros", T, float,
                    double) {
   using Format = PlainFormat<T>;
-  constexpr Index columns = Tile<T>::columns;
+  constexpr Index columns = Tile<T>::nr;
   const Index K = columns + 3, N = 2 * columns + 1;
   CHECK(sizes_of<Format>.panel_size(K) == columns * K);
   for (const bool transposed : {false, true}) {
     const Matrix<T> b(K, N, transposed, 3);
     std::vector<T> packed(static_cast<std::size_t>(sizes_of<Format>.packed_size(K, N)), T(99)), expected;
-    pack_right<Format>(packed.data(), sizes_of<Format>.panel_size(K), K, N, b.view);
+    pack_b<Format>(packed.data(), sizes_of<Format>.panel_size(K), K, N, b.view);
     for (Index n = 0; n < N; n += columns)
       for (Index k = 0; k < K; ++k)
         for (Index j = n; j < n + columns; ++j) expected.push_back(j < N ? b(k, j) : T(0));

@@ -1,6 +1,6 @@
 // PackedMatrix: products in each format, for few and many rows, beside plain loops.
 
-#include "gptlite/kernels/packed_matrix.hpp"
+#include "gptlite/kernels/packed/packed_matrix.hpp"
 
 #include <doctest/doctest.h>
 
@@ -110,7 +110,7 @@ TEST_CASE("a row beside few others has the bits that it has alone") {
   for (const auto& sizes : {std::pair<Index, Index>{1, 1}, {37, 17}, {300, 45}, {128, 97}, {520, 200}})
     for (const WeightFormat format : {WeightFormat::fp32, WeightFormat::bf16, WeightFormat::int8}) {
       const Index K = sizes.first, N = sizes.second;
-      constexpr Index most = PackedMatrix<float>::few_rows;
+      constexpr Index most = PackedMatrix<float>::gemv_rows;
       const std::vector<float> x = normal_numbers<float>(most * K, 1), w = normal_numbers<float>(K * N, 2);
       const PackedMatrix<float> matrix(K, N, {w.data(), N}, format);
       std::vector<float> alone(static_cast<std::size_t>(most * N));
@@ -155,7 +155,7 @@ std::vector<float> rows_by_products(const PackedMatrix<float>& matrix, Index K, 
 
 // Bytes of a packed matrix, by the bits of a weight; 32 more for the header of each column.
 Index packed_bytes(Index K, Index N, Index bits, bool compact) {
-  constexpr Index panel = kernels::Tile<float>::columns;
+  constexpr Index panel = kernels::Tile<float>::nr;
   return (N + panel - 1) / panel * panel * (compact ? 32 + (K + 7) / 8 * 8 * bits : K * bits) / 8;
 }
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "gptlite/core/random.hpp"
-#include "gptlite/kernels/simd.hpp"
+#include "gptlite/kernels/simd/vec.hpp"
 
 using namespace gptlite;
 namespace simd = gptlite::kernels::simd;

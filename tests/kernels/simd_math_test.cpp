@@ -1,14 +1,13 @@
 // Functions of vectors against the standard library's, and rounding to bfloat16 against the scalar.
 
-#include "gptlite/kernels/simd_math.hpp"
-
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-#include "gptlite/kernels/simd_bfloat16.hpp"
+#include "gptlite/kernels/simd/bfloat16.hpp"
+#include "gptlite/kernels/simd/math.hpp"
 #include "support/vectors.hpp"
 
 using namespace gptlite;
@@ -76,12 +75,12 @@ TEST_CASE_TEMPLATE("functions saturate far from zero", T, float, double) {
   CHECK(lanes<T>(simd::tanh(V::zero()))[0] == 0);
 }
 
-TEST_CASE_TEMPLATE("exp_of_negative is exact to a few roundings, one at zero and zero far below", T, float, double) {
+TEST_CASE_TEMPLATE("exp_nonpositive is exact to a few roundings, one at zero and zero far below", T, float, double) {
   using V = simd::Vec<T>;
   const auto exp = [](double x) { return std::exp(x); };
-  CHECK(relative_error<T>([](V v) { return simd::exp_of_negative(v); }, exp, -1, 0) < 3);
-  CHECK(relative_error<T>([](V v) { return simd::exp_of_negative(v); }, exp, -86, 0) < 5);
-  const auto first = [](T x) { return lanes<T>(simd::exp_of_negative(V::broadcast(x)))[0]; };
+  CHECK(relative_error<T>([](V v) { return simd::exp_nonpositive(v); }, exp, -1, 0) < 3);
+  CHECK(relative_error<T>([](V v) { return simd::exp_nonpositive(v); }, exp, -86, 0) < 5);
+  const auto first = [](T x) { return lanes<T>(simd::exp_nonpositive(V::broadcast(x)))[0]; };
   CHECK(first(0) == 1);
   CHECK(first(T(-0.0)) == 1);
   CHECK(first(-88) == 0);

@@ -1,13 +1,12 @@
 // Vectors: their arithmetic lane by lane against scalars.
 
-#include "gptlite/kernels/simd.hpp"
-
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "gptlite/kernels/simd/vec.hpp"
 #include "support/vectors.hpp"
 
 using namespace gptlite;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "gptlite/core/random.hpp"
-#include "gptlite/kernels/simd.hpp"
+#include "gptlite/kernels/simd/vec.hpp"
 
 template <class T>
 std::vector<T> numbers(gptlite::Index size, double low, double high, std::uint64_t seed = 1) {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "gptlite/kernels/activations.hpp"
-#include "gptlite/kernels/cached_attention.hpp"
+#include "gptlite/kernels/attention/cached.hpp"
 #include "gptlite/kernels/layer_norm.hpp"
 #include "gptlite/models/gpt.hpp"
 
@@ -30,7 +30,7 @@ template <class T>
 class Decoder {
  public:
   /// Tokens that one pass over the weights reads: as many more than one as cost little.
-  static constexpr Index tokens_of_a_pass = kernels::PackedMatrix<T>::few_rows;
+  static constexpr Index tokens_of_a_pass = kernels::PackedMatrix<T>::gemv_rows;
 
   /// Throws ConfigError for a batch below 1, another format than fp32 or a draft with a model of double, or a draft of
   /// weights that are in int8 themselves.

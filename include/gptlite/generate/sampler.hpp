@@ -11,7 +11,7 @@
 
 #include "gptlite/core/finite.hpp"
 #include "gptlite/core/tensor.hpp"
-#include "gptlite/kernels/simd_math.hpp"
+#include "gptlite/kernels/simd/math.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
@@ -80,7 +80,7 @@ class Sampler {
     std::vector<double> weights(logits, logits + vocabulary);  // probabilities, as parts of the largest
     kernels::simd::transform(
         weights.data(), vocabulary,
-        [=](V score) { return kernels::simd::exp_of_negative((score - largest) / V::broadcast(temperature)); },
+        [=](V score) { return kernels::simd::exp_nonpositive((score - largest) / V::broadcast(temperature)); },
         weights.data());
     const auto weight = [&](TokenId token) { return weights[static_cast<std::size_t>(token)]; };
     const auto likelier = [&](TokenId a, TokenId b) {

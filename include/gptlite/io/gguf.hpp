@@ -11,7 +11,7 @@
 #include "gptlite/io/atomic_file.hpp"
 #include "gptlite/io/float16.hpp"
 #include "gptlite/io/tokenizer.hpp"
-#include "gptlite/kernels/weight_forms.hpp"
+#include "gptlite/kernels/packed/weight_formats.hpp"
 #include "gptlite/models/gpt.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {

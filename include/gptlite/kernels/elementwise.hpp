@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "gptlite/core/parallel.hpp"
-#include "gptlite/kernels/simd_math.hpp"
+#include "gptlite/kernels/simd/math.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
@@ -124,11 +124,11 @@ void broadcast(T* out, const Shape& shape, Operand<T> a, Operand<T> b, F&& f) {
   const Index n = axes.inner.size, rows = shape.numel() / n;
   // A job is a piece of one long row, or several short rows.
   const Index pieces = (n + elementwise_grain - 1) / elementwise_grain;
-  const Index rows_a_job = pieces > 1 ? 1 : std::max<Index>(1, elementwise_grain / n);
-  const Index row_jobs = (rows + rows_a_job - 1) / rows_a_job;
+  const Index rows_per_job = pieces > 1 ? 1 : std::max<Index>(1, elementwise_grain / n);
+  const Index row_jobs = (rows + rows_per_job - 1) / rows_per_job;
   parallel_for(row_jobs * pieces, [&](Index job) {
     const Index begin = job % pieces * elementwise_grain, count = std::min(elementwise_grain, n - begin);
-    const Index first_row = job / pieces * rows_a_job, last_row = std::min(rows, first_row + rows_a_job);
+    const Index first_row = job / pieces * rows_per_job, last_row = std::min(rows, first_row + rows_per_job);
     for (Index row = first_row; row < last_row; ++row) {
       const T *from_a = a.data + begin * axes.inner.step_a, *from_b = b.data + begin * axes.inner.step_b;
       Index rest = row;

@@ -13,7 +13,7 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
 /// Sizes and options of one linear.
-struct LinearShape {
+struct LinearParams {
   Index rows, K, N;
   Activation activation = Activation::none;
   Precision precision = Precision::fp32;
@@ -21,7 +21,7 @@ struct LinearShape {
 
 /// z = x weight + bias and, with an activation, y = activation(z). A null bias is zero.
 template <class T>
-void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, const LinearShape& s) {
+void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, const LinearParams& s) {
   using V = simd::Vec<T>;
   const auto activate = [&](const GemmPart<T>& part) {
     const auto [data, stride, row, count, column, columns] = part;
@@ -56,7 +56,7 @@ void for_part(const GemmPart<T>& part, Index N, F&& f) {
 
 /// z = x weight + bias as S, which is never whole in T if it is another; s has no activation.
 template <class S, class T>
-void linear_forward_as(S* z, const T* x, const T* weight, const T* bias, const LinearShape& s) {
+void linear_forward(S* z, const T* x, const T* weight, const T* bias, const LinearParams& s) {
   if constexpr (std::is_same_v<S, T>)
     linear_forward(z, z, x, weight, bias, s);
   else
@@ -81,7 +81,7 @@ void weight_gradient(Precision precision, GradTarget<T> dweight, GradTarget<T> d
 /// The gradients of z = x weight + bias:  dx (+)= dz weight^T;  dweight (+)= x^T dz;  dbias (+)= column sums of dz.
 template <class S, class T>
 void linear_gradients(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbias, const S* dz, const T* x,
-                      const T* weight, const LinearShape& s) {
+                      const T* weight, const LinearParams& s) {
   const MatrixView<S> dz_view{dz, s.N};
   if (dx)
     gemm(s.precision, s.rows, s.K, s.N, dz_view, MatrixView<T>{weight, s.N}.transposed(), dx.data, s.K, dx.accumulate);
@@ -91,7 +91,7 @@ void linear_gradients(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbi
 /// dz = dy activation'(z);  dx (+)= dz weight^T;  dweight (+)= x^T dz;  dbias (+)= column sums of dz.
 template <class T>
 void linear_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbias, const T* dy, const T* x,
-                     const T* weight, const T* z, const LinearShape& s) {
+                     const T* weight, const T* z, const LinearParams& s) {
   const T* dz = dy;
   Storage<T> buffer;
   if (s.activation != Activation::none) {

@@ -11,7 +11,7 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
 /// Sizes and options of one mlp.
-struct MlpShape {
+struct MlpParams {
   Index rows, C, H, N;
   Activation activation = Activation::gelu_tanh;
   Precision precision = Precision::fp32;
@@ -22,7 +22,7 @@ struct MlpShape {
 /// zero.
 template <class S, class T>
 void mlp_forward(T* y, S* hidden, S* slope, const T* x, const T* w1, const T* b1, const T* w2, const T* b2,
-                 const MlpShape& s) {
+                 const MlpParams& s) {
   gemm(s.precision, s.rows, s.H, s.C, MatrixView<T>{x, s.C}, MatrixView<T>{w1, s.H}, static_cast<T*>(nullptr), 0, false,
        {.bias = b1}, [&](const GemmPart<T>& part) {
          detail::with_activation<T>(s.activation, [&]<class A>(A) {
@@ -46,7 +46,7 @@ struct MlpGradients {
 /// db2 (+)= column sums of dy.
 template <class S, class T>
 void mlp_backward(const MlpGradients<T>& d, const T* dy, const T* x, const S* hidden, const S* slope, const T* w1,
-                  const T* w2, const MlpShape& s) {
+                  const T* w2, const MlpParams& s) {
   const MatrixView<T> dy_view{dy, s.N};
   weight_gradient(s.precision, d.w2, d.b2, s.rows, s.H, s.N, MatrixView<S>{hidden, s.H}, dy_view);
   if (!d.x && !d.w1 && !d.b1) return;
@@ -58,7 +58,7 @@ void mlp_backward(const MlpGradients<T>& d, const T* dy, const T* x, const S* hi
          });
        });
   linear_gradients(d.x, d.w1, d.b1, std::as_const(dz).data(), x, w1,
-                   LinearShape{.rows = s.rows, .K = s.C, .N = s.H, .precision = s.precision});
+                   LinearParams{.rows = s.rows, .K = s.C, .N = s.H, .precision = s.precision});
 }
 
 }  // namespace kernels

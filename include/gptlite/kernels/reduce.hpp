@@ -18,8 +18,8 @@ void row_sums(T* sums, const T* x, Index rows, Index n) {
         count, [](V v) { return v; }, from);
   };
   if (rows != 1 || n <= elementwise_grain) {
-    const Index rows_a_job = std::max<Index>(1, elementwise_grain / std::max<Index>(n, 1));
-    parallel_for_ranges(rows, rows_a_job, [&](Index begin, Index end) {
+    const Index rows_per_job = std::max<Index>(1, elementwise_grain / std::max<Index>(n, 1));
+    parallel_for_ranges(rows, rows_per_job, [&](Index begin, Index end) {
       for (Index row = begin; row < end; ++row) sums[row] = sum_range(x + row * n, n);
     });
     return;

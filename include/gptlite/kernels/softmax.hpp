@@ -10,7 +10,7 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
 /// Rows that one job takes.
-inline Index rows_a_job(Index n) { return std::max<Index>(1, (1 << 12) / std::max<Index>(n, 1)); }
+inline Index rows_per_job(Index n) { return std::max<Index>(1, (1 << 12) / std::max<Index>(n, 1)); }
 
 /// log(sum(exp(x))) of one row in two parts: its largest number, and the logarithm of the sum with that taken out. Kept
 /// apart, because their sum would round a small logarithm to the precision of a large number.
@@ -24,19 +24,19 @@ LogSumExp<T> log_sum_exp(const T* x, Index n) {
   const T largest = simd::max_of(n, x);
   if (!(largest > -std::numeric_limits<T>::infinity())) return {largest, T(0)};  // an empty row, or nothing above -inf
   return {largest, std::log(simd::sum_of(
-                       n, [=](V v) { return simd::exp_of_negative(v - largest); }, x))};
+                       n, [=](V v) { return simd::exp_nonpositive(v - largest); }, x))};
 }
 
 /// y = exp(x) / sum(exp(x)).
 template <class T>
 void softmax_forward(T* y, const T* x, Index rows, Index n) {
   using V = simd::Vec<T>;
-  parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
+  parallel_for_ranges(rows, rows_per_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       T* to = y + row * n;
       const T largest = simd::max_of(n, x + row * n);
       simd::transform(
-          to, n, [=](V v) { return simd::exp_of_negative(v - largest); }, x + row * n);
+          to, n, [=](V v) { return simd::exp_nonpositive(v - largest); }, x + row * n);
       const T scale = T(1) / simd::sum_of(
                                  n, [](V v) { return v; }, to);
       simd::transform(
@@ -48,7 +48,7 @@ void softmax_forward(T* y, const T* x, Index rows, Index n) {
 template <class T>
 void softmax_backward(GradTarget<T> dx, const T* dy, const T* y, Index rows, Index n) {
   using V = simd::Vec<T>;
-  parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
+  parallel_for_ranges(rows, rows_per_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       const T *d = dy + row * n, *p = y + row * n;
       const T dot = simd::sum_of(
@@ -63,7 +63,7 @@ void softmax_backward(GradTarget<T> dx, const T* dy, const T* y, Index rows, Ind
 template <class T>
 void log_softmax_forward(T* y, const T* x, Index rows, Index n) {
   using V = simd::Vec<T>;
-  parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
+  parallel_for_ranges(rows, rows_per_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       const auto [largest, log_sum] = log_sum_exp(x + row * n, n);
       simd::transform(
@@ -75,7 +75,7 @@ void log_softmax_forward(T* y, const T* x, Index rows, Index n) {
 template <class T>
 void log_softmax_backward(GradTarget<T> dx, const T* dy, const T* y, Index rows, Index n) {
   using V = simd::Vec<T>;
-  parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
+  parallel_for_ranges(rows, rows_per_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       const T *d = dy + row * n, *p = y + row * n;
       const T total = simd::sum_of(
@@ -90,7 +90,7 @@ void log_softmax_backward(GradTarget<T> dx, const T* dy, const T* y, Index rows,
 template <class T>
 void cross_entropy_forward(T* losses, LogSumExp<T>* lse, const T* logits, const std::int32_t* targets, Index rows,
                            Index n, std::int32_t ignored) {
-  parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
+  parallel_for_ranges(rows, rows_per_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       lse[row] = log_sum_exp(logits + row * n, n);
       const auto [largest, log_sum] = lse[row];
@@ -105,7 +105,7 @@ void cross_entropy_backward(GradTarget<T> dlogits, T scale, const LogSumExp<T>* 
                             const std::int32_t* targets, Index rows, Index n, std::int32_t ignored,
                             const T* weights = nullptr) {
   using V = simd::Vec<T>;
-  parallel_for_ranges(rows, rows_a_job(n), [&](Index begin, Index end) {
+  parallel_for_ranges(rows, rows_per_job(n), [&](Index begin, Index end) {
     for (Index row = begin; row < end; ++row) {
       const GradTarget<T> to = dlogits.offset(row * n);
       if (targets[row] == ignored) {
@@ -115,7 +115,7 @@ void cross_entropy_backward(GradTarget<T> dlogits, T scale, const LogSumExp<T>* 
       const auto [largest, log_sum] = lse[row];
       const T factor = weights == nullptr ? scale : scale * weights[row];
       simd::add_to(
-          to, n, [=, m = largest, s = log_sum](V v) { return simd::exp_of_negative(v - m - s) * factor; },
+          to, n, [=, m = largest, s = log_sum](V v) { return simd::exp_nonpositive(v - m - s) * factor; },
           logits + row * n);
       to.data[targets[row]] -= factor;
     }

@@ -4,8 +4,8 @@
 #include "gptlite/autograd/autocast.hpp"
 #include "gptlite/autograd/node.hpp"
 #include "gptlite/autograd/ops/dropout.hpp"
-#include "gptlite/kernels/attention.hpp"
-#include "gptlite/kernels/attention_backward.hpp"
+#include "gptlite/kernels/attention/backward.hpp"
+#include "gptlite/kernels/attention/forward.hpp"
 #include "gptlite/kernels/linear.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -25,7 +25,7 @@ namespace detail {
 
 /// One attention as the kernels take it, and what it points to: a copy, which no caller changes before backward.
 struct CheckedAttention {
-  kernels::AttentionShape shape;
+  kernels::AttentionParams shape;
   Tensor<std::int32_t> lengths;
 };
 
@@ -46,14 +46,14 @@ inline CheckedAttention checked_attention(const Shape& qkv, const AttentionOptio
       check<IndexError>(lengths.data()[b] >= 0 && lengths.data()[b] <= qkv[1], "attention", "length ",
                         lengths.data()[b], " of sequence ", b, " is outside 0..", qkv[1]);
   }
-  kernels::AttentionShape shape{.B = qkv[0],
-                                .T = qkv[1],
-                                .NH = options.n_head,
-                                .HS = qkv[2] / 3 / options.n_head,
-                                .causal = options.causal,
-                                .window = options.window,
-                                .lengths = lengths.defined() ? lengths.data() : nullptr,
-                                .precision = autocast_precision()};
+  kernels::AttentionParams shape{.B = qkv[0],
+                                 .T = qkv[1],
+                                 .NH = options.n_head,
+                                 .HS = qkv[2] / 3 / options.n_head,
+                                 .causal = options.causal,
+                                 .window = options.window,
+                                 .lengths = lengths.defined() ? lengths.data() : nullptr,
+                                 .precision = autocast_precision()};
   if (options.dropout > 0) shape.dropout = {options.dropout, options.generator->fork()};
   return {shape, lengths};
 }
@@ -62,11 +62,11 @@ inline CheckedAttention checked_attention(const Shape& qkv, const AttentionOptio
 template <class S, class T>
 Tensor<T> attention(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias,
                     const CheckedAttention& checked) {
-  const kernels::AttentionShape& shape = checked.shape;
-  const kernels::LinearShape projection{
+  const kernels::AttentionParams& shape = checked.shape;
+  const kernels::LinearParams projection{
       .rows = shape.B * shape.T, .K = weight.shape()[0], .N = weight.shape()[1], .precision = shape.precision};
   const Storage<S> qkv(projection.rows * projection.N);
-  kernels::linear_forward_as(qkv.data(), x.data(), weight.data(), bias.defined() ? bias.data() : nullptr, projection);
+  kernels::linear_forward(qkv.data(), x.data(), weight.data(), bias.defined() ? bias.data() : nullptr, projection);
   Tensor<T> y = Tensor<T>::empty({shape.B, shape.T, shape.C()});
   const Storage<T> softmax_sums(2 * shape.rows());
   kernels::attention_forward(y.data(), softmax_sums.data(), std::as_const(qkv).data(), shape);
@@ -92,7 +92,7 @@ Tensor<T> attention(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>
 template <class T>
 Tensor<T> attention(const Tensor<T>& qkv, AttentionOptions options) {
   const detail::CheckedAttention checked = detail::checked_attention(qkv.shape(), options);
-  const kernels::AttentionShape& shape = checked.shape;
+  const kernels::AttentionParams& shape = checked.shape;
   Tensor<T> y = Tensor<T>::empty({shape.B, shape.T, shape.C()});
   const Storage<T> softmax_sums(2 * shape.rows());
   kernels::attention_forward(y.data(), softmax_sums.data(), qkv.data(), shape);

@@ -20,7 +20,7 @@ Tensor<T> linear(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& b
                     x.shape(), ", weight ", weight.shape());
   check<ShapeError>(!bias.defined() || bias.shape() == Shape{N}, "linear", "bias ", bias.shape(),
                     " does not fit weight ", weight.shape());
-  const kernels::LinearShape shape{x.shape().numel_between(0, x.rank() - 1), K, N, activation, autocast_precision()};
+  const kernels::LinearParams shape{x.shape().numel_between(0, x.rank() - 1), K, N, activation, autocast_precision()};
   const T* shift = bias.defined() ? bias.data() : nullptr;
   Tensor<T> z = Tensor<T>::empty(x.shape().with(-1, N));
   Tensor<T> y = activation == Activation::none ? z : Tensor<T>::empty(z.shape());

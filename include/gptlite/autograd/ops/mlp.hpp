@@ -11,7 +11,7 @@ namespace detail {
 /// mlp with the numbers between its products held as S.
 template <class S, class T>
 Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w1, const Tensor<T>& b1, const Tensor<T>& w2, const Tensor<T>& b2,
-              const kernels::MlpShape& shape) {
+              const kernels::MlpParams& shape) {
   Tensor<T> y = Tensor<T>::empty(x.shape().with(-1, shape.N));
   const auto data = [](const Tensor<T>& bias) { return bias.defined() ? bias.data() : nullptr; };
   std::vector<Tensor<T>> inputs{x, w1, b1.without_data(), w2, b2.without_data()};
@@ -49,7 +49,7 @@ Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w1, const Tensor<T>& b1, cons
                     " features that w1 ", w1.shape(), " expects");
   check<ShapeError>(!b1.defined() || b1.shape() == Shape{H}, "mlp", "b1 ", b1.shape(), " does not fit w1 ", w1.shape());
   check<ShapeError>(!b2.defined() || b2.shape() == Shape{N}, "mlp", "b2 ", b2.shape(), " does not fit w2 ", w2.shape());
-  const kernels::MlpShape shape{x.shape().numel_between(0, x.rank() - 1), C, H, N, activation, autocast_precision()};
+  const kernels::MlpParams shape{x.shape().numel_between(0, x.rank() - 1), C, H, N, activation, autocast_precision()};
   if constexpr (std::is_same_v<T, float>)
     if (shape.precision == Precision::bf16) return detail::mlp<BFloat16>(x, w1, b1, w2, b2, shape);
   return detail::mlp<T>(x, w1, b1, w2, b2, shape);

@@ -14,10 +14,10 @@ namespace kernels {
 
 namespace detail {
 
-/// The packed operands: of A blocks [group][32][16], of each panel of B [element][16], plane after plane.
+/// The packed operands: of A blocks [group][32][16], of each panel of B [element][16], part after part.
 struct AmxOperands {
   const float *a, *b;
-  Index a_plane, b_plane;  ///< numbers from one plane to the next
+  Index a_part_stride, b_part_stride;  ///< numbers from one part to the next
   Index panel_stride;
 };
 
@@ -42,13 +42,13 @@ void amx_kernel(Index groups, const AmxOperands& operands, const float* from, In
     if constexpr (TwoHalves && TwoPanels) _tile_loadd(3, lower + side, from_stride * bytes);
   }
   const float *a = operands.a, *b = operands.b;
-  const auto load_a = [&](Index plane) {
-    _tile_loadd(4, a + plane * operands.a_plane, line);
-    if constexpr (TwoHalves) _tile_loadd(5, a + plane * operands.a_plane + square, line);
+  const auto load_a = [&](Index part) {
+    _tile_loadd(4, a + part * operands.a_part_stride, line);
+    if constexpr (TwoHalves) _tile_loadd(5, a + part * operands.a_part_stride + square, line);
   };
-  const auto load_b = [&](Index plane) {
-    _tile_loadd(6, b + plane * operands.b_plane, line);
-    if constexpr (TwoPanels) _tile_loadd(7, b + plane * operands.b_plane + operands.panel_stride, line);
+  const auto load_b = [&](Index part) {
+    _tile_loadd(6, b + part * operands.b_part_stride, line);
+    if constexpr (TwoPanels) _tile_loadd(7, b + part * operands.b_part_stride + operands.panel_stride, line);
   };
   const auto multiply = [&] {
     _tile_dpbf16ps(0, 4, 6);
@@ -57,7 +57,7 @@ void amx_kernel(Index groups, const AmxOperands& operands, const float* from, In
     if constexpr (TwoHalves && TwoPanels) _tile_dpbf16ps(3, 5, 7);
   };
   for (Index g = 0; g < groups; ++g, a += 2 * square, b += square) {
-    if constexpr (PlanarForm<Format>) {  // six products of planes, one plane loaded for each
+    if constexpr (MultiPart<Format>) {  // six products of parts, one part loaded for each
       load_a(2);
       load_b(0);
       multiply();
@@ -86,22 +86,21 @@ void amx_kernel(Index groups, const AmxOperands& operands, const float* from, In
 
 }  // namespace detail
 
-/// multiply_tile() for forms that AMX multiplies, whose tiles are packed in the order of rows. Sums of one plane begin
-/// with what C holds, or zero, plus the bias. With three planes they begin with zero and are added to C: of six
-/// products an element takes, each would be rounded to the last bit of a sum that is long already. A part that C has no
-/// room for goes through a buffer.
+/// multiply_tile() for formats that AMX multiplies, whose tiles are packed in the order of rows. Sums of one part begin
+/// with what C holds, or zero, plus the bias. bf16x3 sums start from zero and are added to C once; adding each of the
+/// six partial products to C directly would round six times. Partial tiles go through a local buffer.
 template <class Format>
 void amx_multiply_tile(const TileProduct<float>& p) {
   using detail::amx_kernel;
-  detail::AmxOperands operands{p.left.data, p.packed, p.left.plane, p.panel_stride / Format::planes, p.panel_stride};
+  detail::AmxOperands operands{p.a.data, p.packed, p.a.part_stride, p.panel_stride / Format::parts, p.panel_stride};
   constexpr Index side = simd::amx_rows, part = 2 * side;
   const Index groups = p.elements / side, panels = p.N / side;
-  const bool go_on = p.accumulate && !PlanarForm<Format>, add = p.accumulate && !go_on;
+  const bool go_on = p.accumulate && !MultiPart<Format>, add = p.accumulate && !go_on;
   for (Index n = 0; n < p.N; n += part, operands.b += 2 * operands.panel_stride) {
     const Index columns = std::min(part, p.N - n);
-    // A kernel of one plane waits for B, and prefetches of A make it wait longer: without them, as rows that follow
+    // A kernel of one part waits for B, and prefetches of A make it wait longer: without them, as rows that follow
     // each other come by themselves, a step of `small` takes 3 to 5% less.
-    for (Index panel = n; PlanarForm<Format> && p.next != nullptr && panel + side <= n + columns; panel += side)
+    for (Index panel = n; MultiPart<Format> && p.next != nullptr && panel + side <= n + columns; panel += side)
       p.next->prefetch(panel / side, panels);
     float* const to = p.c + n;
     const float* const shift = p.bias == nullptr ? nullptr : p.bias + n;

@@ -1,14 +1,14 @@
 #pragma once
-// The forms in which a product's operands are held while it runs. A form turns `depth` numbers that are neighbours
-// along the summed axis into one element, and says how two elements are multiplied and added to a sum.
+// The formats in which a product's operands are packed. A format makes one element of `k_per_element` numbers that are
+// neighbours along the summed axis, and says how two elements are multiplied and added to a sum.
 //
-//   element(from, count)   the element of `count` neighbours, and zeros up to depth: forms of one plane
-//   along(v)                       `width` elements in a row from the depth * width neighbours in v[0], v[1], ...
-//   total(e)                       of `width` elements, the sum of the numbers of each
-//   across(v)                      `width` elements side by side, one from each lane; v[i] holds their i-th numbers
+//   element(from, count)   the element of `count` neighbours, and zeros up to k_per_element: formats of one part
+//   along(v)               `width` elements in a row from the k_per_element * width neighbours in v[0], v[1], ...
+//   total(e)               of `width` elements, the sum of the numbers of each
+//   across(v)              `width` elements side by side, one from each lane; v[i] holds their i-th numbers
 //
-// Packed elements come in whole groups along the summed axis, the last one filled up with zeros. A form of several
-// planes holds a number as a sum: each plane is packed for itself, in the form Plane<i>.
+// Packed elements come in whole groups along the summed axis, the last one filled up with zeros. A format of several
+// parts holds a number as a sum: each part is packed for itself, in the format Part<i>.
 
 #include <algorithm>
 #include <array>
@@ -18,8 +18,8 @@
 #include <utility>
 
 #include "gptlite/core/precision.hpp"
-#include "gptlite/kernels/simd_amx.hpp"
-#include "gptlite/kernels/simd_bfloat16.hpp"
+#include "gptlite/kernels/simd/amx.hpp"
+#include "gptlite/kernels/simd/bfloat16.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
@@ -28,9 +28,9 @@ namespace kernels {
 template <class T>
 struct PlainFormat {
   using Number = T;
-  using Product = PlainFormat;  ///< the form whose micro-kernel multiplies these elements
+  using Product = PlainFormat;  ///< the format whose micro-kernel multiplies these elements
   using V = simd::Vec<T>;
-  static constexpr Index depth = 1, group = 1, planes = 1;
+  static constexpr Index k_per_element = 1, group = 1, parts = 1;
   static constexpr bool rounds = false;  ///< true for products in bf16, which take operands of BFloat16 too
 
   static T element(const T* from, Index /*count*/) { return *from; }
@@ -45,7 +45,7 @@ struct RoundedFormat {
   using Number = float;
   using Product = PlainFormat<float>;
   using V = simd::Vec<float>;
-  static constexpr Index depth = 1, group = 1, planes = 1;
+  static constexpr Index k_per_element = 1, group = 1, parts = 1;
   static constexpr bool rounds = true;
 
   static float element(const float* from, Index /*count*/) { return round_to_bfloat16(*from); }
@@ -59,7 +59,7 @@ struct PairFormat {
   using Number = float;
   using Product = PairFormat;
   using V = simd::Vec<float>;
-  static constexpr Index depth = 2, group = 1, planes = 1;
+  static constexpr Index k_per_element = 2, group = 1, parts = 1;
   static constexpr bool rounds = true;
 
   static float element(const float* from, Index count) {
@@ -79,71 +79,71 @@ struct AmxFormat : PairFormat {
   static constexpr Index group = simd::amx_rows;
 };
 
-/// Plane i of a float held as three bfloat16 numbers: the float rounded, then what that leaves rounded, then the rest.
+/// Part i of a float held as three bfloat16 numbers: the float rounded, then what that leaves rounded, then the rest.
 template <Index I>
-struct SplitPlane : AmxFormat {
-  static V along(std::array<V, 2> v) { return PairFormat::along({part(v[0]), part(v[1])}); }
-  static V across(std::array<V, 2> v) { return PairFormat::across({part(v[0]), part(v[1])}); }
+struct Bf16x3Part : AmxFormat {
+  static V along(std::array<V, 2> v) { return PairFormat::along({rest_of(v[0]), rest_of(v[1])}); }
+  static V across(std::array<V, 2> v) { return PairFormat::across({rest_of(v[0]), rest_of(v[1])}); }
 
  private:
-  static V part(V rest) {
+  static V rest_of(V rest) {
     for (Index i = 0; i < I; ++i) rest = rest - simd::round_normal_to_bfloat16(rest);
     return rest;
   }
 };
 
 /// Floats for AMX, which multiplies bfloat16 alone: a float's 24 bits are those of three such numbers, each at most
-/// 2^-8 of the one before. Six of the nine products of planes are added up in fp32, the smallest first; the three left
+/// 2^-8 of the one before. Six of the nine products of parts are added up in fp32, the smallest first; the three left
 /// out are some 2^-27 of the whole, a quarter of what rounding a float costs. (Henry, Tang and Heinecke 2019,
 /// "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations".) Measured against
 /// double a product is nearer than one of float FMAs, by a third at K 384 and 1,536. Numbers below 2^-100 lose bits,
 /// and what is not finite makes NaN.
-struct SplitFormat : AmxFormat {
-  using Product = SplitFormat;
-  static constexpr Index planes = 3;
+struct Bf16x3Format : AmxFormat {
+  using Product = Bf16x3Format;
+  static constexpr Index parts = 3;
   static constexpr bool rounds = false;
   template <Index I>
-  using Plane = SplitPlane<I>;
+  using Part = Bf16x3Part<I>;
 };
 
-/// The forms whose tiles AMX multiplies.
+/// The formats whose tiles AMX multiplies.
 template <class Format>
-concept AmxForm = std::is_base_of_v<AmxFormat, Format>;
-/// The forms of several planes.
+concept AmxTiled = std::is_base_of_v<AmxFormat, Format>;
+/// The formats of several parts.
 template <class Format>
-concept PlanarForm = Format::planes >
+concept MultiPart = Format::parts >
 1;
 
-/// Calls f(Plane<i>, i) for each plane of a form, the first one last; a form of one plane is that plane.
+/// Calls f(Part<i>, i) for each part of a format, the first one last; a format of one part is that part.
 template <class Format, class F>
-void for_planes(F&& f) {
+void for_parts(F&& f) {
   f(Format{}, Index{0});
 }
-template <PlanarForm Format, class F>
-void for_planes(F&& f) {
+template <MultiPart Format, class F>
+void for_parts(F&& f) {
   [&]<std::size_t... I>(std::index_sequence<I...>) {
-    (f(typename Format::template Plane<Format::planes - 1 - static_cast<Index>(I)>{},
-       Format::planes - 1 - static_cast<Index>(I)),
+    (f(typename Format::template Part<Format::parts - 1 - static_cast<Index>(I)>{},
+       Format::parts - 1 - static_cast<Index>(I)),
      ...);
   }
-  (std::make_index_sequence<static_cast<std::size_t>(Format::planes)>());
+  (std::make_index_sequence<static_cast<std::size_t>(Format::parts)>());
 }
 
-/// The numbers of a form's elements in registers, depth vectors of them.
+/// The numbers of a format's elements in registers, k_per_element vectors of them.
 template <class Format>
-using ElementNumbers = std::array<typename Format::V, static_cast<std::size_t>(Format::depth)>;
+using ElementNumbers = std::array<typename Format::V, static_cast<std::size_t>(Format::k_per_element)>;
 
-/// Stores along() and across() of numbers, one vector for each of a form's planes, `plane` numbers apart.
+/// Stores along() and across() of numbers, one vector for each of a format's parts, `part_stride` numbers apart.
 template <class Format, class T>
-void store_along(const ElementNumbers<Format>& v, T* to, Index plane) {
-  for_planes<Format>([&]<class Plane>(Plane, Index i) { Plane::along(v).store(to + i * plane); });
+void store_along(const ElementNumbers<Format>& v, T* to, Index part_stride) {
+  for_parts<Format>([&]<class Part>(Part, Index i) { Part::along(v).store(to + i * part_stride); });
 }
 template <class Format, class T>
-void store_across(const ElementNumbers<Format>& v, T* to, Index plane) {
-  for_planes<Format>([&]<class Plane>(Plane, Index i) { Plane::across(v).store(to + i * plane); });
+void store_across(const ElementNumbers<Format>& v, T* to, Index part_stride) {
+  for_parts<Format>([&]<class Part>(Part, Index i) { Part::across(v).store(to + i * part_stride); });
 }
 
-/// `depth` vectors that begin `stride` apart. S: the form's numbers, or BFloat16 for floats.
+/// `k_per_element` vectors that begin `stride` apart. S: the format's numbers, or BFloat16 for floats.
 template <class Format, class S>
 ElementNumbers<Format> load_numbers(const S* from, Index stride) {
   ElementNumbers<Format> v;
@@ -166,12 +166,12 @@ typename Format::V load_across(const S* from, Index stride) {
   else
     return Format::across(v);
 }
-/// The same of the first `count` numbers, and of the first `rows` rows and `count` columns; the rest zeros. None of
-/// them may be there.
+/// The same of the first `count` numbers, and of the first `rows` rows and `count` columns; the rest zeros. `rows` and
+/// `count` may be 0 or negative; the result is then all zeros.
 template <class Format, class S>
 typename Format::V load_along(const S* from, Index count) {
   using V = typename Format::V;
-  if (count >= Format::depth * V::width) return load_along<Format>(from);
+  if (count >= Format::k_per_element * V::width) return load_along<Format>(from);
   ElementNumbers<Format> v;
   for (std::size_t i = 0; i < v.size(); ++i, from += V::width, count -= V::width)
     v[i] = count > 0 ? simd::load_numbers(from, std::min(V::width, count)) : V::zero();
@@ -180,22 +180,22 @@ typename Format::V load_along(const S* from, Index count) {
 template <class Format, class S>
 typename Format::V load_across(const S* from, Index stride, Index rows, Index count) {
   using V = typename Format::V;
-  if (rows >= Format::depth && count >= V::width) return load_across<Format>(from, stride);
+  if (rows >= Format::k_per_element && count >= V::width) return load_across<Format>(from, stride);
   ElementNumbers<Format> v;
   for (std::size_t i = 0; i < v.size(); ++i, from += stride, --rows)
     v[i] = rows > 0 && count > 0 ? simd::load_numbers(from, std::min(V::width, count)) : V::zero();
   return Format::across(v);
 }
 
-/// The same, stored: a vector for each of a form's planes, `plane` numbers apart. Part: nothing, or what is there.
-template <class Format, class S, class T, class... Part>
-void pack_along(T* to, Index plane, const S* from, Part... part) {
-  for_planes<Format>([&]<class Plane>(Plane, Index i) { load_along<Plane>(from, part...).store(to + i * plane); });
+/// The same, stored: one vector per part of the format, `part_stride` numbers apart. Counts: none, or those above.
+template <class Format, class S, class T, class... Counts>
+void pack_along(T* to, Index part_stride, const S* from, Counts... counts) {
+  for_parts<Format>([&]<class Part>(Part, Index i) { load_along<Part>(from, counts...).store(to + i * part_stride); });
 }
-template <class Format, class S, class T, class... Part>
-void pack_across(T* to, Index plane, const S* from, Index stride, Part... part) {
-  for_planes<Format>(
-      [&]<class Plane>(Plane, Index i) { load_across<Plane>(from, stride, part...).store(to + i * plane); });
+template <class Format, class S, class T, class... Counts>
+void pack_across(T* to, Index part_stride, const S* from, Index stride, Counts... counts) {
+  for_parts<Format>(
+      [&]<class Part>(Part, Index i) { load_across<Part>(from, stride, counts...).store(to + i * part_stride); });
 }
 
 }  // namespace kernels

@@ -17,13 +17,15 @@ namespace kernels {
 
 namespace detail {
 
-/// True for an A that is multiplied where it lies: one row whose numbers are those of the form.
+/// True for an A that is multiplied where it lies: one row whose numbers are those of the format.
 template <class T>
 bool reads_in_place(const OperandFormat<T>& format, Index M, const MatrixOperand<T>& a) {
   return format.plain && M == 1 && a.row_stride() == 1;
 }
-/// Numbers of room in which multiply_block() packs A.
-inline Index left_room_of_block(const FormatSizes& sizes, Index K) { return sizes.together * sizes.left_size(K); }
+/// Scratch that multiply_block() packs A into, in numbers.
+inline Index block_scratch_size(const FormatSizes& sizes, Index K) {
+  return sizes.tiles_packed_at_once * sizes.a_size(K);
+}
 
 /// Where multiply_block() leaves a product.
 template <class T>
@@ -35,30 +37,30 @@ struct BlockResult {
   const T* bias = nullptr;
 };
 
-/// C (+)= A B + bias for one block of the summed axis. `packed` is where the first panel's block begins. rows_behind:
-/// rows behind the last one of A that can be read too. left_packed: room for left_room(K). `finish(c, row, rows)` is
-/// called for each tile.
+/// C (+)= A B + bias for one block of the summed axis. `packed` is where the first panel's block begins. rows_after:
+/// rows after A's last one that are readable (over-read by vector loads). packed_a: room for scratch_size(K).
+/// `finish(c, row, rows)` is called for each tile.
 template <class T>
 void multiply_block(const OperandFormat<T>& format, Index M, Index N, Index K, const MatrixOperand<T>& a,
-                    Index rows_behind, T* left_packed, const T* packed, Index panel_stride,
-                    const BlockResult<T>& result, FunctionRef<void(const T* c, Index row, Index rows)> finish) {
+                    Index rows_after, T* packed_a, const T* packed, Index panel_stride, const BlockResult<T>& result,
+                    FunctionRef<void(const T* c, Index row, Index rows)> finish) {
   // Tiles of columns are packed together: so the rows of memory that they share are read in longer pieces.
   const FormatSizes& sizes = format.sizes;
-  const Index room = sizes.left_size(K), tiles = sizes.tile_count(M);
-  std::array<LeftTile<T>, 4> left;
+  const Index room = sizes.a_size(K), tiles = sizes.tile_count(M);
+  std::array<TileA<T>, 4> tiles_a;
   const bool by_rows = a.column_stride() == 1, in_place = reads_in_place(format, M, a);
-  const Index together = by_rows || in_place ? 1 : sizes.together;
+  const Index together = by_rows || in_place ? 1 : sizes.tiles_packed_at_once;
   for (Index first = 0; first < tiles; first += together) {
     const Index count = std::min(together, tiles - first);
     const Index begin = sizes.tile_begin(M, first), end = sizes.tile_begin(M, first + 1);
     const NextRows<T> next{a.offset(end, 0), by_rows ? sizes.tile_begin(M, first + 2) - end : 0, K};
     if (in_place) {
-      left[0] = {a.template view<T>().data, a.column_stride(), LeftOrder::columns};
+      tiles_a[0] = {a.template view<T>().data, a.column_stride(), OrderA::columns};
     } else if (by_rows) {
-      format.pack_left(left_packed, end - begin, K, a.offset(begin, 0));
-      left[0] = left_of_rows<T>(sizes, left_packed, K);
+      format.pack_a(packed_a, end - begin, K, a.offset(begin, 0));
+      tiles_a[0] = tile_of_rows<T>(sizes, packed_a, K);
     } else {
-      format.pack_left_columns(left.data(), left_packed, room, {M, first, count, M + rows_behind}, K, a);
+      format.pack_a_columns(tiles_a.data(), packed_a, room, {M, first, count, M + rows_after}, K, a);
     }
     for (Index i = 0; i < count; ++i) {
       const Index m = sizes.tile_begin(M, first + i), rows = sizes.tile_begin(M, first + i + 1) - m;
@@ -66,7 +68,7 @@ void multiply_block(const OperandFormat<T>& format, Index M, Index N, Index K, c
       format.multiply_tile(TileProduct<T>{.rows = rows,
                                           .N = N,
                                           .elements = sizes.element_count(K),
-                                          .left = left[static_cast<std::size_t>(i)],
+                                          .a = tiles_a[static_cast<std::size_t>(i)],
                                           .packed = packed,
                                           .panel_stride = panel_stride,
                                           .c = c,
@@ -81,24 +83,24 @@ void multiply_block(const OperandFormat<T>& format, Index M, Index N, Index K, c
 
 }  // namespace detail
 
-/// Numbers of room in which multiply_packed() packs A.
-inline Index left_room(const FormatSizes& sizes, Index K) {
-  return detail::left_room_of_block(sizes, detail::DepthBlocks(sizes, K).longest());
+/// Scratch that multiply_packed() packs A into, in numbers.
+inline Index scratch_size(const FormatSizes& sizes, Index K) {
+  return detail::block_scratch_size(sizes, detail::KBlocks(sizes, K).longest());
 }
 
 /// C (+)= A B on the calling thread, for a packed B whose panels are panel_stride elements apart. A is M x K, C is M x
-/// N with rows ldc apart. The order of each sum depends on K alone. left: left_room(K) numbers of scratch.
+/// N with rows ldc apart. The order of each sum depends on K alone. scratch: scratch_size(K) numbers of scratch.
 template <class T>
 void multiply_packed(const OperandFormat<T>& format, Index M, Index N, Index K, MatrixView<T> a, const T* packed_b,
-                     Index panel_stride, T* c, Index ldc, bool accumulate, T* left) {
-  const detail::DepthBlocks blocks(format.sizes, K);
+                     Index panel_stride, T* c, Index ldc, bool accumulate, T* scratch) {
+  const detail::KBlocks blocks(format.sizes, K);
   const FormatRegisters registers(format.sizes);
   if (K == 0 && !accumulate)
     for (Index m = 0; m < M; ++m) std::fill_n(c + m * ldc, N, T(0));
   for (Index i = 0; i < blocks.count; ++i) {
-    const Index k = blocks.begin(i), depth = blocks.begin(i + 1) - k;
-    detail::multiply_block<T>(format, M, N, depth, a.offset(0, k), 0, left,
-                              packed_b + k / format.sizes.depth * format.sizes.columns, panel_stride,
+    const Index k = blocks.begin(i), length = blocks.begin(i + 1) - k;
+    detail::multiply_block<T>(format, M, N, length, a.offset(0, k), 0, scratch,
+                              packed_b + k / format.sizes.k_per_element * format.sizes.nr, panel_stride,
                               detail::BlockResult<T>{.c = c, .ldc = ldc, .accumulate = accumulate || i > 0},
                               [](const T*, Index, Index) {});
   }
@@ -107,9 +109,9 @@ void multiply_packed(const OperandFormat<T>& format, Index M, Index N, Index K, 
 template <class T>
 void multiply_packed(const OperandFormat<T>& format, Index M, Index N, Index K, MatrixView<T> a, const T* packed_b,
                      Index panel_stride, T* c, Index ldc, bool accumulate) {
-  Storage<T> left;
-  if (!detail::reads_in_place<T>(format, M, a)) left = Storage<T>(left_room(format.sizes, K));
-  multiply_packed(format, M, N, K, a, packed_b, panel_stride, c, ldc, accumulate, left.data());
+  Storage<T> scratch;
+  if (!detail::reads_in_place<T>(format, M, a)) scratch = Storage<T>(scratch_size(format.sizes, K));
+  multiply_packed(format, M, N, K, a, packed_b, panel_stride, c, ldc, accumulate, scratch.data());
 }
 
 /// A finished part of C: its numbers, with rows `stride` apart, and where it lies.
@@ -143,15 +145,15 @@ template <class T>
 void column_sums_of_product(const OperandFormat<T>& format, Index N, Index K, const MatrixOperand<T>& b,
                             GradTarget<T> sums) {
   const FormatSizes& sizes = format.sizes;
-  const DepthBlocks depths(sizes, K);
-  parallel_for((N + sizes.columns - 1) / sizes.columns, [&](Index p) {
-    const Index column = p * sizes.columns, width = std::min<Index>(sizes.columns, N - column);
+  const KBlocks k_blocks(sizes, K);
+  parallel_for((N + sizes.nr - 1) / sizes.nr, [&](Index p) {
+    const Index column = p * sizes.nr, width = std::min<Index>(sizes.nr, N - column);
     if (K == 0 && !sums.accumulate) std::fill_n(sums.data + column, width, T(0));
-    const Storage<T> packed(sizes.packed_size(depths.longest(), width));
-    for (Index d = 0; d < depths.count; ++d) {
-      const Index k = depths.begin(d), depth = depths.begin(d + 1) - k, stride = sizes.panel_size(depth);
-      format.pack_right(packed.data(), stride, depth, width, b.offset(k, column));
-      format.column_sums(sums.data + column, packed.data(), stride, depth, width, sums.accumulate || d > 0);
+    const Storage<T> packed(sizes.packed_size(k_blocks.longest(), width));
+    for (Index d = 0; d < k_blocks.count; ++d) {
+      const Index k = k_blocks.begin(d), length = k_blocks.begin(d + 1) - k, stride = sizes.panel_size(length);
+      format.pack_b(packed.data(), stride, length, width, b.offset(k, column));
+      format.column_sums(sums.data + column, packed.data(), stride, length, width, sums.accumulate || d > 0);
     }
   });
 }
@@ -167,26 +169,26 @@ void gemm(const OperandFormat<T>& format, Index M, Index N, Index K, const Matri
   // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
   // vectors of neighbours, of a transposed B squares are transposed.
   constexpr Index of_rows = 8, of_vectors = 16, of_squares = 32;
-  const GemmBlocks blocks(M, N, K, sizes.columns, sizes.most_columns(sizes.element_count(K)),
+  const GemmBlocks blocks(M, N, K, sizes.nr, sizes.most_columns(sizes.element_count(K)),
                           a.column_stride() == 1 ? of_rows : of_vectors,
                           b.column_stride() == 1 ? of_vectors : of_squares);
-  const DepthBlocks depths(sizes, K);
+  const KBlocks k_blocks(sizes, K);
   parallel_for(blocks.count(), [&](Index job) {
     const FormatRegisters registers(sizes);
     const Index i = job / blocks.columns, j = job % blocks.columns;
     const Index row = M * i / blocks.rows, rows = M * (i + 1) / blocks.rows - row;
-    const Index column = blocks.panels * j / blocks.columns * sizes.columns;
-    const Index width = std::min(N, blocks.panels * (j + 1) / blocks.columns * sizes.columns) - column;
+    const Index column = blocks.panels * j / blocks.columns * sizes.nr;
+    const Index width = std::min(N, blocks.panels * (j + 1) / blocks.columns * sizes.nr) - column;
     const T* const bias = options.bias == nullptr ? nullptr : options.bias + column;
     // Every row of blocks packs B, the first one adds it up.
     const GradTarget<T> b_sums = i == 0 && options.b_sums ? options.b_sums.offset(column) : GradTarget<T>{};
     // B is packed by the job that uses it: into its core's cache, no thread waits for another.
-    const bool whole = c != nullptr || depths.count != 1;  // what epilogue alone sees is one tile, if that is a sum
+    const bool whole = c != nullptr || k_blocks.count != 1;  // what epilogue alone sees is one tile, if that is a sum
     const Index c_stride = c != nullptr ? ldc : width + simd::line<T>;
-    const Workspace<T, 3> space({sizes.packed_size(depths.longest(), width),
-                                 left_room_of_block(sizes, depths.longest()),
-                                 c != nullptr ? 0 : (whole ? rows : sizes.rows) * c_stride});
-    const auto [right, left, unseen] = space.arrays();
+    const Workspace<T, 3> space({sizes.packed_size(k_blocks.longest(), width),
+                                 block_scratch_size(sizes, k_blocks.longest()),
+                                 c != nullptr ? 0 : (whole ? rows : sizes.mr) * c_stride});
+    const auto [packed_b, packed_a, unseen] = space.arrays();
     T* const c_block = c != nullptr ? c + row * ldc + column : unseen;
     const auto finish = [&](const T* part, Index m, Index count) {
       epilogue(GemmPart<T>{part, c_stride, row + m, count, column, width});
@@ -199,18 +201,18 @@ void gemm(const OperandFormat<T>& format, Index M, Index N, Index K, const Matri
               (accumulate ? c_block[m * c_stride + n] : T(0)) + (bias == nullptr ? T(0) : bias[n]);
       return finish(c_block, 0, rows);
     }
-    for (Index d = 0; d < depths.count; ++d) {
-      const Index k = depths.begin(d), depth = depths.begin(d + 1) - k, panel_stride = sizes.panel_size(depth);
-      format.pack_right(right, panel_stride, depth, width, b.offset(k, column));
-      if (b_sums) format.column_sums(b_sums.data, right, panel_stride, depth, width, b_sums.accumulate || d > 0);
+    for (Index d = 0; d < k_blocks.count; ++d) {
+      const Index k = k_blocks.begin(d), length = k_blocks.begin(d + 1) - k, panel_stride = sizes.panel_size(length);
+      format.pack_b(packed_b, panel_stride, length, width, b.offset(k, column));
+      if (b_sums) format.column_sums(b_sums.data, packed_b, panel_stride, length, width, b_sums.accumulate || d > 0);
       const BlockResult<T> result{.c = c_block,
                                   .ldc = c_stride,
                                   .whole = whole,
                                   .accumulate = accumulate || d > 0,
                                   .bias = d == 0 ? bias : nullptr};
-      const bool last = d + 1 == depths.count;
-      multiply_block<T>(format, rows, width, depth, a.offset(row, k), M - row - rows, left, right, panel_stride, result,
-                        [&](const T* part, Index m, Index count) {
+      const bool last = d + 1 == k_blocks.count;
+      multiply_block<T>(format, rows, width, length, a.offset(row, k), M - row - rows, packed_a, packed_b, panel_stride,
+                        result, [&](const T* part, Index m, Index count) {
                           if (last) finish(part, m, count);
                         });
     }

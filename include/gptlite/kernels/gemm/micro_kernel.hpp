@@ -21,50 +21,51 @@ struct Tile {
   /// memory: a step is little more than its FMAs, and a core whose other hardware thread is busy keeps 85% of its peak
   /// where 14 x 2 keeps 70%.
   static constexpr Index vectors = simd::broadcasts_from_memory ? 1 : 2;
-  static constexpr Index rows = simd::broadcasts_from_memory ? 28 : (simd::registers - 1) / vectors - 1;
-  static constexpr Index columns = vectors * simd::Vec<T>::width;
+  static constexpr Index mr = simd::broadcasts_from_memory ? 28 : (simd::registers - 1) / vectors - 1;
+  static constexpr Index nr = vectors * simd::Vec<T>::width;
   /// The micro-kernel is compiled for multiples of so many rows, and one. Rows that a tile lacks are computed and
   /// dropped: packing leaves numbers in their place.
-  static constexpr Index row_unit = rows >= 28 ? 4 : 2;
-  static_assert(rows % row_unit == 0);
+  static constexpr Index row_unit = mr >= 28 ? 4 : 2;
+  static_assert(mr % row_unit == 0);
   /// Elements of the summed axis that a tile runs through at once: the tile's part of A stays in the L1 cache.
-  static constexpr Index depth = 256;
+  static constexpr Index kc = 256;
 };
 
-/// The same for a form.
+/// The same for a format.
 template <class Format>
 struct FormatTile : Tile<typename Format::Number> {
-  static constexpr Index together = 4;  ///< tiles of columns that are packed at once, from longer pieces of memory
+  static constexpr Index tiles_packed_at_once =
+      4;  ///< tiles of columns that are packed at once, from longer pieces of memory
 };
 /// Two registers of rows by two panels. AMX multiplies as fast as C can be written, so that a tile runs through as many
 /// elements as it can.
-template <AmxForm Format>
+template <AmxTiled Format>
 struct FormatTile<Format> : Tile<float> {
-  static constexpr Index rows = 2 * simd::amx_rows, depth = PlanarForm<Format> ? 256 : 768, together = 2;
+  static constexpr Index mr = 2 * simd::amx_rows, kc = MultiPart<Format> ? 256 : 768, tiles_packed_at_once = 2;
 };
 
-/// One row of a packed panel, Tile::columns numbers, in registers.
+/// One row of a packed panel, Tile::nr numbers, in registers.
 template <class T>
 using PanelRow = std::array<simd::Vec<T>, static_cast<std::size_t>(Tile<T>::vectors)>;
 
 /// How a tile's part of A lies in memory: blocks of one vector of elements a row, as [k /
-/// width][FormatTile::rows][width], or the elements of all rows side by side. Either way packing it copies vectors,
+/// width][FormatTile::mr][width], or the elements of all rows side by side. Either way packing it copies vectors,
 /// whichever way A itself lies.
-enum class LeftOrder { rows, columns };
+enum class OrderA { rows, columns };
 
 namespace detail {
 
-/// C (+)= A B for a tile of `rows` <= Rows rows and Tile::columns; where `bias` is not null, plus bias in each row. In
+/// C (+)= A B for a tile of `rows` <= Rows rows and Tile::nr; where `bias` is not null, plus bias in each row. In
 /// the order of columns element k of A begins at a[k * a_step]; B is packed, its element k begins at b[k *
-/// Tile::columns]. A has Rows rows to read.
-template <class Format, Index Rows, LeftOrder Order>
+/// Tile::nr]. A has Rows rows to read.
+template <class Format, Index Rows, OrderA Order>
 void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const typename Format::Number* b,
                   typename Format::Number* c, Index ldc, Index rows, bool accumulate,
                   const typename Format::Number* bias) {
   using T = typename Format::Number;
   using V = simd::Vec<T>;
   constexpr Index vectors = Tile<T>::vectors, width = V::width;
-  constexpr bool by_rows = Order == LeftOrder::rows;
+  constexpr bool by_rows = Order == OrderA::rows;
   constexpr Index row_stride = by_rows ? width : 1;
   if constexpr (by_rows) a_step = 1;
   V sums[static_cast<std::size_t>(Rows)][static_cast<std::size_t>(vectors)];
@@ -86,7 +87,7 @@ void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const
       for (Index v = 0; v < vectors; ++v) sums[m][v] = Format::multiply_add(element, row[v], sums[m][v]);
     }
     a += a_step;
-    b += Tile<T>::columns;
+    b += Tile<T>::nr;
   };
   const T* line = c;
   for (Index k = 0; k < K; k += width) {
@@ -95,11 +96,11 @@ void micro_kernel(Index K, const typename Format::Number* a, Index a_step, const
     // C's lines are asked for one row a step: all at once they would hold up the loads of B.
     for (const Index lines = std::clamp<Index>(rows - k, 0, steps); i < lines; ++i, line += ldc) {
       simd::prefetch_for_write(line);
-      if constexpr (vectors > 1) simd::prefetch_for_write(line + Tile<T>::columns - 1);
+      if constexpr (vectors > 1) simd::prefetch_for_write(line + Tile<T>::nr - 1);
       step();
     }
     for (; i < steps; ++i) step();
-    if constexpr (by_rows) a += (Tile<T>::rows - 1) * width;
+    if constexpr (by_rows) a += (Tile<T>::mr - 1) * width;
   }
 
 #pragma GCC unroll 28
@@ -118,22 +119,22 @@ using MicroKernel = void (*)(Index K, const typename Format::Number* a, Index a_
                              const typename Format::Number* bias);
 
 /// The micro-kernels for 1, 2, ... units of rows.
-template <class Format, LeftOrder Order, std::size_t... I>
+template <class Format, OrderA Order, std::size_t... I>
 constexpr std::array<MicroKernel<Format>, sizeof...(I)> micro_kernels(std::index_sequence<I...>) {
   return {micro_kernel<Format, (static_cast<Index>(I) + 1) * Tile<typename Format::Number>::row_unit, Order>...};
 }
 
 }  // namespace detail
 
-/// The micro-kernel for an order of A and a number of rows that is known only at run time, 1 .. Tile::rows.
+/// The micro-kernel for an order of A and a number of rows that is known only at run time, 1 .. Tile::mr.
 template <class Format>
-detail::MicroKernel<Format> micro_kernel_of(LeftOrder order, Index rows) {
+detail::MicroKernel<Format> micro_kernel_of(OrderA order, Index rows) {
   using SomeTile = Tile<typename Format::Number>;
-  constexpr std::make_index_sequence<static_cast<std::size_t>(SomeTile::rows / SomeTile::row_unit)> units{};
-  static constexpr auto by_rows = detail::micro_kernels<Format, LeftOrder::rows>(units);
-  static constexpr auto by_columns = detail::micro_kernels<Format, LeftOrder::columns>(units);
-  if (order == LeftOrder::columns && rows == 1) return detail::micro_kernel<Format, 1, LeftOrder::columns>;
-  return (order == LeftOrder::rows ? by_rows : by_columns)[static_cast<std::size_t>((rows - 1) / SomeTile::row_unit)];
+  constexpr std::make_index_sequence<static_cast<std::size_t>(SomeTile::mr / SomeTile::row_unit)> units{};
+  static constexpr auto by_rows = detail::micro_kernels<Format, OrderA::rows>(units);
+  static constexpr auto by_columns = detail::micro_kernels<Format, OrderA::columns>(units);
+  if (order == OrderA::columns && rows == 1) return detail::micro_kernel<Format, 1, OrderA::columns>;
+  return (order == OrderA::rows ? by_rows : by_columns)[static_cast<std::size_t>((rows - 1) / SomeTile::row_unit)];
 }
 
 }  // namespace kernels

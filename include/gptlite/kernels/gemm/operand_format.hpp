@@ -1,6 +1,6 @@
 #pragma once
-// OperandFormat: a form of operands at run time, its sizes and what packs and multiplies it, and which form a product
-// takes on this machine. Drivers are written with it, so that they are compiled once for all forms.
+// OperandFormat: a format of operands at run time, its sizes and what packs and multiplies it, and which format a
+// product takes on this machine. Drivers are written with it, so that they are compiled once for all formats.
 
 #include <algorithm>
 #include <optional>
@@ -15,23 +15,23 @@ namespace kernels {
 template <class Format, class T>
 void multiply_tile(const TileProduct<T>& p) {
 #if GPTLITE_HAS_AMX
-  if constexpr (AmxForm<Format>) return amx_multiply_tile<Format>(p);
+  if constexpr (AmxTiled<Format>) return amx_multiply_tile<Format>(p);
 #endif
-  constexpr Index columns = Tile<T>::columns;
-  const auto multiply = micro_kernel_of<typename Format::Product>(p.left.order, p.rows);
+  constexpr Index columns = Tile<T>::nr;
+  const auto multiply = micro_kernel_of<typename Format::Product>(p.a.order, p.rows);
   const T* packed = p.packed;
   Index n = 0;
   for (; n + columns <= p.N; n += columns, packed += p.panel_stride) {
     if (p.next != nullptr) p.next->prefetch(n / columns, p.N / columns);
-    multiply(p.elements, p.left.data, p.left.step, packed, p.c + n, p.ldc, p.rows, p.accumulate,
+    multiply(p.elements, p.a.data, p.a.step, packed, p.c + n, p.ldc, p.rows, p.accumulate,
              p.bias == nullptr ? nullptr : p.bias + n);
   }
   if (n == p.N) return;
   // C and bias are narrower than the last panel.
-  alignas(64) T edge[static_cast<std::size_t>(Tile<T>::rows * columns)];
+  alignas(64) T edge[static_cast<std::size_t>(Tile<T>::mr * columns)];
   alignas(64) T edge_bias[static_cast<std::size_t>(columns)] = {};
   if (p.bias != nullptr) std::copy_n(p.bias + n, p.N - n, edge_bias);
-  multiply(p.elements, p.left.data, p.left.step, packed, edge, columns, p.rows, false, edge_bias);
+  multiply(p.elements, p.a.data, p.a.step, packed, edge, columns, p.rows, false, edge_bias);
   for (Index i = 0; i < p.rows; ++i)
     for (Index j = 0; j < p.N - n; ++j) {
       T& to = p.c[i * p.ldc + n + j];
@@ -40,7 +40,7 @@ void multiply_tile(const TileProduct<T>& p) {
 }
 
 namespace detail {
-/// Calls f with the view of an operand. Only forms of bf16 take operands of BFloat16.
+/// Calls f with the view of an operand. Only formats of bf16 take operands of BFloat16.
 template <class Format, class T, class F>
 void with_view(const MatrixOperand<T>& operand, F&& f) {
   if constexpr (Format::rounds)
@@ -54,22 +54,22 @@ struct OperandFormat {
   FormatSizes sizes;
   bool plain;  ///< true if a packed number is the number itself
 
-  /// Packs the right-hand K x N matrix of a product: panels of Tile::columns, `stride` numbers apart.
-  void (*pack_right)(T* packed, Index stride, Index K, Index N, const MatrixOperand<T>& b);
-  /// sums[n] (+)= the sum of column n of a K x N matrix that pack_right() packed.
+  /// Packs the K x N matrix B of a product: panels of Tile::nr, `stride` numbers apart.
+  void (*pack_b)(T* packed, Index stride, Index K, Index N, const MatrixOperand<T>& b);
+  /// sums[n] (+)= the sum of column n of a K x N matrix that pack_b() packed.
   void (*column_sums)(T* sums, const T* packed, Index stride, Index K, Index N, bool accumulate);
-  /// Packs up to sizes.rows rows of the left-hand matrix, which are contiguous, K numbers deep.
-  void (*pack_left)(T* packed, Index rows, Index K, const MatrixOperand<T>& a);
-  /// Packs tiles of a left-hand matrix with contiguous columns, `stride` numbers apart.
-  void (*pack_left_columns)(LeftTile<T>* tiles, T* packed, Index stride, const TileRange& range, Index K,
-                            const MatrixOperand<T>& a);
+  /// Packs up to sizes.mr rows of A, which are contiguous, K numbers deep.
+  void (*pack_a)(T* packed, Index rows, Index K, const MatrixOperand<T>& a);
+  /// Packs tiles of a matrix A with contiguous columns, `stride` numbers apart.
+  void (*pack_a_columns)(TileA<T>* tiles, T* packed, Index stride, const TileRange& range, Index K,
+                         const MatrixOperand<T>& a);
   void (*multiply_tile)(const TileProduct<T>& product);
 
-  /// Packs a whole left-hand M x K matrix whose rows are contiguous, as tiles sizes.left_size(K) numbers apart.
-  void pack_left_tiles(T* packed, Index M, Index K, const MatrixOperand<T>& a) const {
-    for (Index m = 0; m < M; m += sizes.rows, packed += sizes.left_size(K)) {
-      NextRows<T>{a.offset(m + sizes.rows, 0), std::clamp<Index>(M - m - sizes.rows, 0, sizes.rows), K}.prefetch(0, 1);
-      pack_left(packed, std::min(sizes.rows, M - m), K, a.offset(m, 0));
+  /// Packs a whole M x K matrix A whose rows are contiguous, as tiles sizes.a_size(K) numbers apart.
+  void pack_a_tiles(T* packed, Index M, Index K, const MatrixOperand<T>& a) const {
+    for (Index m = 0; m < M; m += sizes.mr, packed += sizes.a_size(K)) {
+      NextRows<T>{a.offset(m + sizes.mr, 0), std::clamp<Index>(M - m - sizes.mr, 0, sizes.mr), K}.prefetch(0, 1);
+      pack_a(packed, std::min(sizes.mr, M - m), K, a.offset(m, 0));
     }
   }
 };
@@ -78,34 +78,34 @@ struct OperandFormat {
 /// half the work of float FMAs with VDPBF16PS.
 inline constexpr bool bf16_is_rounded = !simd::has_amx && (!simd::has_bf16_pairs || simd::broadcasts_from_memory);
 
-/// The table of a form.
+/// The table of a format.
 template <class Format, class T = typename Format::Number>
 inline constexpr OperandFormat<T> format_of{
     .sizes = sizes_of<Format>,
     .plain = std::is_same_v<Format, PlainFormat<T>>,
-    .pack_right =
+    .pack_b =
         [](T* packed, Index stride, Index K, Index N, const MatrixOperand<T>& b) {
-          detail::with_view<Format>(b, [&](auto view) { pack_right<Format>(packed, stride, K, N, view); });
+          detail::with_view<Format>(b, [&](auto view) { pack_b<Format>(packed, stride, K, N, view); });
         },
     .column_sums = packed_column_sums<Format, T>,
-    .pack_left =
+    .pack_a =
         [](T* packed, Index rows, Index K, const MatrixOperand<T>& a) {
-          detail::with_view<Format>(a, [&](auto view) { pack_left<Format>(packed, rows, K, view); });
+          detail::with_view<Format>(a, [&](auto view) { pack_a<Format>(packed, rows, K, view); });
         },
-    .pack_left_columns =
-        [](LeftTile<T>* tiles, T* packed, Index stride, const TileRange& range, Index K, const MatrixOperand<T>& a) {
-          detail::with_view<Format>(
-              a, [&](auto view) { pack_left_columns<Format>(tiles, packed, stride, range, K, view); });
+    .pack_a_columns =
+        [](TileA<T>* tiles, T* packed, Index stride, const TileRange& range, Index K, const MatrixOperand<T>& a) {
+          detail::with_view<Format>(a,
+                                    [&](auto view) { pack_a_columns<Format>(tiles, packed, stride, range, K, view); });
         },
     .multiply_tile = multiply_tile<Format, T>};
 
-/// Calls f with the form that a table is of, and returns what f does: for the few functions that no table has.
+/// Calls f with the format that a table is of, and returns what f does: for the few functions that no table has.
 template <class T, class F>
 auto with_format(const OperandFormat<T>& format, F&& f) {
   if constexpr (std::is_same_v<T, float>) {
     if constexpr (simd::has_amx) {
       if (&format == &format_of<AmxFormat, T>) return f(AmxFormat{});
-      if (&format == &format_of<SplitFormat, T>) return f(SplitFormat{});
+      if (&format == &format_of<Bf16x3Format, T>) return f(Bf16x3Format{});
     }
     if constexpr (simd::has_bf16_pairs)
       if (&format == &format_of<PairFormat, T>) return f(PairFormat{});
@@ -115,7 +115,7 @@ auto with_format(const OperandFormat<T>& format, F&& f) {
   return f(PlainFormat<T>{});
 }
 
-/// The registers that a thread must hold to multiply operands of a form: AMX's tiles, or none.
+/// The registers that a thread must hold to multiply operands of a format: AMX's tiles, or none.
 class FormatRegisters {
  public:
   explicit FormatRegisters([[maybe_unused]] const FormatSizes& sizes) {
@@ -143,7 +143,7 @@ inline bool bf16_pairs_are_fast() {
 /// True where products of bfloat16 are faster than those of floats.
 inline bool bf16_products_are_fast() { return simd::amx_is_usable() || bf16_pairs_are_fast(); }
 
-/// The form that products of T take at a precision on this machine. In bf16 it is the one that the compiler's target
+/// The format that products of T take at a precision on this machine. In bf16 it is the one that the compiler's target
 /// multiplies fastest; a target with AMX falls back on pairs where Linux does not allow it, since they are compiled for
 /// generation in any case.
 template <class T>
@@ -160,7 +160,7 @@ const OperandFormat<T>& operand_format([[maybe_unused]] Precision precision) {
 template <class T>
 const OperandFormat<T>& gemm_format(Precision precision) {
   if constexpr (std::is_same_v<T, float> && simd::has_amx)
-    if (precision == Precision::fp32 && simd::amx_is_usable()) return format_of<SplitFormat, T>;
+    if (precision == Precision::fp32 && simd::amx_is_usable()) return format_of<Bf16x3Format, T>;
   return operand_format<T>(precision);
 }
 

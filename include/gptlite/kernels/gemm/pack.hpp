@@ -1,5 +1,5 @@
 #pragma once
-// Packing: the operands of a product, laid out as the micro-kernel reads them and in the form it multiplies.
+// Packing: the operands of a product, laid out as the micro-kernel reads them and in the format it multiplies.
 
 #include <algorithm>
 #include <cstddef>
@@ -12,28 +12,29 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
 /// Packs a K x `columns` matrix with contiguous rows as panel[element][Width], columns <= Width; what is left over up
-/// to `padded` becomes zero. Planes are `plane` numbers apart.
+/// to `padded` becomes zero. Parts are `part_stride` numbers apart.
 template <class Format, Index Width, class S, class T = typename Format::Number>
-void pack_panel(T* panel, Index plane, Index K, Index columns, Index padded, MatrixView<S> b) {
-  constexpr Index width = simd::Vec<T>::width, depth = Format::depth;
+void pack_panel(T* panel, Index part_stride, Index K, Index columns, Index padded, MatrixView<S> b) {
+  constexpr Index width = simd::Vec<T>::width, k_per_element = Format::k_per_element;
   static_assert(Width % width == 0, "a vector does not reach into the next row");
   for (Index e = 0; e < sizes_of<Format>.element_count(K); ++e)
     for (Index j = 0; j < padded; j += width)
-      pack_across<Format>(panel + e * Width + j, plane, b.data + e * depth * b.row_stride + j, b.row_stride,
-                          K - e * depth, columns - j);
+      pack_across<Format>(panel + e * Width + j, part_stride, b.data + e * k_per_element * b.row_stride + j,
+                          b.row_stride, K - e * k_per_element, columns - j);
 }
 
-/// The same for a matrix with contiguous columns and panels of a right-hand matrix: squares of width x width elements
+/// The same for a B with contiguous columns: squares of width x width elements
 /// are transposed. Those at the end of K are copied into whole ones first, with zeros behind the numbers.
 template <class Format, class S, class T = typename Format::Number>
-void pack_panel_transposed(T* panel, Index plane, Index K, Index columns, MatrixView<S> b) {
+void pack_panel_transposed(T* panel, Index part_stride, Index K, Index columns, MatrixView<S> b) {
   using V = simd::Vec<T>;
-  constexpr Index width = V::width, depth = Format::depth, line = depth * width, panel_width = Tile<T>::columns;
+  constexpr Index width = V::width, k_per_element = Format::k_per_element, line = k_per_element * width,
+                  panel_width = Tile<T>::nr;
   const Index elements = sizes_of<Format>.element_count(K);
   for (Index e = 0; e < elements; e += width) {
-    const Index k = e * depth, rows = elements - e;
+    const Index k = e * k_per_element, rows = elements - e;
     // Prefetches the same columns further on or, near their end, the next panel's first numbers.
-    const Index ahead = k + 4 * line, whole = K / depth * depth;
+    const Index ahead = k + 4 * line, whole = K / k_per_element * k_per_element;
     const Index later = (ahead < whole ? ahead : panel_width * b.column_stride + ahead - whole) - k;
     for (Index j = 0; j < columns; j += width) {
       const S* from = b.data + j * b.column_stride + k;
@@ -45,73 +46,77 @@ void pack_panel_transposed(T* panel, Index plane, Index K, Index columns, Matrix
         from = end.data(), stride = line;
       } else {
         for (Index i = 0; i <= last; ++i)
-          for (Index d = 0; d < depth; ++d) simd::prefetch_for_later(from + i * stride + later + d * width);
+          for (Index d = 0; d < k_per_element; ++d) simd::prefetch_l2(from + i * stride + later + d * width);
       }
-      for_planes<Format>([&]<class Plane>(Plane, Index p) {
+      for_parts<Format>([&]<class Part>(Part, Index p) {
         std::array<V, static_cast<std::size_t>(width)> square;
 #pragma GCC unroll 16
         for (Index i = 0; i < width; ++i)
-          square[static_cast<std::size_t>(i)] = load_along<Plane>(from + std::min(i, last) * stride);
+          square[static_cast<std::size_t>(i)] = load_along<Part>(from + std::min(i, last) * stride);
         simd::transpose<T>(square);
 #pragma GCC unroll 16
         for (Index i = 0; i < width; ++i)
-          if (i < rows) square[static_cast<std::size_t>(i)].store(panel + p * plane + (e + i) * panel_width + j);
+          if (i < rows) square[static_cast<std::size_t>(i)].store(panel + p * part_stride + (e + i) * panel_width + j);
       });
     }
   }
-  for (Index p = 0; p < Format::planes && columns < panel_width; ++p)
+  for (Index p = 0; p < Format::parts && columns < panel_width; ++p)
     for (Index i = 0; i < elements; ++i)
-      std::fill_n(panel + p * plane + i * panel_width + columns, panel_width - columns, T(0));
+      std::fill_n(panel + p * part_stride + i * panel_width + columns, panel_width - columns, T(0));
 }
 
-/// Packs `count` panels of Width columns of a matrix with contiguous rows, `stride` elements apart and their planes
-/// `plane`; panel i begins at column column_of(i). Eight rows of every panel at a time, unrolled: memory is read from
-/// end to end and has many requests at once (Zen 5: 8 cycles for a vector from memory and 3 to 5 from the L2 and L3
-/// caches, where 32 rows at a time with prefetches take 12 and 4 to 8).
+/// Packs `count` panels of Width columns of a matrix with contiguous rows, `stride` elements apart and their parts
+/// `part_stride`; panel i begins at column column_of(i). Eight rows of every panel at a time, unrolled: memory is read
+/// from end to end and has many requests at once (Zen 5: 8 cycles for a vector from memory and 3 to 5 from the L2 and
+/// L3 caches, where 32 rows at a time with prefetches take 12 and 4 to 8).
 template <class Format, Index Width, class T, class S, class ColumnOf>
-void pack_panels(T* packed, Index stride, Index plane, Index K, Index count, MatrixView<S> b, ColumnOf&& column_of) {
-  constexpr Index depth = Format::depth, few = 8 / depth, whole_step = std::max(few, Format::group);
-  const Index whole = K / (whole_step * depth) * whole_step;
+void pack_panels(T* packed, Index stride, Index part_stride, Index K, Index count, MatrixView<S> b,
+                 ColumnOf&& column_of) {
+  constexpr Index k_per_element = Format::k_per_element, few = 8 / k_per_element,
+                  whole_step = std::max(few, Format::group);
+  const Index whole = K / (whole_step * k_per_element) * whole_step;
   for (Index e = 0; e < whole; e += few)
     for (Index i = 0; i < count; ++i) {
-      const S* from = b.offset(e * depth, column_of(i)).data;
+      const S* from = b.offset(e * k_per_element, column_of(i)).data;
       T* to = packed + i * stride + e * Width;
 #pragma GCC unroll 16
       for (Index row = 0; row < few; ++row)
 #pragma GCC unroll 16
         for (Index j = 0; j < Width; j += simd::Vec<T>::width)
-          pack_across<Format>(to + row * Width + j, plane, from + row * depth * b.row_stride + j, b.row_stride);
+          pack_across<Format>(to + row * Width + j, part_stride, from + row * k_per_element * b.row_stride + j,
+                              b.row_stride);
     }
-  for (Index i = 0; i < count && whole * depth < K; ++i)
-    pack_panel<Format, Width>(packed + i * stride + whole * Width, plane, K - whole * depth, Width, Width,
-                              b.offset(whole * depth, column_of(i)));
+  for (Index i = 0; i < count && whole * k_per_element < K; ++i)
+    pack_panel<Format, Width>(packed + i * stride + whole * Width, part_stride, K - whole * k_per_element, Width, Width,
+                              b.offset(whole * k_per_element, column_of(i)));
 }
 
-/// Packs the right-hand K x N matrix of a product: panels of Tile::columns, `stride` elements apart.
+/// Packs the K x N matrix B of a product: panels of Tile::nr, `stride` elements apart.
 template <class Format, class S, class T = typename Format::Number>
-void pack_right(T* packed, Index stride, Index K, Index N, MatrixView<S> b) {
-  constexpr Index columns = Tile<T>::columns;
-  const Index plane = stride / Format::planes;
+void pack_b(T* packed, Index stride, Index K, Index N, MatrixView<S> b) {
+  constexpr Index columns = Tile<T>::nr;
+  const Index part_stride = stride / Format::parts;
   if (b.column_stride != 1) {
     for (Index n = 0; n < N; n += columns, packed += stride)
-      pack_panel_transposed<Format>(packed, plane, K, std::min(columns, N - n), b.offset(0, n));
+      pack_panel_transposed<Format>(packed, part_stride, K, std::min(columns, N - n), b.offset(0, n));
     return;
   }
   const Index whole = N / columns, rest = whole * columns;
-  pack_panels<Format, columns>(packed, stride, plane, K, whole, b, [](Index i) { return i * columns; });
-  if (rest < N) pack_panel<Format, columns>(packed + whole * stride, plane, K, N - rest, columns, b.offset(0, rest));
+  pack_panels<Format, columns>(packed, stride, part_stride, K, whole, b, [](Index i) { return i * columns; });
+  if (rest < N)
+    pack_panel<Format, columns>(packed + whole * stride, part_stride, K, N - rest, columns, b.offset(0, rest));
 }
 
-/// sums[n] (+)= the sum of column n of a matrix that pack_right() packed: of its numbers as they were rounded. The
-/// order depends on K alone. The sums of several planes are added up.
+/// sums[n] (+)= the sum of column n of a matrix that pack_b() packed: of its numbers as they were rounded. The
+/// order depends on K alone. The sums of several parts are added up.
 template <class Format, class T = typename Format::Number>
 void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N, bool accumulate) {
   using V = simd::Vec<T>;
-  constexpr Index columns = Tile<T>::columns, width = V::width;
+  constexpr Index columns = Tile<T>::nr, width = V::width;
   const Index elements = sizes_of<Format>.element_count(K);
-  for_planes<Format>([&](auto, Index plane) {
+  for_parts<Format>([&](auto, Index part) {
     for (Index n = 0; n < N; n += width) {
-      const T* from = packed + plane * (stride / Format::planes) + n / columns * stride + n % columns;
+      const T* from = packed + part * (stride / Format::parts) + n / columns * stride + n % columns;
       std::array<V, 4> totals{V::zero(), V::zero(), V::zero(), V::zero()};  // four, as an addition takes a few cycles
       for (Index e = 0; e < elements; ++e) {
         V& total = totals[static_cast<std::size_t>(e % 4)];
@@ -125,93 +130,97 @@ void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N
   });
 }
 
-/// A tile of a left-hand matrix as the micro-kernel takes it.
+/// A tile of a matrix A as the micro-kernel takes it.
 template <class T>
-struct LeftTile {
+struct TileA {
   const T* data;
   Index step;  ///< elements from one of the summed axis to the next, in the order of columns
-  LeftOrder order;
-  Index plane = 0;  ///< numbers from one plane to the next
+  OrderA order;
+  Index part_stride = 0;  ///< numbers from one part to the next
 
   /// The tile from an element of the summed axis on: in the order of rows, from a whole vector on.
-  LeftTile from(const FormatSizes& sizes, Index element) const {
-    return {data + element * (order == LeftOrder::rows ? sizes.rows : step), step, order, plane};
+  TileA from(const FormatSizes& sizes, Index element) const {
+    return {data + element * (order == OrderA::rows ? sizes.mr : step), step, order, part_stride};
   }
 };
 
 /// A packed tile in the order of rows, K numbers deep.
 template <class T>
-LeftTile<T> left_of_rows(const FormatSizes& sizes, const T* packed, Index K) {
-  return {packed, 1, LeftOrder::rows, sizes.left_plane_size(sizes.element_count(K))};
+TileA<T> tile_of_rows(const FormatSizes& sizes, const T* packed, Index K) {
+  return {packed, 1, OrderA::rows, sizes.a_part_size(sizes.element_count(K))};
 }
 
-/// Packs `rows` <= FormatTile::rows rows of the left-hand matrix, which are contiguous, K numbers deep. Rows that the
+/// Packs `rows` <= FormatTile::mr rows of A, which are contiguous, K numbers deep. Rows that the
 /// micro-kernel lacks become zero.
 template <class Format, class S, class T = typename Format::Number>
-void pack_left(T* packed, Index rows, Index K, MatrixView<S> a) {
+void pack_a(T* packed, Index rows, Index K, MatrixView<S> a) {
   using V = simd::Vec<T>;
-  constexpr Index width = V::width, depth = Format::depth, tile_line = FormatTile<Format>::rows * width;
-  const Index elements = sizes_of<Format>.element_count(K), plane = sizes_of<Format>.left_plane_size(elements);
+  constexpr Index width = V::width, k_per_element = Format::k_per_element, tile_line = FormatTile<Format>::mr * width;
+  const Index elements = sizes_of<Format>.element_count(K), part_stride = sizes_of<Format>.a_part_size(elements);
   for (Index m = 0; m < rows; ++m) {
     const S* from = a.data + m * a.row_stride;
     T* to = packed + m * width;
     Index e = 0;
-    for (; (e + width) * depth <= K; e += width, to += tile_line) pack_along<Format>(to, plane, from + e * depth);
-    for (; e < elements; e += width, to += tile_line) pack_along<Format>(to, plane, from + e * depth, K - e * depth);
+    for (; (e + width) * k_per_element <= K; e += width, to += tile_line)
+      pack_along<Format>(to, part_stride, from + e * k_per_element);
+    for (; e < elements; e += width, to += tile_line)
+      pack_along<Format>(to, part_stride, from + e * k_per_element, K - e * k_per_element);
   }
-  if constexpr (!AmxForm<Format>)
+  if constexpr (!AmxTiled<Format>)
     for (Index m = rows; m < round_up(rows, Tile<T>::row_unit); ++m)
       for (Index e = 0; e < elements; e += width) V::zero().store(packed + m * width + e / width * tile_line);
 }
 
-/// Some tiles of a left-hand matrix with M rows, from tile `first` of the matrix on. `readable` rows can be read.
+/// Some tiles of an A with M rows, from tile `first` of the matrix on. `readable` rows can be read.
 struct TileRange {
   Index M, first, count, readable;
 };
 
-/// pack_left_columns() in the order of rows: squares are transposed. For forms of whole groups, as wide as a vector.
+/// pack_a_columns() in the order of rows: squares are transposed. For formats of whole groups, as wide as a vector.
 template <class Format, class T, class S>
-void pack_left_transposed(T* packed, Index stride, const TileRange& range, Index K, MatrixView<S> a) {
+void pack_a_transposed(T* packed, Index stride, const TileRange& range, Index K, MatrixView<S> a) {
   using V = simd::Vec<T>;
-  constexpr Index width = V::width, depth = Format::depth;
+  constexpr Index width = V::width, k_per_element = Format::k_per_element;
   constexpr FormatSizes sizes = sizes_of<Format>;
-  const Index elements = sizes.element_count(K), plane = sizes.left_plane_size(elements);
+  const Index elements = sizes.element_count(K), part_stride = sizes.a_part_size(elements);
   for (Index e = 0; e < elements; e += width)
     for (Index i = 0; i < range.count; ++i) {  // of all tiles, so that memory is read in longer pieces
       const Index begin = sizes.tile_begin(range.M, range.first + i);
       for (Index m = begin; m < sizes.tile_begin(range.M, range.first + i + 1); m += width) {
-        T* const to = packed + i * stride + e * FormatTile<Format>::rows + (m - begin) * width;
-        const Index k = e * depth, lines = std::min(depth * width, K - k), length = std::min(width, range.readable - m);
+        T* const to = packed + i * stride + e * FormatTile<Format>::mr + (m - begin) * width;
+        const Index k = e * k_per_element, lines = std::min(k_per_element * width, K - k),
+                    length = std::min(width, range.readable - m);
         const S* from = a.data + k * a.column_stride + m;
         Index line = a.column_stride;
-        std::array<S, static_cast<std::size_t>(depth * width * width)> end;
-        if (lines < depth * width || length < width) {  // copied into a whole square, with zeros behind the numbers
+        std::array<S, static_cast<std::size_t>(k_per_element * width * width)> end;
+        if (lines < k_per_element * width ||
+            length < width) {  // copied into a whole square, with zeros behind the numbers
           end.fill(S{});
           for (Index j = 0; j < lines; ++j) std::copy_n(from + j * line, length, end.data() + j * width);
           from = end.data(), line = width;
         }
-        for_planes<Format>([&]<class Plane>(Plane, Index p) {
+        for_parts<Format>([&]<class Part>(Part, Index p) {
           std::array<V, static_cast<std::size_t>(width)> square;
 #pragma GCC unroll 16
           for (Index j = 0; j < width; ++j)
-            square[static_cast<std::size_t>(j)] = load_across<Plane>(from + j * depth * line, line);
+            square[static_cast<std::size_t>(j)] = load_across<Part>(from + j * k_per_element * line, line);
           simd::transpose<T>(square);
 #pragma GCC unroll 16
-          for (Index j = 0; j < width; ++j) square[static_cast<std::size_t>(j)].store(to + p * plane + j * width);
+          for (Index j = 0; j < width; ++j) square[static_cast<std::size_t>(j)].store(to + p * part_stride + j * width);
         });
       }
     }
 }
 
-/// Packs tiles of a left-hand matrix with contiguous columns, `stride` elements apart.
+/// Packs tiles of a matrix A with contiguous columns, `stride` elements apart.
 template <class Format, class T, class S>
-void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, const TileRange& range, Index K, MatrixView<S> a) {
+void pack_a_columns(TileA<T>* tiles, T* packed, Index stride, const TileRange& range, Index K, MatrixView<S> a) {
   constexpr FormatSizes sizes = sizes_of<Format>;
-  if constexpr (AmxForm<Format>) {
-    pack_left_transposed<Format>(packed, stride, range, K, a);
-    for (Index i = 0; i < range.count; ++i) tiles[i] = left_of_rows(sizes, packed + i * stride, K);
+  if constexpr (AmxTiled<Format>) {
+    pack_a_transposed<Format>(packed, stride, range, K, a);
+    for (Index i = 0; i < range.count; ++i) tiles[i] = tile_of_rows(sizes, packed + i * stride, K);
   } else {
-    constexpr Index step = sizes.left_step();
+    constexpr Index step = sizes.a_step();
     const auto row_of = [&](Index i) { return sizes.tile_begin(range.M, range.first + i); };
     // A tile is read in whole vectors: the rows behind it too or, at the end of the matrix, some before it.
     std::vector<Index> first_read(static_cast<std::size_t>(range.count));
@@ -223,26 +232,26 @@ void pack_left_columns(LeftTile<T>* tiles, T* packed, Index stride, const TileRa
     for (Index i = 0; i < range.count; ++i) {
       const Index rows = row_of(i + 1) - row_of(i), skipped = whole ? row_of(i) - first_read_of(i) : 0;
       if (!whole) pack_panel<Format, step>(packed + i * stride, 0, K, rows, rows, a.offset(row_of(i), 0).transposed());
-      tiles[i] = {packed + i * stride + skipped, step, LeftOrder::columns};
+      tiles[i] = {packed + i * stride + skipped, step, OrderA::columns};
     }
   }
 }
 
-/// The rows of a left-hand matrix that will be packed next, to be prefetched while a tile is multiplied.
+/// The rows of A that are packed next, to be prefetched while a tile is multiplied.
 template <class T>
 struct NextRows {
   MatrixOperand<T> a;
   Index rows, K;
 
-  /// Prefetches part `part` of `parts` of them.
+  /// Prefetches slice `part` of `parts` of the rows that pack_a() reads next.
   void prefetch(Index part, Index parts) const {
     constexpr Index line = 64;
     const Index row_bytes = a.row_stride() * a.number_bytes(), last = K * a.number_bytes() - 1;
     const std::byte* row = a.bytes() + rows * part / parts * row_bytes;
     const std::byte* const end = a.bytes() + rows * (part + 1) / parts * row_bytes;
     for (; row != end; row += row_bytes) {
-      for (Index at = 0; at < last; at += line) simd::prefetch_for_later(row + at);
-      simd::prefetch_for_later(row + last);
+      for (Index at = 0; at < last; at += line) simd::prefetch_l2(row + at);
+      simd::prefetch_l2(row + last);
     }
   }
 };
@@ -251,7 +260,7 @@ struct NextRows {
 template <class T>
 struct TileProduct {
   Index rows, N, elements;  ///< elements: along the summed axis
-  LeftTile<T> left;
+  TileA<T> a;
   const T* packed;
   Index panel_stride;  ///< numbers from one panel of B to the next
   T* c;

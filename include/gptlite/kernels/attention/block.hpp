@@ -8,7 +8,7 @@
 //         that taken out. Kept apart, as their sum would round a small logarithm to the precision of a large score.
 //         qkv and its gradient are held as S: T, or BFloat16 for products in bf16
 //
-// Scores are held as (key, query), so that a lane is a query: p, rounded where it lies, is the right-hand side of
+// Scores are held as (key, query), so that a lane is a query: p, rounded where it lies, is the B of
 // y^T = v^T p and ds that of dq^T = k^T ds, and a softmax needs no sum over lanes. Queries are taken in whole steps,
 // keys in tiles.
 
@@ -16,15 +16,15 @@
 #include <cmath>
 #include <vector>
 
+#include "gptlite/kernels/attention/visibility.hpp"
 #include "gptlite/kernels/dropout.hpp"
 #include "gptlite/kernels/gemm/gemm.hpp"
-#include "gptlite/kernels/visibility.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
 /// Sizes and options of one attention.
-struct AttentionShape {
+struct AttentionParams {
   Index B, T, NH, HS;
   bool causal = true;                     ///< no position sees one behind it
   Index window = 0;                       ///< a position sees those less than this many away; 0: any distance
@@ -42,11 +42,11 @@ struct AttentionShape {
 
 namespace detail {
 
-/// The form of an attention's products. In fp32 AMX is faster where the three planes that it needs are packed once for
+/// The format of an attention's products. In fp32 AMX is faster where the three parts that it needs are packed once for
 /// many products (Xeon, forward and backward, D 64: as long as FMAs at T 256, 0.92 of their time at T 512, 0.8 at T
 /// 4,096; 1.15 at T 64).
 template <class T>
-const OperandFormat<T>& attention_format(const AttentionShape& s, const MatrixOperand<T>& qkv) {
+const OperandFormat<T>& attention_format(const AttentionParams& s, const MatrixOperand<T>& qkv) {
   constexpr Index long_enough = 512;
   const Precision precision = product_precision<T>(s.precision, qkv, qkv);
   return s.T >= long_enough ? gemm_format<T>(precision) : operand_format<T>(precision);
@@ -64,14 +64,14 @@ struct AttentionBlock {
   const Visibility& visible;
   Index first_key, keys, first_query, queries;  // first_key begins a tile, first_query a step; no key is padding
 
-  /// Queries of a step: whole panels of a right-hand matrix, and whole vectors of elements along them.
+  /// Queries of a step: whole panels of a matrix B, and whole vectors of elements along them.
   static PowerOfTwo step_of(const FormatSizes& sizes) {
-    return std::max<Index>(sizes.columns, sizes.depth * sizes.width);
+    return std::max<Index>(sizes.nr, sizes.k_per_element * sizes.width);
   }
   PowerOfTwo step() const { return step_of(sizes); }
 
   /// Number of keys in the tile that starts at `key`.
-  Index tile_keys(Index key) const { return std::min(sizes.rows, keys - key); }
+  Index tile_keys(Index key) const { return std::min(sizes.mr, keys - key); }
   /// The steps of queries that see a key of the tile that starts at `key`.
   IndexRange queries_of(Index key) const {
     const Index first = first_key + key, last = first + tile_keys(key) - 1;
@@ -83,7 +83,7 @@ struct AttentionBlock {
   IndexRange keys_of(Index query) const {
     const Index first = first_query + query;
     const Index end = std::clamp<Index>(visible.end(first + step() - 1) - first_key, 0, keys);
-    const Index begin = std::max<Index>(visible.first(first) - first_key, 0) / sizes.rows * sizes.rows;
+    const Index begin = std::max<Index>(visible.first(first) - first_key, 0) / sizes.mr * sizes.mr;
     return {std::min(begin, end), end};
   }
   /// Writes minus infinity over the scores (keys, queries) of the tile that starts at `key`, rows `stride` apart,
@@ -106,13 +106,13 @@ struct AttentionBlock {
 /// One (batch, head): its matrices as views into the tensors.
 template <class T>
 struct AttentionHead {
-  const AttentionShape& s;
+  const AttentionParams& s;
   Index job;  // b * NH + h
   Visibility visible;
   MatrixOperand<T> q, k, v;
 
   /// qkv: (B * T, 3C).
-  AttentionHead(const AttentionShape& shape, Index job_index, const MatrixOperand<T>& qkv)
+  AttentionHead(const AttentionParams& shape, Index job_index, const MatrixOperand<T>& qkv)
       : s(shape),
         job(job_index),
         visible(s.visibility(job / s.NH)),
@@ -147,31 +147,31 @@ struct AttentionHead {
   }
 };
 
-/// Packs the transpose of `rows`, N of them and K long, as a right-hand matrix of whole steps of columns; those behind
+/// Packs the transpose of `rows`, N of them and K long, as a matrix B of whole steps of columns; those behind
 /// the last one are zeros.
 template <class T>
-void pack_right_steps(const OperandFormat<T>& format, T* packed, Index K, Index N, const MatrixOperand<T>& rows) {
+void pack_b_steps(const OperandFormat<T>& format, T* packed, Index K, Index N, const MatrixOperand<T>& rows) {
   const FormatSizes& sizes = format.sizes;
-  const PowerOfTwo panel = sizes.columns;
+  const PowerOfTwo panel = sizes.nr;
   const Index size = sizes.panel_size(K), panels = (N + panel - 1) / panel;
-  format.pack_right(packed, size, K, N, rows.transposed());
+  format.pack_b(packed, size, K, N, rows.transposed());
   const Index end = round_up(N, AttentionBlock::step_of(sizes)) / panel;
   std::fill(packed + panels * size, packed + end * size, T(0));
 }
-/// Packs the transpose of `rows`, K of them and M long, as tiles of a left-hand matrix.
+/// Packs the transpose of `rows`, K of them and M long, as tiles of a matrix A.
 template <class T>
-std::vector<LeftTile<T>> pack_left_rows_transposed(const OperandFormat<T>& format, T* packed, Index M, Index K,
-                                                   const MatrixOperand<T>& rows) {
+std::vector<TileA<T>> pack_a_rows_transposed(const OperandFormat<T>& format, T* packed, Index M, Index K,
+                                             const MatrixOperand<T>& rows) {
   const Index count = format.sizes.tile_count(M);
-  std::vector<LeftTile<T>> tiles(static_cast<std::size_t>(count));
-  format.pack_left_columns(tiles.data(), packed, format.sizes.left_size(K), {M, 0, count, M}, K, rows.transposed());
+  std::vector<TileA<T>> tiles(static_cast<std::size_t>(count));
+  format.pack_a_columns(tiles.data(), packed, format.sizes.a_size(K), {M, 0, count, M}, K, rows.transposed());
   return tiles;
 }
 /// y^T (+)= x^T p: the tiles of x^T, HS rows, by the panels of p, whose columns are the block's queries, step by step.
 /// Each step takes part with the keys that it sees; the y^T of query n begins at to + n * to_step, its rows are
 /// `stride` apart.
 template <class T>
-void multiply_steps(const OperandFormat<T>& format, const AttentionBlock& block, const std::vector<LeftTile<T>>& tiles,
+void multiply_steps(const OperandFormat<T>& format, const AttentionBlock& block, const std::vector<TileA<T>>& tiles,
                     Index HS, Index first_key, const T* p, Index p_panel, T* to, Index to_step, Index stride,
                     bool accumulate) {
   const FormatSizes& sizes = format.sizes;
@@ -186,8 +186,8 @@ void multiply_steps(const OperandFormat<T>& format, const AttentionBlock& block,
           TileProduct<T>{.rows = rows,
                          .N = step,
                          .elements = sizes.element_count(keys.size()),
-                         .left = tiles[i].from(sizes, (first_key + keys.begin) / sizes.depth),
-                         .packed = p + n / sizes.columns * p_panel + keys.begin / sizes.depth * sizes.columns,
+                         .a = tiles[i].from(sizes, (first_key + keys.begin) / sizes.k_per_element),
+                         .packed = p + n / sizes.nr * p_panel + keys.begin / sizes.k_per_element * sizes.nr,
                          .panel_stride = p_panel,
                          .c = to + n * to_step + m * stride,
                          .ldc = stride,

@@ -1,8 +1,8 @@
 #pragma once
-// The forms in which weights are held for inference: as they are, as bfloat16, both also without the idle bits of their
-// exponents (compact_weights.hpp), or as 8-bit numbers with a scale for every 32. A form packs a panel, Tile::columns
-// columns of a K x N matrix: a header, then block by block along k, so that one walk through memory reads it. It gives
-// back the rows of a panel as vectors.
+// The formats in which weights are held for inference: as they are, as bfloat16, both also without the idle bits of
+// their exponents (short_exponents.hpp), or as 8-bit numbers with a scale for every 32. A format packs a panel,
+// Tile::nr columns of a K x N matrix: a header, then block by block along k, so that one walk through memory reads it.
+// It gives back the rows of a panel as vectors.
 
 #include <cmath>
 #include <cstddef>
@@ -11,8 +11,8 @@
 #include <type_traits>
 
 #include "gptlite/core/finite.hpp"
-#include "gptlite/kernels/compact_weights.hpp"
-#include "gptlite/kernels/simd_int8.hpp"
+#include "gptlite/kernels/packed/short_exponents.hpp"
+#include "gptlite/kernels/simd/int8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
@@ -22,7 +22,7 @@ enum class WeightFormat { fp32, bf16, int8 };
 
 namespace kernels {
 
-/// What the forms have in common whose blocks say all.
+/// Base of formats without a per-panel header.
 struct WithoutHeader {
   static constexpr Index header_bytes = 0;
 
@@ -30,8 +30,7 @@ struct WithoutHeader {
   template <class T>
   static void pack_header(std::byte* /*to*/, Index /*K*/, Index /*count*/, MatrixView<T> /*w*/) {}
   template <class T>
-  static std::vector<SmallWeight> small_weights(const std::byte* /*header*/, Index /*K*/, Index /*count*/,
-                                                MatrixView<T> /*w*/) {
+  static std::vector<Outlier> outliers(const std::byte* /*header*/, Index /*K*/, Index /*count*/, MatrixView<T> /*w*/) {
     return {};
   }
 };
@@ -41,13 +40,13 @@ template <class T>
 struct PlainWeights : WithoutHeader {
   using WithoutHeader::WithoutHeader;
   using Number = T;
-  static constexpr Index columns = Tile<T>::columns;
+  static constexpr Index columns = Tile<T>::nr;
   static constexpr Index block = 1;  ///< rows of k that are packed together
   static constexpr Index block_bytes = columns * static_cast<Index>(sizeof(T));
   static constexpr bool scaled = false;
 
-  /// Packs `depth` <= block rows of `count` <= columns columns; the rest of the block becomes zero.
-  static void pack_block(const std::byte* /*header*/, std::byte* to, Index /*depth*/, Index count, MatrixView<T> w) {
+  /// Packs `rows` <= block rows of `count` <= columns columns; the rest of the block becomes zero.
+  static void pack_block(const std::byte* /*header*/, std::byte* to, Index /*rows*/, Index count, MatrixView<T> w) {
     std::array<T, static_cast<std::size_t>(columns)> row{};
     for (Index j = 0; j < count; ++j) row[static_cast<std::size_t>(j)] = w.data[j * w.column_stride];
     std::memcpy(to, row.data(), sizeof row);
@@ -66,13 +65,13 @@ struct PlainWeights : WithoutHeader {
 struct Bfloat16Weights : WithoutHeader {
   using WithoutHeader::WithoutHeader;
   using Number = float;
-  static constexpr Index columns = Tile<float>::columns, block = 2;
+  static constexpr Index columns = Tile<float>::nr, block = 2;
   static constexpr Index block_bytes = columns * 4;
   static constexpr bool scaled = false;
 
-  static void pack_block(const std::byte* /*header*/, std::byte* to, Index depth, Index count, MatrixView<float> w) {
+  static void pack_block(const std::byte* /*header*/, std::byte* to, Index rows, Index count, MatrixView<float> w) {
     std::array<std::uint32_t, static_cast<std::size_t>(columns)> pairs{};
-    for (Index i = 0; i < depth; ++i)
+    for (Index i = 0; i < rows; ++i)
       for (Index j = 0; j < count; ++j)
         pairs[static_cast<std::size_t>(j)] |=
             std::uint32_t{bfloat16_bits(w.data[i * w.row_stride + j * w.column_stride])} << 16 * i;
@@ -94,17 +93,17 @@ struct Bfloat16Weights : WithoutHeader {
 struct Int8Weights : WithoutHeader {
   using WithoutHeader::WithoutHeader;
   using Number = float;
-  static constexpr Index columns = Tile<float>::columns, block = 32;
+  static constexpr Index columns = Tile<float>::nr, block = 32;
   static constexpr Index scale_bytes = columns * 2, block_bytes = scale_bytes + block * columns;
   static constexpr bool scaled = true;
 
-  static void pack_block(const std::byte* /*header*/, std::byte* to, Index depth, Index count, MatrixView<float> w) {
+  static void pack_block(const std::byte* /*header*/, std::byte* to, Index rows, Index count, MatrixView<float> w) {
     std::array<std::uint16_t, static_cast<std::size_t>(columns)> scales{};
     std::array<std::int8_t, static_cast<std::size_t>(block * columns)> numbers{};
     for (Index j = 0; j < count; ++j) {
       const float* column = w.data + j * w.column_stride;
       float largest = 0;
-      for (Index i = 0; i < depth; ++i) {
+      for (Index i = 0; i < rows; ++i) {
         check<DataError>(is_finite(column[i * w.row_stride]), "Int8Weights",
                          "a weight is not finite: has the model diverged?");
         largest = std::max(largest, std::abs(column[i * w.row_stride]));
@@ -114,7 +113,7 @@ struct Int8Weights : WithoutHeader {
       if (from_bfloat16_bits(bits) * 127 < largest) ++bits;
       scales[static_cast<std::size_t>(j)] = bits;
       const float scale = from_bfloat16_bits(bits);
-      for (Index i = 0; i < depth && scale > 0; ++i)
+      for (Index i = 0; i < rows && scale > 0; ++i)
         numbers[static_cast<std::size_t>((i / 4 * columns + j) * 4 + i % 4)] =
             static_cast<std::int8_t>(std::lrint(column[i * w.row_stride] / scale));
     }

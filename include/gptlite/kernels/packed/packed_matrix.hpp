@@ -1,9 +1,9 @@
 #pragma once
 // PackedMatrix: a weight matrix packed once and multiplied many times, for inference. With few rows of x the product
-// takes as long as reading the weights, so they are walked through once in the form that has the fewest bytes; with
+// takes as long as reading the weights, so they are walked through once in the format that has the fewest bytes; with
 // many rows, as in a prompt, panels are turned into what the micro-kernel of gemm multiplies.
 //
-// Sizes:  M rows of x and y    K depth: columns of x, rows of the matrix    N columns of the matrix and of y
+// Sizes:  M rows of x and y    K summed axis: columns of x, rows of the matrix    N columns of the matrix and of y
 
 #include <algorithm>
 #include <array>
@@ -12,7 +12,7 @@
 
 #include "gptlite/core/parallel.hpp"
 #include "gptlite/kernels/gemm/gemm.hpp"
-#include "gptlite/kernels/weight_table.hpp"
+#include "gptlite/kernels/packed/weight_table.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
@@ -22,19 +22,19 @@ class PackedMatrix {
  public:
   PackedMatrix() = default;
   /// Packs the K x N matrix `w`. For double only WeightFormat::fp32, its own numbers. Exponents are shortened
-  /// (compact_weights.hpp) unless many weights are too small for that.
-  PackedMatrix(Index depth, Index columns, MatrixView<T> w, WeightFormat format)
-      : K_(depth), N_(columns), format_(format), small_(static_cast<std::size_t>(panel_count())) {
-    form_ = &detail::weight_table_of<T>(format, true);
-    if (!few_are_small(w)) {
-      form_ = &detail::weight_table_of<T>(format, false);
-      small_.assign(small_.size(), {});
+  /// (short_exponents.hpp) unless many weights are too small for that.
+  PackedMatrix(Index K, Index columns, MatrixView<T> w, WeightFormat format)
+      : K_(K), N_(columns), format_(format), outliers_(static_cast<std::size_t>(panel_count())) {
+    table_ = &detail::weight_table_of<T>(format, true);
+    if (!outliers_are_few(w)) {
+      table_ = &detail::weight_table_of<T>(format, false);
+      outliers_.assign(outliers_.size(), {});
     }
     pack(w);
   }
 
-  /// So many rows take one walk over the weights, and each has the bits that it would have alone.
-  static constexpr Index few_rows = 8;
+  /// Up to this many rows share one pass over the weights; each row's result is bitwise what it is alone.
+  static constexpr Index gemv_rows = 8;
 
   Index columns() const { return N_; }
   Index bytes() const { return data_.size(); }
@@ -44,62 +44,66 @@ class PackedMatrix {
   void multiply(Index M, const T* x, T* y,
                 FunctionRef<void(Index row, Index rows, Index column, Index columns)> epilogue) const {
     // A job reads some 64 KB of weights at least, or multiplies as long.
-    const Index worth = std::max<Index>(M / few_rows, 1) * bytes() >> 16;
+    const Index worth = std::max<Index>(M / gemv_rows, 1) * bytes() >> 16;
     const Index threads = std::clamp<Index>(worth, 1, num_threads());
-    const Index narrow = M <= few_rows ? 1 : (panel_count() + threads * most_panels - 1) / (threads * most_panels);
+    const Index narrow = M <= gemv_rows ? 1 : (panel_count() + threads * most_panels - 1) / (threads * most_panels);
     const Index jobs = std::min(narrow * threads, panel_count());
     parallel_for(jobs, [&](Index job) {
       const Index begin = panel_count() * job / jobs, end = panel_count() * (job + 1) / jobs;
       const Index column = begin * width, columns = std::min(end * width, N_) - column;
-      if (M <= few_rows)
-        few(M, x, y, begin, end);
+      if (M <= gemv_rows)
+        multiply_gemv(M, x, y, begin, end);
       else
-        many(M, x, y, begin, end);
+        multiply_gemm(M, x, y, begin, end);
       epilogue(Index{0}, M, column, columns);
     });
   }
 
  private:
-  static constexpr Index width = Tile<T>::columns, most_panels = sizes_of<PlainFormat<T>>.most_columns(0) / width;
+  static constexpr Index width = Tile<T>::nr, most_panels = sizes_of<PlainFormat<T>>.most_columns(0) / width;
 
   Index panel_count() const { return (N_ + width - 1) / width; }
   std::byte* panel(Index p) const { return data_.data() + p * panel_bytes_; }
 
-  /// Collects the small weights and says whether they are few enough to shorten exponents.
-  bool few_are_small(MatrixView<T> w) {
+  static bool above(Index count, double share, Index all) {
+    return static_cast<double>(count) > share * static_cast<double>(all);
+  }
+  /// Collects the outliers and says whether they are few enough to shorten exponents.
+  bool outliers_are_few(MatrixView<T> w) {
     if constexpr (!simd::has_vectors_of_bits) return false;  // codes would be turned into floats one by one
-    std::vector<Index> counts(small_.size());
+    std::vector<Index> counts(outliers_.size());
     parallel_for(panel_count(), [&](Index p) {
       const Index count = std::min(width, N_ - p * width);
       const MatrixView<T> columns = w.offset(0, p * width);
-      std::vector<std::byte> header(static_cast<std::size_t>(form_->header_bytes));
-      form_->pack_header(header.data(), K_, count, columns);
-      std::vector<SmallWeight>& found = small_[static_cast<std::size_t>(p)];
-      found = form_->small_weights(header.data(), K_, count, columns);
+      std::vector<std::byte> header(static_cast<std::size_t>(table_->header_bytes));
+      table_->pack_header(header.data(), K_, count, columns);
+      std::vector<Outlier>& found = outliers_[static_cast<std::size_t>(p)];
+      found = table_->outliers(header.data(), K_, count, columns);
       std::array<Index, static_cast<std::size_t>(width)> of_column{};
-      for (const SmallWeight& weight : found) ++of_column[static_cast<std::size_t>(weight.column)];
-      const bool too_many = *std::max_element(of_column.begin(), of_column.end()) * one_small_in_column > K_;
+      for (const Outlier& weight : found) ++of_column[static_cast<std::size_t>(weight.column)];
+      const bool too_many =
+          above(*std::max_element(of_column.begin(), of_column.end()), max_outlier_share_of_column, K_);
       counts[static_cast<std::size_t>(p)] = too_many ? K_ * N_ : static_cast<Index>(found.size());
       if (too_many) found = {};  // they may be as large as the matrix
     });
-    return std::accumulate(counts.begin(), counts.end(), Index{0}) * one_small_in <= K_ * N_;
+    return !above(std::accumulate(counts.begin(), counts.end(), Index{0}), max_outlier_share, K_ * N_);
   }
   void pack(MatrixView<T> w) {
-    panel_bytes_ = form_->header_bytes + (K_ + form_->block - 1) / form_->block * form_->block_bytes;
+    panel_bytes_ = table_->header_bytes + (K_ + table_->block - 1) / table_->block * table_->block_bytes;
     data_ = Storage<std::byte>(panel_count() * panel_bytes_);
     parallel_for(panel_count(), [&](Index p) {
       const Index count = std::min(width, N_ - p * width);
-      form_->pack_header(panel(p), K_, count, w.offset(0, p * width));
-      std::byte* to = panel(p) + form_->header_bytes;
-      for (Index k = 0; k < K_; k += form_->block, to += form_->block_bytes)
-        form_->pack_block(panel(p), to, std::min(form_->block, K_ - k), count, w.offset(k, p * width));
+      table_->pack_header(panel(p), K_, count, w.offset(0, p * width));
+      std::byte* to = panel(p) + table_->header_bytes;
+      for (Index k = 0; k < K_; k += table_->block, to += table_->block_bytes)
+        table_->pack_block(panel(p), to, std::min(table_->block, K_ - k), count, w.offset(k, p * width));
     });
   }
 
-  void few(Index M, const T* x, T* y, Index begin, Index end) const {
+  void multiply_gemv(Index M, const T* x, T* y, Index begin, Index end) const {
     constexpr Index rows_together = detail::rows_together;
     std::array<T, static_cast<std::size_t>(rows_together * width)> edge;
-    const Index together = form_->together;
+    const Index together = table_->together;
     for (Index p = begin; p < end;) {
       const Index panels = p + together <= end && (p + together) * width <= N_ ? together : 1;
       const bool whole = (p + 1) * width <= N_;
@@ -109,14 +113,15 @@ class PackedMatrix {
         detail::PanelsProduct<T> product{K_, x + m * K_, K_, panel(p), panel_bytes_, out, ld};
         if (rows == rows_together)
           for (Index i = 0; i < panels; ++i, product.panel += panel_bytes_, product.y += width)
-            form_->multiply_rows(product);
+            table_->multiply_rows(product);
         else
-          (panels == together ? form_->multiply_panels : form_->multiply_one)(product);
+          (panels == together ? table_->multiply_panels : table_->multiply_one)(product);
         for (Index r = 0; r < rows; ++r) {
           if (!whole) std::copy_n(edge.data() + r * width, N_ - p * width, to + r * N_);
           for (Index i = 0; i < panels; ++i)
-            for (const SmallWeight& small : small_[static_cast<std::size_t>(p + i)])
-              to[r * N_ + i * width + small.column] += x[(m + r) * K_ + small.row] * (small.weight - small.held);
+            for (const Outlier& outlier : outliers_[static_cast<std::size_t>(p + i)])
+              to[r * N_ + i * width + outlier.column] +=
+                  x[(m + r) * K_ + outlier.row] * (outlier.weight - outlier.stored);
         }
         m += rows;
       }
@@ -124,25 +129,25 @@ class PackedMatrix {
     }
   }
 
-  void many(Index M, const T* x, T* y, Index begin, Index end) const {
+  void multiply_gemm(Index M, const T* x, T* y, Index begin, Index end) const {
     const Index column = begin * width, columns = std::min(end * width, N_) - column;
-    if (form_->plain)
+    if (table_->plain)
       return multiply_packed<T>(format_of<PlainFormat<T>>, M, columns, K_, MatrixView<T>{x, K_},
                                 reinterpret_cast<const T*>(panel(begin)), K_ * width, y + column, N_, false);
     for (Index m = 0; m < M && K_ == 0; ++m) std::fill_n(y + m * N_ + column, columns, T(0));
-    const Index depth = Tile<T>::depth / form_->block * form_->block;
+    const Index kc = Tile<T>::kc / table_->block * table_->block;
     // bf16 weights are multiplied as pairs where that is faster, which rounds x too.
     const bool pairs = format_ == WeightFormat::bf16 && bf16_products_are_fast();
     const OperandFormat<T>& product = gemm_format<T>(pairs ? Precision::bf16 : Precision::fp32);
-    const Index stride = product.sizes.panel_size(depth);
+    const Index stride = product.sizes.panel_size(kc);
     const Storage<T> packed((end - begin) * stride + simd::Vec<T>::width);
-    const Storage<T> plain(product.plain ? 0 : depth * width);
-    for (Index k = 0; k < K_; k += depth) {
-      const Index length = std::min(depth, K_ - k);
+    const Storage<T> plain(product.plain ? 0 : kc * width);
+    for (Index k = 0; k < K_; k += kc) {
+      const Index length = std::min(kc, K_ - k);
       for (Index p = begin; p < end; ++p) {
         T* const to = packed.data() + (p - begin) * stride;
         expand(p, k, length, product.plain ? to : plain.data());
-        if (!product.plain) product.pack_right(to, stride, length, width, MatrixView<T>{plain.data(), width});
+        if (!product.plain) product.pack_b(to, stride, length, width, MatrixView<T>{plain.data(), width});
       }
       multiply_packed<T>(product, M, columns, length, MatrixView<T>{x + k, K_}, packed.data(), stride, y + column, N_,
                          k > 0);
@@ -151,16 +156,17 @@ class PackedMatrix {
 
   /// Rows k .. k + length - 1 of a panel as plain numbers.
   void expand(Index p, Index k, Index length, T* plain) const {
-    form_->expand(panel(p), k, length, plain);
-    for (const SmallWeight& small : small_[static_cast<std::size_t>(p)])
-      if (small.row >= k && small.row < k + length) plain[(small.row - k) * width + small.column] = small.weight;
+    table_->expand(panel(p), k, length, plain);
+    for (const Outlier& outlier : outliers_[static_cast<std::size_t>(p)])
+      if (outlier.row >= k && outlier.row < k + length)
+        plain[(outlier.row - k) * width + outlier.column] = outlier.weight;
   }
 
   Index K_ = 0, N_ = 0, panel_bytes_ = 0;
   WeightFormat format_ = WeightFormat::fp32;
-  const detail::WeightTable<T>* form_ = nullptr;
+  const detail::WeightTable<T>* table_ = nullptr;
   Storage<std::byte> data_;
-  std::vector<std::vector<SmallWeight>> small_;  // of each panel
+  std::vector<std::vector<Outlier>> outliers_;  // of each panel
 };
 
 GPTLITE_COMPILED_CLASS(PackedMatrix)

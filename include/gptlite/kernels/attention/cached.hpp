@@ -9,20 +9,20 @@
 #include <limits>
 #include <type_traits>
 
-#include "gptlite/kernels/packed_matrix.hpp"
-#include "gptlite/kernels/simd_math.hpp"
-#include "gptlite/kernels/visibility.hpp"
+#include "gptlite/kernels/attention/visibility.hpp"
+#include "gptlite/kernels/packed/packed_matrix.hpp"
+#include "gptlite/kernels/simd/math.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// The keys and values of one layer: for each sequence and head, as the right-hand matrices k^T (HS, positions) and
+/// The keys and values of one layer: for each sequence and head, as the matrices B, k^T (HS, positions) and
 /// v (positions, HS) of attention's two products, packed in panels, so that a new position only adds to them. With bf16
 /// they are held in pairs where the machine multiplies bfloat16 faster: half as much to read for every token.
 template <class T>
 class KVCache {
  public:
-  static constexpr Index panel = Tile<T>::columns;
+  static constexpr Index panel = Tile<T>::nr;
 
   KVCache(Index sequences, Index heads, Index head_size, Index positions, Precision precision)
       : heads_(heads),
@@ -47,7 +47,7 @@ class KVCache {
   T* keys(Index job) const { return keys_.data() + job * key_size_; }
   T* values(Index job) const { return values_.data() + job * value_size_; }
 
-  /// The form in which so many rows are multiplied with the cache: pairs by AMX too, from one row of tiles on.
+  /// The format in which so many rows are multiplied with the cache: pairs by AMX too, from one row of tiles on.
   const OperandFormat<T>& format(Index rows) const {
     if constexpr (can_hold_pairs)
       if (pairs_) {
@@ -64,7 +64,7 @@ class KVCache {
     return sizes_of<PlainFormat<T>>;
   }
   /// Positions that fill panels of keys and groups of values.
-  Index step() const { return std::max(panel, layout().depth * layout().group); }
+  Index step() const { return std::max(panel, layout().k_per_element * layout().group); }
 
   /// Notes the key and the value (HS) of a position. What follows it in its pair becomes zero.
   void put(Index job, Index position, const T* key, const T* value) const {
@@ -74,7 +74,8 @@ class KVCache {
   }
   /// Zeros for the values of the positions from `end` on that lie in one group with those before.
   void clear_behind(Index job, Index end) const {
-    const Index depth = layout().depth, first = (end + depth - 1) / depth, last = round_up(end, step()) / depth;
+    const Index k_per_element = layout().k_per_element, first = (end + k_per_element - 1) / k_per_element,
+                last = round_up(end, step()) / k_per_element;
     for (Index at = 0; at < value_size_; at += value_stride_)
       std::fill(values(job) + at + first * panel, values(job) + at + last * panel, T(0));
   }
@@ -85,19 +86,19 @@ class KVCache {
   template <class Format>
   void put_as(Index job, Index position, const T* key, const T* value) const {
     using V = simd::Vec<T>;
-    constexpr Index depth = Format::depth, width = V::width;
+    constexpr Index k_per_element = Format::k_per_element, width = V::width;
     T* column = keys(job) + position / panel * key_stride_ + position % panel;
-    for (Index i = 0; i < head_size_; i += depth)
-      column[i / depth * panel] = Format::element(key + i, std::min(depth, head_size_ - i));
-    T* row = values(job) + position / depth * panel;
+    for (Index i = 0; i < head_size_; i += k_per_element)
+      column[i / k_per_element * panel] = Format::element(key + i, std::min(k_per_element, head_size_ - i));
+    T* row = values(job) + position / k_per_element * panel;
     for (Index i = 0; i < head_size_; i += width) {
       T* const to = row + i / panel * value_stride_ + i % panel;
       const V numbers = V::load_first(value + i, std::min(width, head_size_ - i));
-      if constexpr (depth == 1)
+      if constexpr (k_per_element == 1)
         numbers.store(to);
       else
-        (position % depth == 0 ? Format::across({numbers, V::zero()})
-                               : Format::across({simd::first_of_pairs(V::load(to)), numbers}))
+        (position % k_per_element == 0 ? Format::across({numbers, V::zero()})
+                                       : Format::across({simd::first_of_pairs(V::load(to)), numbers}))
             .store(to);
     }
   }
@@ -109,7 +110,7 @@ class KVCache {
 };
 
 namespace detail {
-/// Values that are multiplied at once: whole groups of any form, no more than each takes as one block.
+/// Values that are multiplied at once: whole groups of any format, no more than each takes as one block.
 inline constexpr Index values_together = 256;
 }  // namespace detail
 
@@ -123,23 +124,23 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
   constexpr Index panel = KVCache<T>::panel;
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(HS)));
   const Visibility visible{.causal = true, .window = window, .keys = first + rows};
-  const Index step = cache.step(), depth = cache.layout().depth, query_block = cache.layout().rows;
+  const Index step = cache.step(), k_per_element = cache.layout().k_per_element, query_block = cache.layout().mr;
   // Scratch of all heads at once: for one new position a head is too little work to ask for its own.
   const Index stride = round_up(first + rows, panel), longest = std::max(HS, stride);
   const Index scores_size = std::min(rows, query_block) * stride;
-  const Index left_size = std::max(left_room(cache.format(1).sizes, longest), left_room(cache.layout(), longest));
-  const Index head_scratch = round_up(scores_size + left_size, simd::line<T>);
+  const Index a_size = std::max(scratch_size(cache.format(1).sizes, longest), scratch_size(cache.layout(), longest));
+  const Index head_scratch = round_up(scores_size + a_size, simd::line<T>);
   const Storage<T> scratch(NH * head_scratch);
   parallel_for(NH, [&](Index head) {
     const Index job = sequence * NH + head;
     const T* q = qkv + head * HS;
     for (Index r = 0; r < rows; ++r) cache.put(job, first + r, q + r * 3 * C + C, q + r * 3 * C + 2 * C);
     if (rows >= simd::amx_rows) cache.clear_behind(job, first + rows);
-    T *const scores = scratch.data() + head * head_scratch, *const left = scores + scores_size;
+    T *const scores = scratch.data() + head * head_scratch, *const packed_a = scores + scores_size;
     const auto multiply = [&](Index M, Index N, Index K, const T* x, Index ldx, const T* packed, Index panel_stride,
                               T* out, Index ldo, bool accumulate) {
       multiply_packed(cache.format(M), M, N, K, MatrixView<T>{x, M == 1 ? 1 : ldx}, packed, panel_stride, out, ldo,
-                      accumulate, left);
+                      accumulate, packed_a);
     };
     for (Index r0 = 0; r0 < rows; r0 += query_block) {
       const Index count = std::min(query_block, rows - r0);
@@ -153,7 +154,7 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
         T *row = scores + r * stride, *seen = row + from;
         const T largest = simd::max_of(to - from, seen);
         simd::transform(
-            seen, to - from, [=](V v) { return simd::exp_of_negative((v - largest) * scale); }, seen);
+            seen, to - from, [=](V v) { return simd::exp_nonpositive((v - largest) * scale); }, seen);
         const T inverse = T(1) / simd::sum_of(
                                      to - from, [](V v) { return v; }, seen);
         simd::transform(
@@ -164,7 +165,7 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
       // Cut at the same positions however many are read at once: a row has the same bits beside others as alone.
       for (Index k = 0, next = 0; k < keys; k = next) {
         next = std::min(keys, ((begin + k) / detail::values_together + 1) * detail::values_together - begin);
-        multiply(count, HS, next - k, scores + k, stride, cache.values(job) + (begin + k) / depth * panel,
+        multiply(count, HS, next - k, scores + k, stride, cache.values(job) + (begin + k) / k_per_element * panel,
                  cache.value_stride(), y + r0 * C + head * HS, C, k > 0);
       }
     }

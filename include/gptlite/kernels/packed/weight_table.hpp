@@ -1,8 +1,8 @@
 #pragma once
-// WeightTable: a form of weights at run time, its sizes and what packs, multiplies and unpacks it. PackedMatrix is
-// written with it, so that it is compiled once for all forms.
+// WeightTable: a format of weights at run time, its sizes and what packs, multiplies and unpacks it. PackedMatrix is
+// written with it, so that it is compiled once for all formats.
 //
-// Sizes:  K depth: columns of x, rows of the matrix
+// Sizes:  K columns of x, rows of the matrix
 
 #include <array>
 #include <cstddef>
@@ -10,17 +10,17 @@
 #include <utility>
 #include <vector>
 
-#include "gptlite/kernels/weight_forms.hpp"
+#include "gptlite/kernels/packed/weight_formats.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
 namespace detail {
 
-/// One reader (Form) for each of P consecutive panels.
-template <class Form, std::size_t... P>
-std::array<Form, sizeof...(P)> forms_of(const std::byte* panel, Index panel_bytes, std::index_sequence<P...>) {
-  return {Form(panel + static_cast<Index>(P) * panel_bytes)...};
+/// One reader for each of P consecutive panels.
+template <class Format, std::size_t... P>
+std::array<Format, sizeof...(P)> readers_of(const std::byte* panel, Index panel_bytes, std::index_sequence<P...>) {
+  return {Format(panel + static_cast<Index>(P) * panel_bytes)...};
 }
 
 /// Operands of multiply_panels(): rows of x, ldx apart, and panels, panel_bytes apart.
@@ -36,7 +36,7 @@ struct PanelsProduct {
 };
 
 /// y[m][0 .. Panels * columns - 1] = the products of Rows rows of x with Panels panels.
-template <class Form, Index Rows, Index Panels, class T = typename Form::Number>
+template <class Format, Index Rows, Index Panels, class T = typename Format::Number>
 void multiply_panels(const PanelsProduct<T>& product) {
   const Index K = product.K, ldx = product.ldx, panel_bytes = product.panel_bytes, ldy = product.ldy;
   const T* const x = product.x;
@@ -49,9 +49,10 @@ void multiply_panels(const PanelsProduct<T>& product) {
   // any number of rows and panels, so that a row has the same bits beside others as alone.
   constexpr std::size_t chains = simd::registers >= 32 ? 4 / vectors : 2;
   // One turn of the loop reads eight rows at least.
-  constexpr Index blocks = std::max<Index>(1, 8 / Form::block), turn_bytes = blocks * Form::block_bytes;
-  const auto forms = forms_of<Form>(panel, panel_bytes, std::make_index_sequence<static_cast<std::size_t>(Panels)>());
-  panel += Form::header_bytes;
+  constexpr Index blocks = std::max<Index>(1, 8 / Format::block), turn_bytes = blocks * Format::block_bytes;
+  const auto readers =
+      readers_of<Format>(panel, panel_bytes, std::make_index_sequence<static_cast<std::size_t>(Panels)>());
+  panel += Format::header_bytes;
   V sums[rows][across], parts[chains][rows][across];
   const auto clear = [](auto& all) {
     for (auto& chain : all)
@@ -62,9 +63,9 @@ void multiply_panels(const PanelsProduct<T>& product) {
     for (V& v : row) v = V::zero();
   clear(parts);
   const auto add_row = [&](Index i, Index k, std::size_t chain) {  // row i of this turn
-    for (std::size_t p = 0; p < forms.size(); ++p) {
-      const std::byte* block = panel + static_cast<Index>(p) * panel_bytes + i / Form::block * Form::block_bytes;
-      const PanelRow<T> row = forms[p].row(block, i % Form::block);
+    for (std::size_t p = 0; p < readers.size(); ++p) {
+      const std::byte* block = panel + static_cast<Index>(p) * panel_bytes + i / Format::block * Format::block_bytes;
+      const PanelRow<T> row = readers[p].row(block, i % Format::block);
       for (std::size_t r = 0; r < rows; ++r) {
         const V element = V::broadcast(x[static_cast<Index>(r) * ldx + k]);
         for (std::size_t v = 0; v < vectors; ++v) {
@@ -86,33 +87,33 @@ void multiply_panels(const PanelsProduct<T>& product) {
   // The processor's own prefetching leaves a quarter to half of the memory's speed. Lines are asked for twice: early
   // into the L2 cache, then into L1. Panels follow each other, so that the end of one asks for the next.
   constexpr Index ahead_l2 = 4096, ahead_l1 = 1024, line = 64;
-  for (Index k = 0; k < K; k += blocks * Form::block, panel += turn_bytes) {
+  for (Index k = 0; k < K; k += blocks * Format::block, panel += turn_bytes) {
     for (Index p = 0; p < Panels; ++p)
       for (Index at = 0; at < turn_bytes; at += line) {
-        simd::prefetch_for_later(panel + p * panel_bytes + ahead_l2 + at);
-        simd::prefetch_for_soon(panel + p * panel_bytes + ahead_l1 + at);
+        simd::prefetch_l2(panel + p * panel_bytes + ahead_l2 + at);
+        simd::prefetch_l1(panel + p * panel_bytes + ahead_l1 + at);
       }
-    if (k + blocks * Form::block <= K) {
+    if (k + blocks * Format::block <= K) {
 #pragma GCC unroll 32
-      for (Index i = 0; i < blocks * Form::block; ++i) add_row(i, k + i, static_cast<std::size_t>(i) % chains);
+      for (Index i = 0; i < blocks * Format::block; ++i) add_row(i, k + i, static_cast<std::size_t>(i) % chains);
     } else {
       for (Index i = 0; k + i < K; ++i) add_row(i, k + i, 0);
     }
-    if constexpr (Form::scaled) {
+    if constexpr (Format::scaled) {
       std::array<PanelRow<T>, static_cast<std::size_t>(Panels)> scales;
       for (std::size_t p = 0; p < scales.size(); ++p)
-        scales[p] = Form::scales(panel + static_cast<Index>(p) * panel_bytes);
+        scales[p] = Format::scales(panel + static_cast<Index>(p) * panel_bytes);
       add_parts(scales.data());
       clear(parts);
     }
   }
-  if constexpr (!Form::scaled) add_parts(nullptr);
+  if constexpr (!Format::scaled) add_parts(nullptr);
   for (std::size_t r = 0; r < rows; ++r)
     for (std::size_t v = 0; v < across; ++v)
       sums[r][v].store(y + static_cast<Index>(r) * ldy + static_cast<Index>(v) * V::width);
 }
 
-/// The sizes of a form and its functions; sizes in bytes but for `block` and `together`.
+/// The sizes of a format and its functions; sizes in bytes but for `block` and `together`.
 template <class T>
 struct WeightTable {
   Index header_bytes, block, block_bytes;  ///< of a panel; rows of a block, and its bytes
@@ -120,8 +121,8 @@ struct WeightTable {
   bool plain;                              ///< true if panels are what the micro-kernel multiplies
 
   void (*pack_header)(std::byte* to, Index K, Index count, MatrixView<T> w);
-  void (*pack_block)(const std::byte* header, std::byte* to, Index depth, Index count, MatrixView<T> w);
-  std::vector<SmallWeight> (*small_weights)(const std::byte* header, Index K, Index count, MatrixView<T> w);
+  void (*pack_block)(const std::byte* header, std::byte* to, Index rows, Index count, MatrixView<T> w);
+  std::vector<Outlier> (*outliers)(const std::byte* header, Index K, Index count, MatrixView<T> w);
   /// One row of x times one panel, and times `together` panels; rows_together rows times one panel.
   void (*multiply_one)(const PanelsProduct<T>& p);
   void (*multiply_panels)(const PanelsProduct<T>& p);
@@ -133,50 +134,51 @@ struct WeightTable {
 /// Rows that are multiplied with a row of weights in registers.
 inline constexpr Index rows_together = simd::registers >= 32 ? 4 : 2;
 
-template <class Form, class T = typename Form::Number>
+template <class Format, class T = typename Format::Number>
 void expand_panel(const std::byte* panel, Index k, Index length, T* plain) {
-  const Form form(panel);
+  const Format reader(panel);
   for (Index i = 0; i < length; ++i) {
-    const std::byte* at = panel + Form::header_bytes + (k + i) / Form::block * Form::block_bytes;
-    PanelRow<T> row = form.row(at, (k + i) % Form::block);
-    if constexpr (Form::scaled) {
-      const PanelRow<T> scales = Form::scales(at);
+    const std::byte* at = panel + Format::header_bytes + (k + i) / Format::block * Format::block_bytes;
+    PanelRow<T> row = reader.row(at, (k + i) % Format::block);
+    if constexpr (Format::scaled) {
+      const PanelRow<T> scales = Format::scales(at);
       for (std::size_t v = 0; v < row.size(); ++v) row[v] = row[v] * scales[v];
     }
     for (std::size_t v = 0; v < row.size(); ++v)
-      row[v].store(plain + i * Tile<T>::columns + static_cast<Index>(v) * simd::Vec<T>::width);
+      row[v].store(plain + i * Tile<T>::nr + static_cast<Index>(v) * simd::Vec<T>::width);
   }
 }
 
 /// Narrow panels are read two at a time: two streams are read a little faster than one, where reading takes longer than
 /// unpacking. Panels of two vectors are read 5 to 8% faster one by one (Zen 5).
-template <class Form, class T>
-inline constexpr Index panels_together = Form::scaled ? 1 : 2 / Tile<T>::vectors;
+template <class Format, class T>
+inline constexpr Index panels_together = Format::scaled ? 1 : 2 / Tile<T>::vectors;
 
-/// The table of a form.
-template <class Form, class T = typename Form::Number>
-inline constexpr WeightTable<T> weight_table{.header_bytes = Form::header_bytes,
-                                             .block = Form::block,
-                                             .block_bytes = Form::block_bytes,
-                                             .together = panels_together<Form, T>,
-                                             .plain = std::is_same_v<Form, PlainWeights<T>>,
-                                             .pack_header = Form::pack_header,
-                                             .pack_block = Form::pack_block,
-                                             .small_weights = Form::small_weights,
-                                             .multiply_one = multiply_panels<Form, 1, 1, T>,
-                                             .multiply_panels = multiply_panels<Form, 1, panels_together<Form, T>, T>,
-                                             .multiply_rows = multiply_panels<Form, rows_together, 1, T>,
-                                             .expand = expand_panel<Form, T>};
+/// The table of a format.
+template <class Format, class T = typename Format::Number>
+inline constexpr WeightTable<T> weight_table{
+    .header_bytes = Format::header_bytes,
+    .block = Format::block,
+    .block_bytes = Format::block_bytes,
+    .together = panels_together<Format, T>,
+    .plain = std::is_same_v<Format, PlainWeights<T>>,
+    .pack_header = Format::pack_header,
+    .pack_block = Format::pack_block,
+    .outliers = Format::outliers,
+    .multiply_one = multiply_panels<Format, 1, 1, T>,
+    .multiply_panels = multiply_panels<Format, 1, panels_together<Format, T>, T>,
+    .multiply_rows = multiply_panels<Format, rows_together, 1, T>,
+    .expand = expand_panel<Format, T>};
 
-/// The table of the form that weights of type T take in a format. double has its own numbers only. compact: without the
-/// idle bits, where there are some.
+/// The table of the format that weights of type T take in a format. double has its own numbers only. compact: without
+/// the idle bits, where there are some.
 template <class T>
 const WeightTable<T>& weight_table_of([[maybe_unused]] WeightFormat format, [[maybe_unused]] bool compact) {
   if constexpr (std::is_same_v<T, float>) {
     if (format == WeightFormat::int8) return weight_table<Int8Weights, T>;
     if (format == WeightFormat::bf16)
-      return compact ? weight_table<CompactBfloat16, T> : weight_table<Bfloat16Weights, T>;
-    if (compact) return weight_table<CompactFloats, T>;
+      return compact ? weight_table<ShortExponentBfloat16, T> : weight_table<Bfloat16Weights, T>;
+    if (compact) return weight_table<ShortExponentFloats, T>;
   }
   return weight_table<PlainWeights<T>>;
 }

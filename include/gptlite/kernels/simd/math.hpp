@@ -7,7 +7,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "gptlite/kernels/simd.hpp"
+#include "gptlite/kernels/simd/vec.hpp"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
@@ -39,7 +39,7 @@ inline Vec<float> power_of_two(Vec<float> n_bits) {
 /// degree (fitted by weighted least squares, 1.1e-7). It is multiplied by 2^n: adding n to the exponent of a NaN would
 /// make a number of it.
 template <class T>
-Vec<T> exp_of_negative(Vec<T> x) {
+Vec<T> exp_nonpositive(Vec<T> x) {
   using V = Vec<T>;
 #if defined(__GNUC__)
   if constexpr (std::is_same_v<T, float> && V::width > 1) {
@@ -102,7 +102,7 @@ Normal<T> normal_distribution(Vec<T> x) {
   const V k = constant(single ? 4 : 5), inverse = T(1) / (a + k), t = (a - k) * inverse;
   V sum = constant(p[0]);
   for (std::size_t i = 1; i < p.size(); ++i) sum = fma(sum, t, constant(p[i]));
-  const V bell = exp_of_negative(x * x * constant(-0.5)), tail = bell * sum * inverse;
+  const V bell = exp_nonpositive(x * x * constant(-0.5)), tail = bell * sum * inverse;
   return {where_less(x, V::zero(), tail, T(1) - tail), bell * constant(0.39894228040143267794)};
 }
 /// tanh(a): for |a| < 0.625 a rational function of a^2 (Cephes, tanh.c), which keeps the relative precision near 0;

@@ -44,14 +44,14 @@ void prefetch_for_write([[maybe_unused]] const T* address) {
 #endif
 }
 template <class T>
-void prefetch_for_later([[maybe_unused]] const T* address) {
+void prefetch_l2([[maybe_unused]] const T* address) {
 #if defined(__GNUC__)
   __builtin_prefetch(address, 0, 2);  // into the L2 cache
   asm volatile("");
 #endif
 }
 template <class T>
-void prefetch_for_soon([[maybe_unused]] const T* address) {
+void prefetch_l1([[maybe_unused]] const T* address) {
 #if defined(__GNUC__)
   __builtin_prefetch(address, 0, 3);  // into L1
   asm volatile("");

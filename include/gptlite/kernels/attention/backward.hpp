@@ -1,8 +1,8 @@
 #pragma once
 // Fused self-attention: backward. The scores are computed again from the saved logarithms of the softmax's sums,
-// for one block of keys and one block of queries at a time; sizes and order are those of attention_block.hpp.
+// for one block of keys and one block of queries at a time; sizes and order are those of attention/block.hpp.
 
-#include "gptlite/kernels/attention_block.hpp"
+#include "gptlite/kernels/attention/block.hpp"
 #include "gptlite/kernels/workspace.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -10,12 +10,12 @@ namespace kernels {
 
 namespace detail {
 
-/// p and ds of one tile of keys: of the left sides of dv += p dy and dk += ds q, in the order of rows, and of ds as the
+/// p and ds of one tile of keys: of the As of dv += p dy and dk += ds q, in the order of rows, and of ds as the
 /// right side of dq^T += k^T ds.
 template <class T>
 struct TileGradients {
-  T *p, *ds, *ds_right;
-  Index left_plane, right_panel;  ///< numbers from one plane of p to the next, from one panel of ds_right to the next
+  T *p, *ds, *ds_b;
+  Index a_part_stride, b_panel;  ///< numbers from one part of p to the next, from one panel of ds_b to the next
 };
 
 /// What the softmax of each query was, and the sum of dp p over its keys.
@@ -33,46 +33,46 @@ template <class Format, class T>
 void softmax_gradients(const TileGradients<T>& to, const T* scores, const T* dp, const T* factors, Index stride,
                        const QueryNumbers<T>& of_query, IndexRange seen, Index rows, T scale) {
   using V = simd::Vec<T>;
-  constexpr Index columns = Tile<T>::columns, width = V::width, depth = Format::depth;
-  constexpr Index group = AmxForm<Format> ? depth * Format::group : std::max(depth, Tile<T>::row_unit);
-  constexpr Index tile_line = FormatTile<Format>::rows * width;
-  const Index right_plane = to.right_panel / Format::planes;
-  for (Index r = 0; r < round_up(rows, group); r += depth) {
-    T* const right = to.ds_right + r / depth * columns;
-    for (Index n = seen.begin; n < seen.end; n += depth * width) {
-      std::array<ElementNumbers<Format>, static_cast<std::size_t>(depth)> across;  // [vector][row]
-      const Index left = (n - seen.begin) / (depth * width) * tile_line;
+  constexpr Index columns = Tile<T>::nr, width = V::width, k_per_element = Format::k_per_element;
+  constexpr Index group = AmxTiled<Format> ? k_per_element * Format::group : std::max(k_per_element, Tile<T>::row_unit);
+  constexpr Index tile_line = FormatTile<Format>::mr * width;
+  const Index b_part_stride = to.b_panel / Format::parts;
+  for (Index r = 0; r < round_up(rows, group); r += k_per_element) {
+    T* const to_b = to.ds_b + r / k_per_element * columns;
+    for (Index n = seen.begin; n < seen.end; n += k_per_element * width) {
+      std::array<ElementNumbers<Format>, static_cast<std::size_t>(k_per_element)> across;  // [vector][row]
+      const Index offset = (n - seen.begin) / (k_per_element * width) * tile_line;
 #pragma GCC unroll 2
-      for (Index row = 0; row < depth; ++row) {
+      for (Index row = 0; row < k_per_element; ++row) {
         ElementNumbers<Format> probs, grads;
         const auto line = static_cast<std::size_t>(row);
         if (r + row >= rows) {  // the last group of keys is filled up, and the rows of the micro-kernel
           for (auto& vector : across) vector[line] = V::zero();
           probs.fill(V::zero());
           for (T* const tile : {to.p, to.ds})
-            store_along<Format>(probs, tile + left + (r + row) * width, to.left_plane);
+            store_along<Format>(probs, tile + offset + (r + row) * width, to.a_part_stride);
           continue;
         }
 #pragma GCC unroll 2
-        for (Index vector = 0; vector < depth; ++vector) {
+        for (Index vector = 0; vector < k_per_element; ++vector) {
           const Index query = n + vector * width, from = (r + row) * stride + query;
           const auto i = static_cast<std::size_t>(vector);
           const V below_largest = V::load(scores + from) - V::load(of_query.largest + query);
-          const V p = simd::exp_of_negative(
+          const V p = simd::exp_nonpositive(
               simd::fma(below_largest, V::broadcast(scale), V::load(of_query.neg_log_sum + query)));
           const V factor = factors == nullptr ? V::broadcast(T(1)) : V::load(factors + from);
           probs[i] = p * factor;
           grads[i] = p * (V::load(dp + from) * factor - V::load(of_query.dots + query)) * scale;
           across[i][line] = grads[i];
         }
-        store_along<Format>(probs, to.p + left + (r + row) * width, to.left_plane);
-        store_along<Format>(grads, to.ds + left + (r + row) * width, to.left_plane);
+        store_along<Format>(probs, to.p + offset + (r + row) * width, to.a_part_stride);
+        store_along<Format>(grads, to.ds + offset + (r + row) * width, to.a_part_stride);
       }
 #pragma GCC unroll 2
-      for (Index vector = 0; vector < depth; ++vector) {
+      for (Index vector = 0; vector < k_per_element; ++vector) {
         const Index query = n + vector * width;
         store_across<Format>(across[static_cast<std::size_t>(vector)],
-                             right + query / columns * to.right_panel + query % columns, right_plane);
+                             to_b + query / columns * to.b_panel + query % columns, b_part_stride);
       }
     }
   }
@@ -121,14 +121,14 @@ struct GradientRows {
 /// attention_backward() in a format.
 template <class T>
 void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& dqkv, bool accumulate, const T* dy,
-                        const MatrixOperand<T>& qkv, const T* y, const T* softmax_sums, const AttentionShape& s) {
+                        const MatrixOperand<T>& qkv, const T* y, const T* softmax_sums, const AttentionParams& s) {
   using V = simd::Vec<T>;
   using Block = AttentionBlock;
   constexpr Index width = V::width;
   const FormatSizes& sizes = format.sizes;
   const SoftmaxGradients<T> softmax_gradients = softmax_gradients_of(format);
-  const PowerOfTwo panel = sizes.columns, step = Block::step_of(sizes), depth = sizes.depth;
-  const Index tile_rows = sizes.rows;
+  const PowerOfTwo panel = sizes.nr, step = Block::step_of(sizes), k_per_element = sizes.k_per_element;
+  const Index tile_rows = sizes.mr;
   const Index padded = round_up(s.T, step), query_block = std::min<Index>(128, padded);
   const Index key_block = round_up(std::min<Index>(256, s.T), tile_rows);
   const T scale = static_cast<T>(s.scale());
@@ -139,24 +139,24 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
     const GradientRows<T> gradient{dqkv.offset(head.row(), head.column()), accumulate};
     const MatrixView<T> dout{dy + head.output_offset(), s.C()};
     const T* const out = y + head.output_offset();
-    const Index left_tile = sizes.left_size(s.HS), depth_of_head = sizes.element_count(s.HS);
+    const Index a_tile = sizes.a_size(s.HS), head_elements = sizes.element_count(s.HS);
     const Index tiles = key_block / tile_rows;
     const Index head_panel = sizes.panel_size(s.HS), query_panel = sizes.panel_size(s.T);
-    const Index key_panel = sizes.panel_size(key_block), query_left = sizes.left_size(query_block);
-    const Index right = sizes.packed_size(s.HS, padded), rows_right = sizes.packed_size(s.T, s.HS);
+    const Index key_panel = sizes.panel_size(key_block), query_a = sizes.a_size(query_block);
+    const Index packed_b = sizes.packed_size(s.HS, padded), rows_b = sizes.packed_size(s.T, s.HS);
     const Index tile_scores = tile_rows * query_block, factor_rows = s.dropout ? key_block : 0;
-    // q and dy are packed as right-hand matrices both ways: channels by queries, and queries by channels.
-    const Workspace<T, 20> space({right,
-                                  right,
-                                  rows_right,
-                                  rows_right,
-                                  tiles * left_tile,
-                                  tiles * left_tile,
-                                  sizes.tile_count(s.HS) * sizes.left_size(key_block),
+    // q and dy are packed as matrices B both ways: channels by queries, and queries by channels.
+    const Workspace<T, 20> space({packed_b,
+                                  packed_b,
+                                  rows_b,
+                                  rows_b,
+                                  tiles * a_tile,
+                                  tiles * a_tile,
+                                  sizes.tile_count(s.HS) * sizes.a_size(key_block),
                                   tile_scores,
                                   tile_scores,
-                                  query_left,
-                                  query_left,
+                                  query_a,
+                                  query_a,
                                   sizes.packed_size(key_block, query_block),
                                   factor_rows * query_block,
                                   (factor_rows + width) * step,
@@ -166,12 +166,12 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
                                   padded,
                                   padded,
                                   padded});
-    const auto [packed_q, packed_dy, q_rows, dy_rows, packed_k, packed_v, turned_k, scores, dp, p, ds, ds_right,
+    const auto [packed_q, packed_dy, q_rows, dy_rows, packed_k, packed_v, transposed_k, scores, dp, p, ds, ds_b,
                 factors, by_query, dk, dv, dq_sums, largest, neg_log_sum, dots] = space.arrays();
-    pack_right_steps<T>(format, packed_q, s.HS, s.T, head.q);
-    pack_right_steps<T>(format, packed_dy, s.HS, s.T, dout);
-    format.pack_right(q_rows, query_panel, s.T, s.HS, head.q);
-    format.pack_right(dy_rows, query_panel, s.T, s.HS, dout);
+    pack_b_steps<T>(format, packed_q, s.HS, s.T, head.q);
+    pack_b_steps<T>(format, packed_dy, s.HS, s.T, dout);
+    format.pack_b(q_rows, query_panel, s.T, s.HS, head.q);
+    format.pack_b(dy_rows, query_panel, s.T, s.HS, dout);
     std::fill_n(dq_sums, s.HS * padded, T(0));
     // Queries that fill up the last step have p = 0.
     std::fill(largest + s.T, largest + padded, T(0));
@@ -188,9 +188,9 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
     for (Index first = 0; first < s.T; first += key_block) {
       const Index rows = std::min(key_block, s.T - first);
       const Index keys = std::clamp<Index>(head.visible.keys - first, 0, rows);  // the rest is padding
-      format.pack_left_tiles(packed_k, keys, s.HS, head.k.offset(first, 0));
-      format.pack_left_tiles(packed_v, keys, s.HS, head.v.offset(first, 0));
-      const auto k_tiles = pack_left_rows_transposed(format, turned_k, s.HS, keys, head.k.offset(first, 0));
+      format.pack_a_tiles(packed_k, keys, s.HS, head.k.offset(first, 0));
+      format.pack_a_tiles(packed_v, keys, s.HS, head.v.offset(first, 0));
+      const auto k_tiles = pack_a_rows_transposed(format, transposed_k, s.HS, keys, head.k.offset(first, 0));
       for (T* sums : {dk, dv}) std::fill_n(sums, rows * s.HS, T(0));
 
       const Index end_query = keys == 0 ? 0 : std::min(s.T, head.visible.end_query(first + keys - 1));
@@ -204,15 +204,15 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
                                end - k.begin, by_query);
         }
         // 1. for each tile of keys: scores and dp, then p with the dropout that v saw and ds, then dv and dk
-        for (Index key = 0, left_offset = 0; key < keys; key += tile_rows, left_offset += left_tile) {
+        for (Index key = 0, tile_offset = 0; key < keys; key += tile_rows, tile_offset += a_tile) {
           const IndexRange seen = block.queries_of(key);
           if (seen.size() == 0) continue;
           const Index tile_keys = block.tile_keys(key);
-          const auto multiply_head = [&](T* to, const T* left, const T* packed) {
+          const auto multiply_head = [&](T* to, const T* tiles, const T* packed) {
             format.multiply_tile(TileProduct<T>{.rows = tile_keys,
                                                 .N = seen.size(),
-                                                .elements = depth_of_head,
-                                                .left = left_of_rows(sizes, left + left_offset, s.HS),
+                                                .elements = head_elements,
+                                                .a = tile_of_rows(sizes, tiles + tile_offset, s.HS),
                                                 .packed = packed + (q + seen.begin) / panel * head_panel,
                                                 .panel_stride = head_panel,
                                                 .c = to + seen.begin,
@@ -221,16 +221,16 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
           multiply_head(scores, packed_k, packed_q);
           multiply_head(dp, packed_v, packed_dy);
           block.mask(scores, query_block, key, seen);
-          softmax_gradients({p, ds, ds_right + key / depth * panel, query_left / sizes.planes, key_panel}, scores, dp,
+          softmax_gradients({p, ds, ds_b + key / k_per_element * panel, query_a / sizes.parts, key_panel}, scores, dp,
                             s.dropout ? factors + key * query_block : nullptr, query_block, of_query.offset(q), seen,
                             tile_keys, scale);
           const Index queries = sizes.element_count(std::min(seen.end, s.T - q) - seen.begin);
-          const auto add = [&, at = key](T* to, const T* left, const T* packed) {
+          const auto add = [&, at = key](T* to, const T* tiles, const T* packed) {
             format.multiply_tile(TileProduct<T>{.rows = tile_keys,
                                                 .N = s.HS,
                                                 .elements = queries,
-                                                .left = left_of_rows(sizes, left, query_block),
-                                                .packed = packed + (q + seen.begin) / depth * panel,
+                                                .a = tile_of_rows(sizes, tiles, query_block),
+                                                .packed = packed + (q + seen.begin) / k_per_element * panel,
                                                 .panel_stride = query_panel,
                                                 .c = to + at * s.HS,
                                                 .ldc = s.HS,
@@ -240,7 +240,7 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
           add(dk, ds, q_rows);
         }
         // 2. dq^T += k^T ds
-        multiply_steps(format, block, k_tiles, s.HS, 0, ds_right, key_panel, dq_sums + q * s.HS, s.HS, step, true);
+        multiply_steps(format, block, k_tiles, s.HS, 0, ds_b, key_panel, dq_sums + q * s.HS, s.HS, step, true);
       }
       for (Index j = 0; j < rows; ++j) {
         const Index ahead = first + std::min(j + width, rows - 1);
@@ -264,7 +264,7 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
 ///   p = softmax(scores);  dv += p^T dy;  dp = dy v^T;  ds = p (dp - sum(dy y));  dq += ds k;  dk += ds^T q.
 template <class S, class T>
 void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, const T* y, const T* softmax_sums,
-                        const AttentionShape& s) {
+                        const AttentionParams& s) {
   const MatrixOperand<T> view(MatrixView<S>{qkv, 3 * s.C()}), gradient(MatrixView<S>{dqkv, 3 * s.C()});
   detail::attention_backward<T>(detail::attention_format<T>(s, view), gradient, accumulate, dy, view, y, softmax_sums,
                                 s);

@@ -4,7 +4,7 @@
 // than 2^15, so four bits hold an exponent as its distance from the column's lowest, the base. The few weights below
 // the base are kept apart. Zhang et al. 2025 (DFloat11) shorten exponents too, with codes of varying length.
 //
-// Sizes:  K depth, rows of the matrix    columns of a panel, Tile::columns    block: 8 rows, which share words
+// Sizes:  K rows of the matrix    columns of a panel, Tile::nr    block: 8 rows, which share words
 
 #include <algorithm>
 #include <array>
@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "gptlite/kernels/gemm/pack.hpp"
-#include "gptlite/kernels/simd_bfloat16.hpp"
+#include "gptlite/kernels/simd/bfloat16.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
@@ -92,32 +92,32 @@ struct Bfloat16Words {
 
 }  // namespace detail
 
-/// A weight below its column's base. It is held as the base, and what that adds too much is taken off the sum. As long
-/// as most weights of the column are larger, this rounds no more than the sum itself (one_small_in_column).
-struct SmallWeight {
-  Index row, column;   ///< of the panel
-  float weight, held;  ///< what it is, and what row() gives instead
+/// A weight below its column's base. It is stored as the base; the excess (base - weight) * x is subtracted after the
+/// product. As long as most weights of the column are larger, this rounds no more than the sum itself
+/// (max_outlier_share_of_column).
+struct Outlier {
+  Index row, column;     ///< of the panel
+  float weight, stored;  ///< what it is, and what row() gives instead
 };
 
-/// At most one weight in so many may be small: in the matrix, since each costs time, and in a column, since sums are
-/// rounded.
-inline constexpr Index one_small_in = 256, one_small_in_column = 16;
+/// Largest share of outliers: of a matrix, since each costs time, and of a column, since sums are rounded.
+inline constexpr double max_outlier_share = 1.0 / 256, max_outlier_share_of_column = 1.0 / 16;
 
-/// A form of weights (weight_forms.hpp): a panel begins with each column's base, the float whose code is 0.
+/// A format of weights (weight_formats.hpp): a panel begins with each column's base, the float whose code is 0.
 template <class Words>
-class CompactWeights {
+class ShortExponentWeights {
  public:
   using Number = float;
-  static constexpr Index columns = Tile<float>::columns, block = 8;
+  static constexpr Index columns = Tile<float>::nr, block = 8;
   static constexpr Index header_bytes = columns * 4, block_bytes = Words::count * columns * 4;
   static constexpr bool scaled = false;
 
-  explicit CompactWeights(const std::byte* header) {
+  explicit ShortExponentWeights(const std::byte* header) {
     for (std::size_t v = 0; v < bases_.size(); ++v)
       bases_[v] = Vec::load(reinterpret_cast<const float*>(header) + static_cast<Index>(v) * Vec::width);
   }
 
-  /// Notes the bases of `count` columns of depth K. A base is a power of two, or 0 if that reaches all of the column,
+  /// Notes the bases of `count` columns of K rows. A base is a power of two, or 0 if that reaches all of the column,
   /// zeros included.
   static void pack_header(std::byte* to, Index K, Index count, MatrixView<float> w) {
     std::array<std::uint32_t, static_cast<std::size_t>(columns)> bases{};
@@ -128,10 +128,10 @@ class CompactWeights {
     }
     std::memcpy(to, bases.data(), sizeof bases);
   }
-  /// Packs `depth` <= block rows of `count` <= columns columns.
-  static void pack_block(const std::byte* header, std::byte* to, Index depth, Index count, MatrixView<float> w) {
+  /// Packs `rows` <= block rows of `count` <= columns columns.
+  static void pack_block(const std::byte* header, std::byte* to, Index rows, Index count, MatrixView<float> w) {
     std::array<std::uint32_t, static_cast<std::size_t>(Words::count * columns)> words{};
-    for (Index i = 0; i < depth; ++i)
+    for (Index i = 0; i < rows; ++i)
       for (Index j = 0; j < count; ++j) {
         const std::uint32_t bits = bits_of(w, i, j), base = base_of(header, j), size = bits & ~detail::sign_bit;
         Words::put(words.data() + j, columns, i, (size > base ? size - base : 0) | (bits & detail::sign_bit));
@@ -139,8 +139,8 @@ class CompactWeights {
     std::memcpy(to, words.data(), sizeof words);
   }
   /// The weights among K rows of `count` columns that are below their column's base.
-  static std::vector<SmallWeight> small_weights(const std::byte* header, Index K, Index count, MatrixView<float> w) {
-    std::vector<SmallWeight> found;
+  static std::vector<Outlier> outliers(const std::byte* header, Index K, Index count, MatrixView<float> w) {
+    std::vector<Outlier> found;
     for (Index k = 0; k < K; ++k)
       for (Index j = 0; j < count; ++j) {
         const std::uint32_t bits = bits_of(w, k, j), base = base_of(header, j);
@@ -177,8 +177,8 @@ class CompactWeights {
   PanelRow<float> bases_;
 };
 
-using CompactFloats = CompactWeights<detail::FloatWords>;
-using CompactBfloat16 = CompactWeights<detail::Bfloat16Words>;
+using ShortExponentFloats = ShortExponentWeights<detail::FloatWords>;
+using ShortExponentBfloat16 = ShortExponentWeights<detail::Bfloat16Words>;
 
 }  // namespace kernels
 }  // namespace gptlite::inline GPTLITE_ABI

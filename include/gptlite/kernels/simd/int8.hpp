@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "gptlite/kernels/simd.hpp"
+#include "gptlite/kernels/simd/vec.hpp"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push

@@ -1,9 +1,9 @@
 #pragma once
 // Fused self-attention, straight from the output of the q, k, v projection: forward. No (T, T) matrix is stored:
 // a job is a (batch, head) and holds the scores of one block of keys and one block of queries. Sizes are those of
-// attention_block.hpp.
+// attention/block.hpp.
 
-#include "gptlite/kernels/attention_block.hpp"
+#include "gptlite/kernels/attention/block.hpp"
 #include "gptlite/kernels/workspace.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -19,39 +19,39 @@ struct RunningSoftmax {
   V sum = V::zero();
 
   /// Of the scores (keys, stride) of one block makes p = exp((scores - largest so far) * scale) times the dropout
-  /// factors (keys, stride), unless they are null, as a panel of a right-hand matrix. Returns what the sums over
+  /// factors (keys, stride), unless they are null, as a panel of a matrix B. Returns what the sums over
   /// earlier blocks must be multiplied with. The largest is taken out first: scores of any size are as exact as their
   /// differences.
   template <class Format>
-  V add_block(T* panel, Index plane, const T* scores, const T* factors, Index keys, Index stride, T scale) {
-    constexpr Index columns = Tile<T>::columns, depth = Format::depth;
+  V add_block(T* panel, Index part_stride, const T* scores, const T* factors, Index keys, Index stride, T scale) {
+    constexpr Index columns = Tile<T>::nr, k_per_element = Format::k_per_element;
     V block_largest = V::broadcast(-std::numeric_limits<T>::infinity());
     for (Index j = 0; j < keys; ++j) block_largest = simd::max(block_largest, V::load(scores + j * stride));
     const V lowest = V::broadcast(std::numeric_limits<T>::lowest());
     const V new_largest = simd::max(largest, block_largest);
     const V base = simd::where_less(new_largest, lowest, V::zero(), new_largest);  // a lane may see no key yet
-    const V rescale = simd::exp_of_negative((largest - base) * scale);
+    const V rescale = simd::exp_nonpositive((largest - base) * scale);
     // Four sums: one chain of 256 additions is up to four times as far from the exact sum.
     std::array<V, 4> block_sums{V::zero(), V::zero(), V::zero(), V::zero()};
     const auto number = [&](Index j) {
-      const V p = simd::exp_of_negative((V::load(scores + j * stride) - base) * scale);
+      const V p = simd::exp_nonpositive((V::load(scores + j * stride) - base) * scale);
       V& block_sum = block_sums[static_cast<std::size_t>(j % 4)];
       block_sum = block_sum + p;
       return factors == nullptr ? p : p * V::load(factors + j * stride);
     };
     const auto store = [&](Index element, const ElementNumbers<Format>& p) {
-      store_across<Format>(p, panel + element * columns, plane);
+      store_across<Format>(p, panel + element * columns, part_stride);
     };
-    const Index whole = keys / depth;
+    const Index whole = keys / k_per_element;
     for (Index e = 0; e < whole; ++e) {
       ElementNumbers<Format> p;
-      for (Index d = 0; d < depth; ++d) p[static_cast<std::size_t>(d)] = number(e * depth + d);
+      for (Index d = 0; d < k_per_element; ++d) p[static_cast<std::size_t>(d)] = number(e * k_per_element + d);
       store(e, p);
     }
     for (Index e = whole; e < sizes_of<Format>.element_count(keys); ++e) {  // the last group of elements is filled up
       ElementNumbers<Format> p;
-      for (Index d = 0; d < depth; ++d)
-        p[static_cast<std::size_t>(d)] = e * depth + d < keys ? number(e * depth + d) : V::zero();
+      for (Index d = 0; d < k_per_element; ++d)
+        p[static_cast<std::size_t>(d)] = e * k_per_element + d < keys ? number(e * k_per_element + d) : V::zero();
       store(e, p);
     }
     sum = simd::fma(sum, rescale, (block_sums[0] + block_sums[1]) + (block_sums[2] + block_sums[3]));
@@ -62,14 +62,14 @@ struct RunningSoftmax {
 
 /// RunningSoftmax::add_block in a format.
 template <class T>
-using AddBlock = simd::Vec<T> (*)(RunningSoftmax<T>& softmax, T* panel, Index plane, const T* scores, const T* factors,
-                                  Index keys, Index stride, T scale);
+using AddBlock = simd::Vec<T> (*)(RunningSoftmax<T>& softmax, T* panel, Index part_stride, const T* scores,
+                                  const T* factors, Index keys, Index stride, T scale);
 template <class T>
 AddBlock<T> add_block_of(const OperandFormat<T>& format) {
   return with_format(format, []<class Format>(Format) -> AddBlock<T> {
-    return [](RunningSoftmax<T>& softmax, T* panel, Index plane, const T* scores, const T* factors, Index keys,
+    return [](RunningSoftmax<T>& softmax, T* panel, Index part_stride, const T* scores, const T* factors, Index keys,
               Index stride, T scale) {
-      return softmax.template add_block<Format>(panel, plane, scores, factors, keys, stride, scale);
+      return softmax.template add_block<Format>(panel, part_stride, scores, factors, keys, stride, scale);
     };
   });
 }
@@ -77,16 +77,16 @@ AddBlock<T> add_block_of(const OperandFormat<T>& format) {
 /// attention_forward() in a format.
 template <class T>
 void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, const MatrixOperand<T>& qkv,
-                       const AttentionShape& s) {
+                       const AttentionParams& s) {
   using V = simd::Vec<T>;
   using Block = AttentionBlock;
   constexpr Index width = V::width, most_queries = 64;
   constexpr auto vectors = static_cast<std::size_t>(most_queries / width);
-  static_assert(most_queries % Tile<T>::columns == 0, "a block of queries has whole steps");
+  static_assert(most_queries % Tile<T>::nr == 0, "a block of queries has whole steps");
   const FormatSizes& sizes = format.sizes;
   const AddBlock<T> add_block = add_block_of(format);
-  const PowerOfTwo panel = sizes.columns, step = Block::step_of(sizes), depth = sizes.depth;
-  const Index tile_rows = sizes.rows;
+  const PowerOfTwo panel = sizes.nr, step = Block::step_of(sizes), k_per_element = sizes.k_per_element;
+  const Index tile_rows = sizes.mr;
   // A query sees a key of the first block of keys that its block of queries meets, or none at all.
   const Index query_block = std::min(most_queries, round_up(s.T, step));
   const Index key_block = std::min(round_up(256, tile_rows), round_up(s.T, tile_rows));
@@ -95,20 +95,20 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
   parallel_for(s.B * s.NH, [&](Index job) {
     const FormatRegisters registers(sizes);
     const AttentionHead<T> head(s, job, qkv);
-    const Index left_tile = sizes.left_size(s.HS), depth_of_head = sizes.element_count(s.HS);
+    const Index a_tile = sizes.a_size(s.HS), head_elements = sizes.element_count(s.HS);
     const Index q_panel = sizes.panel_size(s.HS), p_panel = sizes.panel_size(key_block);
     const Index block_scores = key_block * query_block, factor_rows = s.dropout ? key_block : 0;
-    const Workspace<T, 8> space({sizes.tile_count(s.T) * left_tile, sizes.tile_count(s.HS) * sizes.left_size(s.T),
+    const Workspace<T, 8> space({sizes.tile_count(s.T) * a_tile, sizes.tile_count(s.HS) * sizes.a_size(s.T),
                                  sizes.packed_size(s.HS, query_block), block_scores,
                                  sizes.packed_size(key_block, query_block), s.HS * query_block,
                                  factor_rows * query_block, (factor_rows + width) * query_block});
     const auto [packed_k, packed_v, packed_q, scores, p, sums, factors, by_query] = space.arrays();
-    format.pack_left_tiles(packed_k, s.T, s.HS, head.k);
-    const auto v_tiles = pack_left_rows_transposed(format, packed_v, s.HS, s.T, head.v);
+    format.pack_a_tiles(packed_k, s.T, s.HS, head.k);
+    const auto v_tiles = pack_a_rows_transposed(format, packed_v, s.HS, s.T, head.v);
 
     for (Index q = 0; q < s.T; q += query_block) {
       const Index queries = std::min(query_block, s.T - q);
-      pack_right_steps(format, packed_q, s.HS, queries, head.q.offset(q, 0));
+      pack_b_steps(format, packed_q, s.HS, queries, head.q.offset(q, 0));
       std::array<RunningSoftmax<T>, vectors> softmax;
       T* const to = y + head.output_offset() + q * s.C();
       prefetch_rows(to, s.C(), queries, s.HS);
@@ -116,14 +116,14 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
       for (Index first = begin; first < end; first += key_block) {
         const Block block{sizes, head.visible, first, std::min(key_block, end - first), q, queries};
         // 1. scores (keys, queries) = k q^T, minus infinity where a query does not see the key
-        const T* left = packed_k + first / tile_rows * left_tile;
-        for (Index key = 0; key < block.keys; key += tile_rows, left += left_tile) {
+        const T* tile_a = packed_k + first / tile_rows * a_tile;
+        for (Index key = 0; key < block.keys; key += tile_rows, tile_a += a_tile) {
           const IndexRange seen = block.queries_of(key);
           T* const tile = scores + key * query_block;
           format.multiply_tile(TileProduct<T>{.rows = block.tile_keys(key),
                                               .N = seen.size(),
-                                              .elements = depth_of_head,
-                                              .left = left_of_rows(sizes, left, s.HS),
+                                              .elements = head_elements,
+                                              .a = tile_of_rows(sizes, tile_a, s.HS),
                                               .packed = packed_q + seen.begin / panel * q_panel,
                                               .panel_stride = q_panel,
                                               .c = tile + seen.begin,
@@ -138,10 +138,11 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
           if (s.dropout)
             head.dropout_factors(factors + offset, query_block, q + n, step, first + keys.begin, keys.size(), by_query);
           for (Index i = 0; i < step; i += width) {
-            const V rescale = add_block(softmax[static_cast<std::size_t>((n + i) / width)],
-                                        p + (n + i) / panel * p_panel + keys.begin / depth * panel + (n + i) % panel,
-                                        p_panel / sizes.planes, scores + offset + i,
-                                        s.dropout ? factors + offset + i : nullptr, keys.size(), query_block, scale);
+            const V rescale =
+                add_block(softmax[static_cast<std::size_t>((n + i) / width)],
+                          p + (n + i) / panel * p_panel + keys.begin / k_per_element * panel + (n + i) % panel,
+                          p_panel / sizes.parts, scores + offset + i, s.dropout ? factors + offset + i : nullptr,
+                          keys.size(), query_block, scale);
             for (Index c = 0; c < s.HS && first > begin; ++c) {
               T* const at = sums + c * query_block + n + i;
               (V::load(at) * rescale).store(at);
@@ -175,7 +176,7 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
 /// y = dropout(softmax(q k^T / sqrt(HS))) v for every head, the softmax over the keys that a query sees; 0 for one that
 /// sees none. Saves softmax_sums. qkv is held as S: T, or BFloat16 for products in bf16.
 template <class S, class T>
-void attention_forward(T* y, T* softmax_sums, const S* qkv, const AttentionShape& s) {
+void attention_forward(T* y, T* softmax_sums, const S* qkv, const AttentionParams& s) {
   const MatrixOperand<T> view(MatrixView<S>{qkv, 3 * s.C()});
   detail::attention_forward<T>(detail::attention_format<T>(s, view), y, softmax_sums, view, s);
 }

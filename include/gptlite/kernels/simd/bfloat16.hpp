@@ -8,7 +8,7 @@
 #include <type_traits>
 
 #include "gptlite/core/bfloat16.hpp"
-#include "gptlite/kernels/simd.hpp"
+#include "gptlite/kernels/simd/vec.hpp"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
