@@ -42,8 +42,8 @@ int run(const Options& o) {
   for (TokenId& token : prompt) token = static_cast<TokenId>(random.below(m.vocab_size));
   std::vector<double> prompt_times, token_times;
   for (int repeat = 0; repeat < 3; ++repeat) {
-    decoder.forget(0);
-    prompt_times.push_back(seconds([&] { decoder.read({prompt}); }));
+    decoder.reset(0);
+    prompt_times.push_back(seconds([&] { decoder.next_logits({prompt}); }));
     token_times.push_back(
         seconds([&] { generate(decoder, {{prompt[0]}}, {.max_new_tokens = o.tokens, .temperature = 0}); }));
   }

@@ -37,19 +37,19 @@ std::vector<TokenId> read_ids(const std::string& list) {
 // log P(tokens[i] | tokens before it) for i = 1, 2, ...
 std::vector<double> log_probabilities(Decoder<float>& decoder, const std::vector<TokenId>& tokens) {
   const Index count = static_cast<Index>(tokens.size()), context = decoder.config().block_size;
-  const Index V = decoder.config().vocab_size, piece = 64;  // tokens whose scores are held at once
+  const Index V = decoder.config().vocab_size, piece = 64;  // tokens whose logits are held at once
   std::vector<double> result;
   Index read = 0;  // tokens that the decoder has seen, or passed over
   while (static_cast<Index>(result.size()) < count - 1) {
     if (decoder.position(0) == context) {
-      decoder.forget(0);
+      decoder.reset(0);
       read -= context / 2;
     }
     const Index length = std::min({piece, context - decoder.position(0), count - 1 - read});
-    const Tensor<float> scores = decoder.read_all({{tokens.begin() + read, tokens.begin() + read + length}});
+    const Tensor<float> logits = decoder.all_logits({{tokens.begin() + read, tokens.begin() + read + length}});
     for (Index i = 0; i < length; ++i) {
       if (read + i < static_cast<Index>(result.size())) continue;  // scored in the window before
-      const float* row = scores.data() + i * V;
+      const float* row = logits.data() + i * V;
       const auto [largest, log_sum] = kernels::log_sum_exp(row, V);
       const float score = row[tokens[static_cast<std::size_t>(read + i) + 1]];
       result.push_back(static_cast<double>(score) - static_cast<double>(largest) - static_cast<double>(log_sum));

@@ -4,6 +4,6 @@
 //
 #include "define.hpp"
 #include "gptlite/generate/decoder.hpp"
-#include "gptlite/generate/generate.hpp"
+#include "gptlite/generate/session.hpp"
 #include "gptlite/kernels/attention/cached.hpp"
 #include "gptlite/kernels/packed/packed_matrix.hpp"

@@ -16,7 +16,7 @@ using Tokens = std::vector<TokenId>;
 
 namespace {
 
-// Weights so large that the scores differ clearly.
+// Weights so large that the logits differ clearly.
 GPT<float> small_model(double dropout = 0) {
   return GPT<float>({.vocab_size = 11,
                      .block_size = 4,
@@ -54,7 +54,7 @@ TEST_CASE("the prompt is kept and max_new_tokens are appended") {
 
 TEST_CASE("greedy generation appends the likeliest token of the last block_size each time") {
   const GPT<float> model = small_model();
-  const Tokens one = generate(model, {5}, {.max_new_tokens = 12, .temperature = 0, .slide = 1});
+  const Tokens one = generate(model, {5}, {.max_new_tokens = 12, .temperature = 0, .context_shift = 1});
   CHECK(one == greedy(model, {5}, 12));
   CHECK(std::set<TokenId>(one.begin(), one.end()).size() > 2u);  // a model that says something
 }
@@ -62,66 +62,66 @@ TEST_CASE("greedy generation appends the likeliest token of the last block_size 
 TEST_CASE("of a prompt longer than block_size the last tokens count") {
   const GPT<float> model = small_model();
   const Tokens prompt{9, 8, 7, 6, 5, 4, 3};
-  const Tokens tokens = generate(model, prompt, {.max_new_tokens = 6, .temperature = 0, .slide = 1});
+  const Tokens tokens = generate(model, prompt, {.max_new_tokens = 6, .temperature = 0, .context_shift = 1});
   CHECK(tokens == greedy(model, prompt, 6));
-  const Tokens tail = generate(model, {6, 5, 4, 3}, {.max_new_tokens = 6, .temperature = 0, .slide = 1});
+  const Tokens tail = generate(model, {6, 5, 4, 3}, {.max_new_tokens = 6, .temperature = 0, .context_shift = 1});
   CHECK(Tokens(tokens.end() - 6, tokens.end()) == Tokens(tail.end() - 6, tail.end()));
 }
 
-TEST_CASE("slide is how far a full context moves on") {
+TEST_CASE("context_shift is how many tokens a full context drops") {
   const GPT<float> model = small_model();
   Tokens expected{5, 2};
   for (const Index length : {2, 3, 4, 2, 3, 4, 2, 3, 4, 2}) {  // 4 read, 3 leave: the last one and the new one
     const Tokens context(expected.end() - length, expected.end());
     expected.push_back(likeliest_next(model, context));
   }
-  CHECK(generate(model, {5, 2}, {.max_new_tokens = 10, .temperature = 0, .slide = 3}) == expected);
+  CHECK(generate(model, {5, 2}, {.max_new_tokens = 10, .temperature = 0, .context_shift = 3}) == expected);
   CHECK(generate(model, {5, 2}, {.max_new_tokens = 10, .temperature = 0}) ==
         greedy(model, {5, 2}, 10));  // an eighth: 1
 }
 
-TEST_CASE("texts of a batch are continued as they are alone") {
+TEST_CASE("sequences of a batch are continued as they are alone") {
   const GPT<float> model = small_model();
   const std::vector<Tokens> prompts{{1, 2, 3}, {4}, {5, 6, 7, 8, 9, 10}};
   Decoder<float> decoder(model, {.batch = 3});
-  const std::vector<Tokens> texts = generate(decoder, prompts, {.max_new_tokens = 9, .temperature = 2, .seed = 5});
+  const std::vector<Tokens> sequences = generate(decoder, prompts, {.max_new_tokens = 9, .temperature = 2, .seed = 5});
   for (std::size_t i = 0; i < 3; ++i)
-    CHECK(texts[i] == generate(model, prompts[i], {.max_new_tokens = 9, .temperature = 2, .seed = 5 + i}));
-  CHECK(generate(decoder, prompts, {.max_new_tokens = 9, .temperature = 2, .seed = 5}) == texts);
+    CHECK(sequences[i] == generate(model, prompts[i], {.max_new_tokens = 9, .temperature = 2, .seed = 5 + i}));
+  CHECK(generate(decoder, prompts, {.max_new_tokens = 9, .temperature = 2, .seed = 5}) == sequences);
 }
 
-TEST_CASE("a text ends with a stop sequence, of which the prompt may be a part, while others go on") {
+TEST_CASE("a sequence ends with a stop sequence, of which the prompt may be a part, while others go on") {
   const GPT<float> model = small_model();
   const Tokens all = greedy(model, {5}, 12);
   const Tokens stop(all.begin() + 4, all.begin() + 6);
   const auto found = std::search(all.begin() + 1, all.end(), stop.begin(), stop.end());
   const Tokens expected(all.begin(), found + 2);
-  CHECK(generate(model, {5}, {.max_new_tokens = 12, .temperature = 0, .stop = {{10, 10, 10}, stop}, .slide = 1}) ==
+  CHECK(generate(model, {5}, {.max_new_tokens = 12, .temperature = 0, .stop = {{10, 10, 10}, stop}, .context_shift = 1}) ==
         expected);
   CHECK(generate(model, {5}, {.max_new_tokens = 12, .temperature = 0, .stop = {{5, all[1]}}}) == Tokens{5, all[1]});
   Decoder<float> decoder(model, {.batch = 2});
-  const auto texts =
-      generate(decoder, {{5}, {6}}, {.max_new_tokens = 12, .temperature = 0, .stop = {{5, all[1]}}, .slide = 1});
-  CHECK(texts[0] == Tokens{5, all[1]});
-  CHECK(texts[1] == greedy(model, {6}, 12));
+  const auto sequences =
+      generate(decoder, {{5}, {6}}, {.max_new_tokens = 12, .temperature = 0, .stop = {{5, all[1]}}, .context_shift = 1});
+  CHECK(sequences[0] == Tokens{5, all[1]});
+  CHECK(sequences[1] == greedy(model, {6}, 12));
 }
 
-TEST_CASE("on_token is given each new token with the number of its text, and may end it") {
+TEST_CASE("on_token is given each new token with the number of its sequence, and may end it") {
   const GPT<float> model = small_model();
   Decoder<float> decoder(model, {.batch = 2});
   std::vector<Tokens> heard(2);
-  const auto texts = generate(decoder, {{5}, {6, 7}}, {.max_new_tokens = 4, .on_token = [&](TokenId token, Index text) {
-                                                         heard[static_cast<std::size_t>(text)].push_back(token);
-                                                         return text == 0 || heard[1].size() < 3;
+  const auto sequences = generate(decoder, {{5}, {6, 7}}, {.max_new_tokens = 4, .on_token = [&](TokenId token, Index sequence) {
+                                                         heard[static_cast<std::size_t>(sequence)].push_back(token);
+                                                         return sequence == 0 || heard[1].size() < 3;
                                                        }});
-  CHECK(heard[0] == Tokens(texts[0].begin() + 1, texts[0].end()));
-  CHECK(heard[1] == Tokens(texts[1].begin() + 2, texts[1].end()));
+  CHECK(heard[0] == Tokens(sequences[0].begin() + 1, sequences[0].end()));
+  CHECK(heard[1] == Tokens(sequences[1].begin() + 2, sequences[1].end()));
   CHECK(heard[0].size() == 4u);
   CHECK(heard[1].size() == 3u);  // false ended it
 }
 
-TEST_CASE("a draft changes no token, whatever ends the text or moves its context") {
-  // Scores so close that the draft's guesses are often wrong.
+TEST_CASE("a draft changes no token, whatever ends the sequence or moves its context") {
+  // Logits so close that the draft's guesses are often wrong.
   const GPT<float> model({.vocab_size = 301,
                           .block_size = 40,
                           .n_layer = 2,
@@ -140,7 +140,7 @@ TEST_CASE("a draft changes no token, whatever ends the text or moves its context
          std::vector<GenerateOptions>{{.max_new_tokens = 150, .temperature = 0},
                                       {.max_new_tokens = 150, .temperature = 1},
                                       {.max_new_tokens = 150, .temperature = 0.5, .repetition_penalty = 1.5},
-                                      {.max_new_tokens = 150, .temperature = 0.3, .top_k = 9, .slide = 1},
+                                      {.max_new_tokens = 150, .temperature = 0.3, .top_k = 9, .context_shift = 1},
                                       {.max_new_tokens = 1},
                                       {.max_new_tokens = 2},
                                       {.max_new_tokens = 150, .temperature = 0.1, .on_token = hear}}) {
@@ -167,8 +167,8 @@ TEST_CASE("a draft changes no token, whatever ends the text or moves its context
 TEST_CASE("top_k 1 and a tiny top_p are greedy") {
   const GPT<float> model = small_model();
   const Tokens expected = greedy(model, {2, 0}, 10);
-  CHECK(generate(model, {2, 0}, {.max_new_tokens = 10, .top_k = 1, .slide = 1}) == expected);
-  CHECK(generate(model, {2, 0}, {.max_new_tokens = 10, .top_p = 1e-6, .slide = 1}) == expected);
+  CHECK(generate(model, {2, 0}, {.max_new_tokens = 10, .top_k = 1, .context_shift = 1}) == expected);
+  CHECK(generate(model, {2, 0}, {.max_new_tokens = 10, .top_p = 1e-6, .context_shift = 1}) == expected);
 }
 
 TEST_CASE("the same seed generates the same tokens and another seed others") {
@@ -198,7 +198,7 @@ TEST_CASE("an error while generating restores the mode too") {
   model.train();
   model.wte.weight.data()[0] = std::numeric_limits<float>::quiet_NaN();
   CHECK(message_of<DataError>([&] { generate(model, {0}); }) ==
-        "[Sampler] the score of token 0 is not a number: has the model diverged?");
+        "[Sampler] the logit of token 0 is not a number: has the model diverged?");
   CHECK(model.mode->training);
   CHECK(grad_enabled());
 }
@@ -225,8 +225,18 @@ TEST_CASE("generate options that cannot work are refused") {
         "[generate] max_new_tokens must be 0 or positive, got -1");
   CHECK(message_of<ConfigError>([&] { generate(model, {1}, {.temperature = -0.5}); }) ==
         "[Sampler] temperature must be 0 or positive, got -0.5");
-  CHECK(message_of<ConfigError>([&] { generate(model, {1}, {.slide = 5}); }) ==
-        "[generate] slide must be in 0..block_size 4, got 5");
+  CHECK(message_of<ConfigError>([&] { generate(model, {1}, {.context_shift = 5}); }) ==
+        "[generate] context_shift must be in 0..block_size 4, got 5");
   CHECK(message_of<ConfigError>([&] { generate(model, {1}, {.stop = {{}}}); }) ==
         "[generate] a stop sequence is empty");
+}
+
+TEST_CASE("a decoder with another batch than there are prompts is refused") {
+  const GPT<float> model = small_model();
+  Decoder<float> decoder(model, {.batch = 2});
+  CHECK(message_of<ShapeError>([&] { generate(decoder, {{1}}); }) ==
+        "[generate] 1 prompts given, the decoder's batch is 2");
+  CHECK(message_of<ShapeError>([&] {
+          generate(decoder, {{1}, {2}, {3}});
+        }) == "[generate] 3 prompts given, the decoder's batch is 2");
 }

@@ -30,8 +30,8 @@ std::vector<int> counts(const std::vector<T>& logits, SamplerOptions options) {
 // True if a token of probability p was drawn `count` times, give or take five standard deviations; never if p is 0.
 bool likely(int count, double p) { return std::abs(count - draws * p) <= 5 * std::sqrt(draws * p * (1 - p)); }
 
-// Scores of the probabilities 0.1, 0.5, 0.15, 0.25 (and an offset that softmax does not see).
-const std::vector<double> scores{std::log(0.1) + 7, std::log(0.5) + 7, std::log(0.15) + 7, std::log(0.25) + 7};
+// Logits of the probabilities 0.1, 0.5, 0.15, 0.25 (and an offset that softmax does not see).
+const std::vector<double> some_logits{std::log(0.1) + 7, std::log(0.5) + 7, std::log(0.15) + 7, std::log(0.25) + 7};
 
 }  // namespace
 
@@ -45,12 +45,12 @@ TEST_CASE("temperature 0 takes the likeliest token and of equals the lower") {
 TEST_CASE("top_k 1 and a tiny top_p and a tiny temperature all take the likeliest token") {
   for (const SamplerOptions options :
        {SamplerOptions{.top_k = 1}, SamplerOptions{.top_p = 1e-9}, SamplerOptions{.temperature = 1e-6}})
-    CHECK(counts(scores, options) == std::vector<int>{0, draws, 0, 0});
+    CHECK(counts(some_logits, options) == std::vector<int>{0, draws, 0, 0});
 }
 
-TEST_CASE("tokens are drawn with the probabilities of their scores") {
+TEST_CASE("tokens are drawn with the probabilities of their logits") {
   for (const SamplerOptions options : {SamplerOptions{}, SamplerOptions{.top_k = 4}, SamplerOptions{.top_k = 100}}) {
-    const std::vector<int> count = counts(scores, options);
+    const std::vector<int> count = counts(some_logits, options);
     CHECK(likely(count[0], 0.1));
     CHECK(likely(count[1], 0.5));
     CHECK(likely(count[2], 0.15));
@@ -58,8 +58,8 @@ TEST_CASE("tokens are drawn with the probabilities of their scores") {
   }
 }
 
-TEST_CASE("temperature divides the scores") {
-  const std::vector<int> count = counts(scores, {.temperature = 0.5});  // probabilities squared
+TEST_CASE("temperature divides the logits") {
+  const std::vector<int> count = counts(some_logits, {.temperature = 0.5});  // probabilities squared
   const double total = 0.01 + 0.25 + 0.0225 + 0.0625;
   CHECK(likely(count[0], 0.01 / total));
   CHECK(likely(count[1], 0.25 / total));
@@ -68,7 +68,7 @@ TEST_CASE("temperature divides the scores") {
 }
 
 TEST_CASE("top_k keeps the k likeliest tokens") {
-  const std::vector<int> count = counts(scores, {.top_k = 2});
+  const std::vector<int> count = counts(some_logits, {.top_k = 2});
   CHECK(count[0] == 0);
   CHECK(likely(count[1], 0.5 / 0.75));
   CHECK(count[2] == 0);
@@ -76,12 +76,12 @@ TEST_CASE("top_k keeps the k likeliest tokens") {
 }
 
 TEST_CASE("top_p keeps the likeliest tokens until their probabilities reach p") {
-  const std::vector<int> two = counts(scores, {.top_p = 0.7});  // 0.5 is not enough, 0.75 is
+  const std::vector<int> two = counts(some_logits, {.top_p = 0.7});  // 0.5 is not enough, 0.75 is
   CHECK(two[0] == 0);
   CHECK(likely(two[1], 0.5 / 0.75));
   CHECK(two[2] == 0);
   CHECK(likely(two[3], 0.25 / 0.75));
-  const std::vector<int> three = counts(scores, {.top_p = 0.8});
+  const std::vector<int> three = counts(some_logits, {.top_p = 0.8});
   CHECK(three[0] == 0);
   CHECK(likely(three[2], 0.15 / 0.9));
 }
@@ -93,7 +93,7 @@ TEST_CASE("top_p of many tokens keeps what sorting them all would") {
     std::vector<double> sorted = many;
     std::sort(sorted.rbegin(), sorted.rend());
     double whole = 0, kept = 0;
-    for (const double score : sorted) whole += std::exp(score);
+    for (const double logit : sorted) whole += std::exp(logit);
     std::size_t size = 0;
     while (kept < p * whole) kept += std::exp(sorted[size++]);
     const std::vector<int> count = counts(many, {.top_p = p});
@@ -106,32 +106,32 @@ TEST_CASE("top_p of many tokens keeps what sorting them all would") {
 
 TEST_CASE("top_p counts the probabilities that top_k has left") {
   // Of 0.5, 0.25 and 0.15 the first two are 0.83 of the whole; of all four they are 0.75.
-  const std::vector<int> count = counts(scores, {.top_k = 3, .top_p = 0.8});
+  const std::vector<int> count = counts(some_logits, {.top_k = 3, .top_p = 0.8});
   CHECK(count[2] == 0);
   CHECK(likely(count[3], 0.25 / 0.75));
 }
 
-TEST_CASE("min_p keeps the tokens that are at least so many times as likely as the likeliest") {
-  const std::vector<int> count = counts(scores, {.min_p = 0.4});  // of 0.5: 0.25 stays, 0.15 does not
+TEST_CASE("min_p keeps the tokens that are of probability min_p times the largest or more") {
+  const std::vector<int> count = counts(some_logits, {.min_p = 0.4});  // of 0.5: 0.25 stays, 0.15 does not
   CHECK(count[0] == 0);
   CHECK(likely(count[1], 0.5 / 0.75));
   CHECK(count[2] == 0);
   CHECK(likely(count[3], 0.25 / 0.75));
 }
 
-TEST_CASE("the repetition penalty divides positive scores of the text's tokens and multiplies negative ones, once") {
+TEST_CASE("the repetition penalty divides positive logits of the sequence's tokens and multiplies negative ones, once") {
   const std::vector<float> logits{2, 3, -1, -1};
-  const std::vector<TokenId> text{1, 1, 1, 2};
+  const std::vector<TokenId> sequence{1, 1, 1, 2};
   Sampler greedy({.temperature = 0, .repetition_penalty = 1.6});
   CHECK(greedy(logits.data(), 4) == 1);
-  CHECK(greedy(logits.data(), 4, text) == 0);
+  CHECK(greedy(logits.data(), 4, sequence) == 0);
   Sampler mild({.temperature = 0, .repetition_penalty = 1.4});  // 3 / 1.4 is still more than 2; once only
-  CHECK(mild(logits.data(), 4, text) == 1);
+  CHECK(mild(logits.data(), 4, sequence) == 1);
   const std::vector<float> negative{-2, -1};
   CHECK(Sampler({.temperature = 0, .repetition_penalty = 3})(negative.data(), 2, std::vector<TokenId>{1}) == 0);
 }
 
-TEST_CASE("of equal scores the cuts keep the lower tokens") {
+TEST_CASE("of equal logits the cuts keep the lower tokens") {
   const std::vector<float> equal(5, 1);
   const std::vector<int> count = counts(equal, {.top_k = 2});
   CHECK(likely(count[0], 0.5));
@@ -139,7 +139,7 @@ TEST_CASE("of equal scores the cuts keep the lower tokens") {
   CHECK(counts(equal, {.top_p = 0.35})[2] == 0);
 }
 
-TEST_CASE("scores may be far apart and impossible tokens are never drawn") {
+TEST_CASE("logits may be far apart and impossible tokens are never drawn") {
   const std::vector<float> far{-1e30F, 1e4F, 0};
   CHECK(counts(far, {})[1] == draws);
   const float infinity = std::numeric_limits<float>::infinity();
@@ -148,7 +148,7 @@ TEST_CASE("scores may be far apart and impossible tokens are never drawn") {
   CHECK(likely(count[1], 0.5));
 }
 
-TEST_CASE("scores that differ a little nearly always lead to the same token") {
+TEST_CASE("logits that differ a little nearly always lead to the same token") {
   std::vector<double> exact(1000), rough(1000);
   for (std::size_t i = 0; i < exact.size(); ++i) {
     exact[i] = -0.02 * static_cast<double>(i * 7 % 1000);
@@ -168,18 +168,18 @@ TEST_CASE("the same seed draws the same tokens") {
   const auto drawn = [](std::uint64_t seed) {
     Sampler sampler({.seed = seed});
     std::vector<TokenId> tokens;
-    for (int i = 0; i < 100; ++i) tokens.push_back(sampler(scores.data(), 4));
+    for (int i = 0; i < 100; ++i) tokens.push_back(sampler(some_logits.data(), 4));
     return tokens;
   };
   CHECK(drawn(1) == drawn(1));
   CHECK(drawn(1) != drawn(2));
 }
 
-TEST_CASE("scores that are not numbers are refused") {
+TEST_CASE("logits that are not numbers are refused") {
   Sampler sampler({});
   const std::vector<float> bad = {1, 2, std::numeric_limits<float>::quiet_NaN()};
   CHECK(message_of<DataError>([&] { sampler(bad.data(), 3); }) ==
-        "[Sampler] the score of token 2 is not a number: has the model diverged?");
+        "[Sampler] the logit of token 2 is not a number: has the model diverged?");
 }
 
 TEST_CASE("sampler options that cannot work are refused with their values") {

@@ -273,7 +273,7 @@ TEST_CASE("a Decoder merges the adapters it finds") {
   fill_B(model);
   const Tensor<float> expected = model.logits(tokens);
   Decoder<float> decoder(model, {.batch = 2});
-  const Tensor<float> last = decoder.read({{1, 2, 3, 4}, {5, 6, 0, 10}});
+  const Tensor<float> last = decoder.next_logits({{1, 2, 3, 4}, {5, 6, 0, 10}});
   REQUIRE(last.shape() == Shape{2, 11});
   for (Index b = 0; b < 2; ++b)
     for (Index v = 0; v < 11; ++v) CHECK(last.at({b, v}) == doctest::Approx(expected.at({b, 3, v})).epsilon(1e-4));

@@ -1,6 +1,6 @@
 #pragma once
-// Decoder: a GPT made ready for generation. Its weights are packed once, and keys and values of what was read are kept,
-// so that a new token costs one pass over the weights.
+// Decoder: a GPT made ready for generation. Its weights are packed once, and the keys and values of the tokens read so
+// far are kept, so that a new token costs one pass over the weights.
 
 #include <algorithm>
 #include <optional>
@@ -14,26 +14,27 @@
 namespace gptlite::inline GPTLITE_ABI {
 
 struct DecoderOptions {
-  Index batch = 1;  ///< sequences that are read side by side
-  /// fp32: the model's own numbers, in 28 bits each; bf16: 12 bits; int8: 8.5. With bf16 and int8 keys and values are
-  /// kept as bfloat16 numbers where the machine multiplies those faster (bf16_products_are_fast).
+  Index batch = 1;  ///< number of sequences that are read side by side
+  /// Number format of the weights. fp32: the model's own numbers, in 28 bits each; bf16: 12 bits; int8: 8.5. With bf16
+  /// and int8, keys and values are kept as bfloat16 where the machine multiplies those faster (bf16_products_are_fast).
   WeightFormat weights = WeightFormat::fp32;
-  /// Holds the weights in int8 too, for read_draft(): generate() then guesses tokens with them and checks several
-  /// guesses in one pass over the weights. The same tokens, sooner.
+  /// Keeps the weights in int8 too, for draft_logits(). Generation of a batch of 1 then drafts tokens with them and
+  /// checks several in one pass over the real weights (speculative decoding): the same tokens, sooner.
   bool draft = false;
 };
 
-/// Reads sequences of tokens and gives the scores of what comes next: those of GPT::logits, one token at a time.
-/// Adapters (LoRA) are merged into the packed weights. Later changes of the model do not reach it. Not for use by two
-/// threads at once.
+/// Reads `batch` sequences of tokens, any number of tokens per call, and returns the logits of GPT::logits. Adapters
+/// (LoRA) are merged into the packed weights. Later changes of the model do not reach the decoder. Only one thread may
+/// use it at a time.
 template <class T>
 class Decoder {
  public:
-  /// Tokens that one pass over the weights reads: as many more than one as cost little.
-  static constexpr Index tokens_of_a_pass = kernels::PackedMatrix<T>::gemv_rows;
+  /// Most tokens that one pass over the weights takes at almost the cost of one. In a call with up to this many tokens,
+  /// each token has bitwise the logits that it has when it is read alone.
+  static constexpr Index max_tokens_per_pass = kernels::PackedMatrix<T>::gemv_rows;
 
-  /// Throws ConfigError for a batch below 1, another format than fp32 or a draft with a model of double, or a draft of
-  /// weights that are in int8 themselves.
+  /// Throws ConfigError if batch is below 1, if a model of double is to have a draft or another format than fp32, or if
+  /// there is to be a draft while the weights are in int8 themselves.
   explicit Decoder(const GPT<T>& model, DecoderOptions options = {})
       : config_(model.config),
         positions_(static_cast<std::size_t>(std::max<Index>(options.batch, 0))),
@@ -54,33 +55,34 @@ class Decoder {
 
   const GPTConfig& config() const { return config_; }
   Index batch() const { return static_cast<Index>(positions_.size()); }
-  /// Tokens of a sequence that were read since it was forgotten.
-  Index position(Index sequence) const { return positions_.at(static_cast<std::size_t>(sequence)); }
-  /// Begins a sequence anew.
-  void forget(Index sequence) { rewind(sequence, 0); }
-  /// Forgets what a sequence has read from `position` on. Throws IndexError if it has not read so far.
-  void rewind(Index sequence, Index position) {
-    Index& read = positions_.at(static_cast<std::size_t>(sequence));
+  /// Number of tokens that a sequence has read since its last reset. Throws IndexError if there is no such sequence.
+  Index position(Index sequence) const { return positions_[index(sequence)]; }
+  /// Makes a sequence empty. Throws IndexError if there is no such sequence.
+  void reset(Index sequence) { truncate(sequence, 0); }
+  /// Shortens a sequence to its first `position` tokens. Throws IndexError if it has not read so many, or if there is no
+  /// such sequence.
+  void truncate(Index sequence, Index position) {
+    Index& read = positions_[index(sequence)];
     check<IndexError>(position >= 0 && position <= read, "Decoder", "sequence ", sequence, " has read ", read,
-                      " tokens, it cannot go back to ", position);
+                      " tokens and cannot be truncated to ", position);
     read = position;
   }
   bool has_draft() const { return draft_.has_value(); }
 
-  /// Reads tokens[i], any number of them, at the end of sequence i. Returns the scores (batch, V) of the token after
-  /// each sequence; zeros for one that has nothing to read. Throws ShapeError if a sequence would exceed block_size or
-  /// tokens has not `batch` rows, IndexError for a token outside the vocabulary; then nothing was read.
-  Tensor<T> read(const std::vector<std::vector<TokenId>>& tokens) { return read(tokens, weights_); }
-  /// Reads as read() does. Returns the scores after every token, (all tokens, V), sequence by sequence. With up to
-  /// tokens_of_a_pass tokens they have the bits that read() gives for one after the other.
-  Tensor<T> read_all(const std::vector<std::vector<TokenId>>& tokens) {
-    return scores(hidden(tokens, weights_), weights_);
+  /// Reads tokens[i], any number of tokens, at the end of sequence i. Returns the logits (batch, V) of the token after
+  /// each sequence; zeros for a sequence without tokens. Throws ShapeError if a sequence would exceed block_size or
+  /// `tokens` has not `batch` rows, IndexError for a token outside the vocabulary; then nothing was read.
+  Tensor<T> next_logits(const std::vector<std::vector<TokenId>>& tokens) { return next_logits(tokens, weights_); }
+  /// Reads as next_logits() does. Returns the logits after every token, (number of all tokens, V), sequence by sequence.
+  Tensor<T> all_logits(const std::vector<std::vector<TokenId>>& tokens) {
+    return logits(hidden(tokens, weights_), weights_);
   }
-  /// Reads as read() does, with the draft's weights: nearly the same scores, sooner. What it keeps of the tokens is no
-  /// better: rewind(), and read them again before it counts. Throws ConfigError without a draft.
-  Tensor<T> read_draft(const std::vector<std::vector<TokenId>>& tokens) {
+  /// Reads as next_logits() does, with the draft's weights: nearly the same logits, sooner. It overwrites the cache with
+  /// the draft's keys and values: truncate() and read the tokens again before using real logits. Throws ConfigError
+  /// without a draft.
+  Tensor<T> draft_logits(const std::vector<std::vector<TokenId>>& tokens) {
     check<ConfigError>(has_draft(), "Decoder", "it has no draft: make it with DecoderOptions::draft");
-    return read(tokens, *draft_);
+    return next_logits(tokens, *draft_);
   }
 
  private:
@@ -141,17 +143,28 @@ class Decoder {
     }
   };
 
-  Tensor<T> read(const std::vector<std::vector<TokenId>>& tokens, const Weights& weights) {
+  Tensor<T> next_logits(const std::vector<std::vector<TokenId>>& tokens, const Weights& weights) {
     const Tensor<T> x = hidden(tokens, weights);
-    const Index C = config_.n_embd;
-    Tensor<T> last = Tensor<T>::zeros({batch(), C});
+    const Index C = config_.n_embd, V = config_.vocab_size;
+    const auto has_tokens = [](const std::vector<TokenId>& sequence) { return !sequence.empty(); };
+    // Only sequences with tokens are multiplied with the head, whose cost grows with its rows.
+    Tensor<T> last = Tensor<T>::empty({std::count_if(tokens.begin(), tokens.end(), has_tokens), C});
+    T* to = last.data();
     Index row = 0;
-    for (Index i = 0; i < batch(); ++i) {
-      const Index count = static_cast<Index>(tokens[static_cast<std::size_t>(i)].size());
-      row += count;
-      if (count > 0) std::copy_n(x.data() + (row - 1) * C, C, last.data() + i * C);
+    for (const std::vector<TokenId>& sequence : tokens) {
+      row += static_cast<Index>(sequence.size());
+      if (has_tokens(sequence)) to = std::copy_n(x.data() + (row - 1) * C, C, to);
     }
-    return scores(last, weights);
+    const Tensor<T> y = logits(last, weights);
+    if (y.shape()[0] == batch()) return y;
+    Tensor<T> all = Tensor<T>::zeros({batch(), V});
+    const T* from = y.data();
+    for (Index i = 0; i < batch(); ++i)
+      if (has_tokens(tokens[static_cast<std::size_t>(i)])) {
+        std::copy_n(from, V, all.data() + i * V);
+        from += V;
+      }
+    return all;
   }
 
   /// Last hidden states (all tokens, C).
@@ -171,7 +184,7 @@ class Decoder {
     return config_.norm_order == NormOrder::pre ? ln_f_(x) : x;
   }
 
-  Tensor<T> scores(const Tensor<T>& x, const Weights& weights) const {
+  Tensor<T> logits(const Tensor<T>& x, const Weights& weights) const {
     Tensor<T> y = Tensor<T>::empty({x.shape()[0], config_.vocab_size});
     weights.head.multiply(x.shape()[0], x.data(), y.data(), kernels::NoEpilogue{});
     return y;
@@ -215,8 +228,14 @@ class Decoder {
     }
   }
 
+  std::size_t index(Index sequence) const {
+    check<IndexError>(sequence >= 0 && sequence < batch(), "Decoder", "sequence ", sequence,
+                      " does not exist, the batch has ", batch());
+    return static_cast<std::size_t>(sequence);
+  }
+
   GPTConfig config_;
-  std::vector<Index> positions_;  // of each sequence: tokens read
+  std::vector<Index> positions_;  // of each sequence: number of tokens read
   Tensor<T> wte_, wpe_;
   LayerNorm<T> ln_f_;
   Weights weights_;

@@ -1,5 +1,5 @@
 #pragma once
-// Sampler: picks the next token from its scores.
+// Sampler: draws the next token from its logits.
 
 #include <algorithm>
 #include <array>
@@ -16,19 +16,20 @@
 namespace gptlite::inline GPTLITE_ABI {
 
 struct SamplerOptions {
-  double temperature = 1;  ///< divides the scores; 0 takes the likeliest token always (greedy)
-  Index top_k = 0;         ///< only the k likeliest tokens; 0: all
-  double top_p = 1;        ///< only the likeliest tokens whose probabilities sum up to p (Holtzman et al. 2020)
-  double min_p = 0;        ///< only tokens at least so many times as likely as the likeliest (Nguyen et al. 2024)
-  /// Above 1: a token that the text has already becomes less likely. Its score is divided by the penalty, or multiplied
-  /// if it is negative (Keskar et al. 2019).
+  double temperature = 1;  ///< divides the logits; 0 always takes the token with the largest one (greedy)
+  Index top_k = 0;         ///< keep the k tokens with the largest logits; 0: all
+  double top_p = 1;        ///< keep the likeliest tokens whose probabilities add up to p (nucleus, Holtzman et al. 2020)
+  double min_p = 0;        ///< keep tokens with probability >= min_p * the largest probability (Nguyen et al. 2024)
+  /// Above 1: a token that the sequence already has becomes less likely. Its logit is divided by the penalty if it is
+  /// positive and multiplied if it is negative (Keskar et al. 2019).
   double repetition_penalty = 1;
   std::uint64_t seed = 1337;
 };
 
 class Sampler {
  public:
-  /// Throws ConfigError for a negative temperature or top_k, top_p or min_p outside 0..1, or a penalty not above 0.
+  /// Throws ConfigError for a negative temperature or top_k, top_p or min_p outside 0..1, top_p 0, or a penalty not
+  /// above 0.
   explicit Sampler(SamplerOptions options) : options_(options), generator_(options.seed, RandomUse::sampling) {
     check<ConfigError>(options.temperature >= 0, "Sampler", "temperature must be 0 or positive, got ",
                        options.temperature);
@@ -41,19 +42,19 @@ class Sampler {
                        options.repetition_penalty);
   }
 
-  /// A token drawn from softmax(logits / temperature), cut to top_k, then top_p, then min_p. `text` is what the
-  /// repetition penalty counts: the tokens so far. Equal scores: the lower token first. Throws DataError if a score is
-  /// not a number.
+  /// A token drawn from softmax(logits / temperature), cut to top_k, then top_p, then min_p. logits: `vocabulary`
+  /// numbers. `sequence` has the tokens so far, which the repetition penalty applies to. Of equal logits the cuts keep
+  /// the lower token. Throws DataError if a logit is not a number.
   template <class T>
-  TokenId operator()(const T* logits, Index vocabulary, std::span<const TokenId> text = {}) {
-    const auto not_a_number = [](T score) { return is_nan(score); };
+  TokenId operator()(const T* logits, Index vocabulary, std::span<const TokenId> sequence = {}) {
+    const auto not_a_number = [](T logit) { return is_nan(logit); };
     if (std::count_if(logits, logits + vocabulary, not_a_number) > 0)
-      fail<DataError>("Sampler", "the score of token ",
+      fail<DataError>("Sampler", "the logit of token ",
                       std::find_if(logits, logits + vocabulary, not_a_number) - logits,
                       " is not a number: has the model diverged?");
     std::vector<T> changed;
     if (options_.repetition_penalty != 1) {
-      changed = penalised(logits, vocabulary, text);
+      changed = penalised(logits, vocabulary, sequence);
       logits = changed.data();
     }
     const T largest = kernels::simd::max_of(vocabulary, logits);
@@ -63,14 +64,14 @@ class Sampler {
 
  private:
   template <class T>
-  std::vector<T> penalised(const T* logits, Index vocabulary, std::span<const TokenId> text) const {
-    std::vector<T> scores(logits, logits + vocabulary);
+  std::vector<T> penalised(const T* logits, Index vocabulary, std::span<const TokenId> sequence) const {
+    std::vector<T> changed(logits, logits + vocabulary);
     const T penalty = static_cast<T>(options_.repetition_penalty);
-    for (const TokenId token : text) {  // from the unchanged score: however often a token occurs, it is penalised once
-      const T score = logits[token];
-      scores[static_cast<std::size_t>(token)] = score > 0 ? score / penalty : score * penalty;
+    for (const TokenId token : sequence) {  // from the unchanged logit: penalised once, however often a token occurs
+      const T logit = logits[token];
+      changed[static_cast<std::size_t>(token)] = logit > 0 ? logit / penalty : logit * penalty;
     }
-    return scores;
+    return changed;
   }
 
   template <class T>
@@ -80,7 +81,7 @@ class Sampler {
     std::vector<double> weights(logits, logits + vocabulary);  // probabilities, as parts of the largest
     kernels::simd::transform(
         weights.data(), vocabulary,
-        [=](V score) { return kernels::simd::exp_nonpositive((score - largest) / V::broadcast(temperature)); },
+        [=](V logit) { return kernels::simd::exp_nonpositive((logit - largest) / V::broadcast(temperature)); },
         weights.data());
     const auto weight = [&](TokenId token) { return weights[static_cast<std::size_t>(token)]; };
     const auto likelier = [&](TokenId a, TokenId b) {
@@ -110,7 +111,7 @@ class Sampler {
   }
 
   /// The token with the least E / weight, where each token of the vocabulary has its own exponential random number E:
-  /// each is the first with the probability of its weight (the Gumbel-max trick, in other words). Scores that differ a
+  /// each token wins with the probability of its weight (the Gumbel-max trick, in other words). Logits that differ a
   /// little, as a draft's do, nearly always lead to the same token. tokens: ascending.
   TokenId race(const std::vector<TokenId>& tokens, const std::vector<double>& weights) {
     constexpr TokenId block = 64;

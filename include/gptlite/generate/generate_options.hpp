@@ -1,0 +1,32 @@
+#pragma once
+// GenerateOptions: how one sequence is continued, by generate() and by a GenerationSession.
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "gptlite/generate/decoder.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+
+struct GenerateOptions {
+  Index max_new_tokens = 100;
+  double temperature = 1;  ///< 0 is greedy; see SamplerOptions for this and the next four
+  Index top_k = 0;
+  double top_p = 1;
+  double min_p = 0;
+  double repetition_penalty = 1;
+  std::uint64_t seed = 1337;  ///< generate() draws sequence i of a batch with seed + i
+  /// Token sequences that end the generated one: it stops as soon as it ends with one of them, and keeps it.
+  std::vector<std::vector<TokenId>> stop = {};
+  /// Called with each new token and the number of its sequence (in a session: its slot) as soon as the token is drawn.
+  /// If it returns false, the sequence ends.
+  std::function<bool(TokenId token, Index sequence)> on_token = {};
+  /// When the context is full, drop this many oldest tokens and re-read the rest. 1: exact sliding window (slow); 0:
+  /// block_size / 8.
+  Index context_shift = 0;
+  WeightFormat weights = WeightFormat::fp32;  ///< DecoderOptions::weights of the Decoder that generate(model) makes
+  bool draft = false;                         ///< DecoderOptions::draft of the same Decoder
+};
+
+}  // namespace gptlite::inline GPTLITE_ABI
