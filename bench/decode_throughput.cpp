@@ -69,7 +69,7 @@ int main(int argc, char** argv) {
     app.option_defaults()->take_last();
     app.add_option("--model", o.model)->check(CLI::IsMember({"tiny", "small", "gpt2"}))->capture_default_str();
     examples::add_weight_format(app, o.precision);
-    app.add_flag("--draft", o.draft, "guess tokens with weights in int8");
+    app.add_flag("--draft", o.draft, "draft tokens with weights in int8");
     app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
     app.add_option("--tokens", o.tokens, "to generate")->check(CLI::Range(1, 1000))->capture_default_str();
     app.add_option("--prompt", o.prompt, "tokens of the prompt")->check(CLI::Range(1, 1024))->capture_default_str();

@@ -31,17 +31,20 @@ void add_options(CLI::App& app, Options& o) {
       ->required();
   app.add_option("--prompt", o.prompt, "what to continue; without it, the start of a text");
   app.add_option("--max-new-tokens", o.generate.max_new_tokens, "at most")->capture_default_str();
-  app.add_option("--temperature", o.generate.temperature, "0 takes the likeliest token always")->capture_default_str();
-  app.add_option("--top-k", o.generate.top_k, "only the k likeliest tokens, 0 for all")->capture_default_str();
-  app.add_option("--top-p", o.generate.top_p, "only the likeliest tokens that make up p")->capture_default_str();
-  app.add_option("--min-p", o.generate.min_p, "only tokens so many times as likely as the likeliest")
+  app.add_option("--temperature", o.generate.temperature, "0 always takes the likeliest token")->capture_default_str();
+  app.add_option("--top-k", o.generate.top_k, "keep the k likeliest tokens, 0 for all")->capture_default_str();
+  app.add_option("--top-p", o.generate.top_p, "keep the likeliest tokens whose probabilities add up to p")
+      ->capture_default_str();
+  app.add_option("--min-p", o.generate.min_p, "keep tokens with probability >= min_p * the largest")
       ->capture_default_str();
   app.add_option("--repetition-penalty", o.generate.repetition_penalty, "above 1 against repetition")
       ->capture_default_str();
-  app.add_option("--stop", o.stop, "a text that ends the generation; may be given several times")->take_all();
+  app.add_option("--stop", o.stop,
+                 "a text that ends the generation and is the last to be printed; may be given several times")
+      ->take_all();
   app.add_option("--seed", o.generate.seed, "of the choices")->capture_default_str();
   examples::add_weight_format(app, o.precision);
-  app.add_flag("--draft", o.generate.draft, "guess tokens with weights in int8: the same text sooner, in more memory");
+  app.add_flag("--draft", o.generate.draft, "draft tokens with weights in int8: the same text sooner, in more memory");
   app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
   app.add_flag("--json", o.json, "print one JSON line when done");
 }
@@ -61,33 +64,34 @@ int run(Options o) {
   const std::vector<TokenId> prompt = o.prompt.empty() ? start_of_text(tokenizer) : tokenizer.encode(o.prompt);
   Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision), .draft = o.generate.draft});
 
-  // What is to stop it is looked for in the text: its tokens may be others than alone.
+  // Stop texts are looked for in the text, not in the tokens: the same text may be cut into other tokens.
   text::StreamDecoder<io::Tokenizer> stream(tokenizer);
+  StopTexts stops(o.stop);
   std::string text;
-  if (!o.json) std::cout << o.prompt << std::flush;
-  o.generate.on_token = [&](TokenId token, Index) {
-    const std::string part = stream.next(token);
+  const auto show = [&](const std::string& part) {
     if (!o.json) std::cout << part << std::flush;
     text += part;
-    return std::none_of(o.stop.begin(), o.stop.end(),
-                        [&](const std::string& stop) { return text.find(stop) != text.npos; });
+  };
+  if (!o.json) std::cout << o.prompt << std::flush;
+  o.generate.on_token = [&](TokenId token, Index) {
+    show(stops.next(stream.next(token)));
+    return !stops.found();
   };
   const auto begin = std::chrono::steady_clock::now();
   const std::vector<TokenId> tokens = generate(decoder, {prompt}, o.generate).front();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (!stops.found()) show(stops.next(stream.finish()));
+  show(stops.found() ? stops.stop_text() : stops.finish());
   if (!o.json) {
-    std::cout << stream.finish() << '\n';
+    std::cout << '\n';
     return 0;
   }
   const std::vector<TokenId> written(tokens.begin() + static_cast<std::ptrdiff_t>(prompt.size()), tokens.end());
-  const nlohmann::ordered_json result = {{"prompt", o.prompt},
-                                         {"text", text + stream.finish()},
-                                         {"prompt_tokens", prompt},
-                                         {"tokens", written},
-                                         {"precision", o.precision},
-                                         {"draft", o.generate.draft},
-                                         {"seconds", seconds},
-                                         {"tokens_s", static_cast<double>(written.size()) / seconds}};
+  const nlohmann::ordered_json result = {
+      {"prompt", o.prompt},       {"text", text},
+      {"prompt_tokens", prompt},  {"tokens", written},
+      {"precision", o.precision}, {"draft", o.generate.draft},
+      {"seconds", seconds},       {"tokens_s", static_cast<double>(written.size()) / seconds}};
   std::cout << result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
   return 0;
 }

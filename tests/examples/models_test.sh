@@ -41,6 +41,10 @@ text=$(sed -E 's/.*"text":"(([^"\\]|\\.)*)".*/\1/' "$work/json")
 [ "$(printf 'the quick%b' "$text")" = "$(cat "$work/out")" ] || fail "--json: $text"
 "$programs/generate" --model "$work/char" --prompt "the" --temperature 0 --stop "quick" >"$work/out"
 [[ "$(cat "$work/out")" = the*quick ]] && [ "$(grep -o quick "$work/out" | wc -l)" = 1 ] || fail "--stop: $(cat "$work/out")"
+"$programs/generate" --model "$work/char" --prompt "the" --temperature 0 --stop "quick" --stop "k b" --json >"$work/json"
+grep -q '"text":" quick",' "$work/json" || fail "--stop --json: $(cat "$work/json")"
+"$programs/generate" --model "$work/char" --prompt "the" --temperature 0 --stop "quick!" --max-new-tokens 6 >"$work/out"
+[ "$(cat "$work/out")" = "the quick" ] || fail "what could become a stop text is lost: $(cat "$work/out")"
 seeded() { "$programs/generate" --model "$work/char" --prompt a --temperature 3 --seed "$1" --threads "$2" "${@:3}"; }
 [ "$(seeded 1 1)" = "$(seeded 1 3)" ] || fail "the same seed, another text"
 [ "$(seeded 1 1)" = "$(seeded 1 3 --draft)" ] || fail "--draft changes the text"
@@ -86,6 +90,7 @@ expect "unknown option --temprature; did you mean --temperature?" generate --mod
 expect "$work/nothing: holds no tokenizer: neither tokenizer.json nor" generate --model "$work/nothing"
 expect 'character "%" at position 1 is not in the vocabulary' generate --model "$work/char" --prompt 'a%'
 expect "[Sampler] top_p must be above 0" generate --model "$work/char" --prompt a --top-p 0
+expect "[StopTexts] a stop text is empty" generate --model "$work/char" --prompt a --stop ""
 expect "a draft has its weights in int8" generate --model "$work/char" --prompt a --draft --precision int8
 expect "token 99 at position 1 is outside the vocabulary" score --model "$work/char" --tokens "1 99"
 expect "is not a token's id" score --model "$work/char" --tokens "1 b"

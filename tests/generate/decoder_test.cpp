@@ -193,7 +193,8 @@ TEST_CASE("what cannot be read is refused and nothing is read") {
   CHECK(message_of<IndexError>([&] { decoder.truncate(1, -1); }) ==
         "[Decoder] sequence 1 has read 1 tokens and cannot be truncated to -1");
   CHECK(message_of<IndexError>([&] { decoder.reset(2); }) == "[Decoder] sequence 2 does not exist, the batch has 2");
-  CHECK(message_of<IndexError>([&] { decoder.position(-1); }) == "[Decoder] sequence -1 does not exist, the batch has 2");
+  CHECK(message_of<IndexError>([&] { decoder.position(-1); }) ==
+        "[Decoder] sequence -1 does not exist, the batch has 2");
   CHECK(message_of<ConfigError>([&] {
           decoder.draft_logits({{1}, {1}});
         }) == "[Decoder] it has no draft: make it with DecoderOptions::draft");

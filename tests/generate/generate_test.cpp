@@ -96,12 +96,13 @@ TEST_CASE("a sequence ends with a stop sequence, of which the prompt may be a pa
   const Tokens stop(all.begin() + 4, all.begin() + 6);
   const auto found = std::search(all.begin() + 1, all.end(), stop.begin(), stop.end());
   const Tokens expected(all.begin(), found + 2);
-  CHECK(generate(model, {5}, {.max_new_tokens = 12, .temperature = 0, .stop = {{10, 10, 10}, stop}, .context_shift = 1}) ==
+  CHECK(generate(model, {5},
+                 {.max_new_tokens = 12, .temperature = 0, .stop = {{10, 10, 10}, stop}, .context_shift = 1}) ==
         expected);
   CHECK(generate(model, {5}, {.max_new_tokens = 12, .temperature = 0, .stop = {{5, all[1]}}}) == Tokens{5, all[1]});
   Decoder<float> decoder(model, {.batch = 2});
-  const auto sequences =
-      generate(decoder, {{5}, {6}}, {.max_new_tokens = 12, .temperature = 0, .stop = {{5, all[1]}}, .context_shift = 1});
+  const auto sequences = generate(decoder, {{5}, {6}},
+                                  {.max_new_tokens = 12, .temperature = 0, .stop = {{5, all[1]}}, .context_shift = 1});
   CHECK(sequences[0] == Tokens{5, all[1]});
   CHECK(sequences[1] == greedy(model, {6}, 12));
 }
@@ -110,10 +111,11 @@ TEST_CASE("on_token is given each new token with the number of its sequence, and
   const GPT<float> model = small_model();
   Decoder<float> decoder(model, {.batch = 2});
   std::vector<Tokens> heard(2);
-  const auto sequences = generate(decoder, {{5}, {6, 7}}, {.max_new_tokens = 4, .on_token = [&](TokenId token, Index sequence) {
-                                                         heard[static_cast<std::size_t>(sequence)].push_back(token);
-                                                         return sequence == 0 || heard[1].size() < 3;
-                                                       }});
+  const auto sequences =
+      generate(decoder, {{5}, {6, 7}}, {.max_new_tokens = 4, .on_token = [&](TokenId token, Index sequence) {
+                                          heard[static_cast<std::size_t>(sequence)].push_back(token);
+                                          return sequence == 0 || heard[1].size() < 3;
+                                        }});
   CHECK(heard[0] == Tokens(sequences[0].begin() + 1, sequences[0].end()));
   CHECK(heard[1] == Tokens(sequences[1].begin() + 2, sequences[1].end()));
   CHECK(heard[0].size() == 4u);

@@ -119,7 +119,7 @@ TEST_CASE("min_p keeps the tokens that are of probability min_p times the larges
   CHECK(likely(count[3], 0.25 / 0.75));
 }
 
-TEST_CASE("the repetition penalty divides positive logits of the sequence's tokens and multiplies negative ones, once") {
+TEST_CASE("the repetition penalty divides positive logits of the sequence's tokens and multiplies negative, once") {
   const std::vector<float> logits{2, 3, -1, -1};
   const std::vector<TokenId> sequence{1, 1, 1, 2};
   Sampler greedy({.temperature = 0, .repetition_penalty = 1.6});

@@ -91,8 +91,9 @@ TEST_CASE("characters of several bytes are held back and handed on whole") {
 }
 
 TEST_CASE("stop texts that cannot work are refused") {
-  CHECK(message_of<ConfigError>([] { StopTexts({"a", ""}); }) ==
-        "[StopTexts] a stop text is empty: it would end every text at once");
+  CHECK(message_of<ConfigError>([] {
+          StopTexts({"a", ""});
+        }) == "[StopTexts] a stop text is empty: it would end every text at once");
   CHECK(message_of<ConfigError>([] { StopTexts({"ab\xC3"}); }) ==
         "[StopTexts] the stop text \"ab\xC3\" is not UTF-8 at byte 2");
 }

@@ -59,8 +59,8 @@ class Decoder {
   Index position(Index sequence) const { return positions_[index(sequence)]; }
   /// Makes a sequence empty. Throws IndexError if there is no such sequence.
   void reset(Index sequence) { truncate(sequence, 0); }
-  /// Shortens a sequence to its first `position` tokens. Throws IndexError if it has not read so many, or if there is no
-  /// such sequence.
+  /// Shortens a sequence to its first `position` tokens. Throws IndexError if it has not read so many, or if there is
+  /// no such sequence.
   void truncate(Index sequence, Index position) {
     Index& read = positions_[index(sequence)];
     check<IndexError>(position >= 0 && position <= read, "Decoder", "sequence ", sequence, " has read ", read,
@@ -73,13 +73,14 @@ class Decoder {
   /// each sequence; zeros for a sequence without tokens. Throws ShapeError if a sequence would exceed block_size or
   /// `tokens` has not `batch` rows, IndexError for a token outside the vocabulary; then nothing was read.
   Tensor<T> next_logits(const std::vector<std::vector<TokenId>>& tokens) { return next_logits(tokens, weights_); }
-  /// Reads as next_logits() does. Returns the logits after every token, (number of all tokens, V), sequence by sequence.
+  /// Reads as next_logits() does. Returns the logits after every token, (number of all tokens, V), sequence by
+  /// sequence.
   Tensor<T> all_logits(const std::vector<std::vector<TokenId>>& tokens) {
     return logits(hidden(tokens, weights_), weights_);
   }
-  /// Reads as next_logits() does, with the draft's weights: nearly the same logits, sooner. It overwrites the cache with
-  /// the draft's keys and values: truncate() and read the tokens again before using real logits. Throws ConfigError
-  /// without a draft.
+  /// Reads as next_logits() does, with the draft's weights: nearly the same logits, sooner. It overwrites the cache
+  /// with the draft's keys and values: truncate() and read the tokens again before using real logits. Throws
+  /// ConfigError without a draft.
   Tensor<T> draft_logits(const std::vector<std::vector<TokenId>>& tokens) {
     check<ConfigError>(has_draft(), "Decoder", "it has no draft: make it with DecoderOptions::draft");
     return next_logits(tokens, *draft_);

@@ -9,8 +9,9 @@
 namespace gptlite::inline GPTLITE_ABI {
 
 /// Continues each prompt by up to max_new_tokens tokens, all side by side, and returns prompts with new tokens. The
-/// sequences of `decoder` begin anew; its batch must be the number of prompts. Throws ShapeError if it is not, DataError
-/// for an empty prompt, IndexError for a token outside the vocabulary, ConfigError for an option that cannot work.
+/// sequences of `decoder` begin anew; its batch must be the number of prompts. Throws ShapeError if it is not,
+/// DataError for an empty prompt, IndexError for a token outside the vocabulary, ConfigError for an option that cannot
+/// work.
 template <class T>
 std::vector<std::vector<TokenId>> generate(Decoder<T>& decoder, std::vector<std::vector<TokenId>> prompts,
                                            const GenerateOptions& options = {}) {

@@ -18,8 +18,8 @@ namespace gptlite::inline GPTLITE_ABI {
 struct SamplerOptions {
   double temperature = 1;  ///< divides the logits; 0 always takes the token with the largest one (greedy)
   Index top_k = 0;         ///< keep the k tokens with the largest logits; 0: all
-  double top_p = 1;        ///< keep the likeliest tokens whose probabilities add up to p (nucleus, Holtzman et al. 2020)
-  double min_p = 0;        ///< keep tokens with probability >= min_p * the largest probability (Nguyen et al. 2024)
+  double top_p = 1;  ///< keep the likeliest tokens whose probabilities add up to p (nucleus, Holtzman et al. 2020)
+  double min_p = 0;  ///< keep tokens with probability >= min_p * the largest probability (Nguyen et al. 2024)
   /// Above 1: a token that the sequence already has becomes less likely. Its logit is divided by the penalty if it is
   /// positive and multiplied if it is negative (Keskar et al. 2019).
   double repetition_penalty = 1;

@@ -43,8 +43,8 @@ template <class T>
 class GenerationSession {
  public:
   /// With up to this many slots, each sequence gets exactly the tokens that it gets alone, because a step splits its
-  /// work into passes in which no sequence changes the rounding of another. With more slots a step is one pass, which is
-  /// faster for so many, and the logits are those of the sequence alone up to rounding.
+  /// work into passes in which no sequence changes the rounding of another. With more slots a step is one pass, which
+  /// is faster for so many, and the logits are those of the sequence alone up to rounding.
   static constexpr Index max_exact_slots = 3 * Decoder<T>::max_tokens_per_pass;
 
   /// Throws ConfigError if prompt_tokens_per_step is negative.
@@ -60,7 +60,8 @@ class GenerationSession {
   Index slots() const { return decoder_.batch(); }
   /// Number of running sequences.
   Index running() const { return std::count_if(sequences_.begin(), sequences_.end(), is_running); }
-  /// Whether a slot's sequence is running. This and all functions that take a slot throw IndexError if it does not exist.
+  /// Whether a slot's sequence is running. This and all functions that take a slot throw IndexError if it does not
+  /// exist.
   bool running(Index slot) const { return is_running(sequences_[index(slot)]); }
   /// Prompt and new tokens of the sequence that started last in a slot; empty if none ever did.
   const std::vector<TokenId>& tokens(Index slot) const { return sequences_[index(slot)].tokens; }
@@ -86,7 +87,8 @@ class GenerationSession {
   Index start(std::vector<TokenId> prompt, GenerateOptions options = {}) {
     check_outside_step("start");
     const std::optional<Index> slot = free_slot();
-    check<Error>(slot.has_value(), where, "all slots (", slots(), ") are busy: step() until one is free, or stop() one");
+    check<Error>(slot.has_value(), where, "all slots (", slots(),
+                 ") are busy: step() until one is free, or stop() one");
     start_in(*slot, std::move(prompt), std::move(options));
     return *slot;
   }

@@ -36,8 +36,8 @@ class StopTexts {
     }
   }
 
-  /// Takes the next piece of the text. Returns what may be shown now: whole code points if the pieces are whole ones, as
-  /// those of text::StreamDecoder. Once a stop text is found, the text before it is the last to be returned.
+  /// Takes the next piece of the text. Returns what may be shown now: whole code points if the pieces are whole ones,
+  /// as those of text::StreamDecoder. Once a stop text is found, the text before it is the last to be returned.
   std::string next(std::string_view piece) {
     if (found()) return {};
     std::string shown;
