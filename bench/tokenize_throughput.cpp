@@ -16,7 +16,7 @@ namespace {
 using namespace gptlite;
 
 int run(const std::string& model, const std::string& path, double seconds) {
-  const io::Tokenizer tokenizer = io::load_tokenizer(model);
+  const text::Tokenizer tokenizer = io::load_tokenizer(model);
   const std::string text = data::read_text(path);
   using Clock = std::chrono::steady_clock;
   const auto since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };

@@ -17,7 +17,7 @@ using namespace gptlite;
 
 int run(const std::string& folder, const std::string& out, const std::string& type) {
   GPT<float> model = io::load_gpt(folder);
-  const io::Tokenizer tokenizer = io::load_tokenizer(folder);
+  const text::Tokenizer tokenizer = io::load_tokenizer(folder);
   io::check_vocabulary(folder, tokenizer, model.config);
   visit_parameters(model, [&](const std::string& name, const Tensor<float>& weights) {
     check<DataError>(all_finite(std::span(weights.data(), static_cast<std::size_t>(weights.size()))), "convert", folder,
@@ -26,9 +26,9 @@ int run(const std::string& folder, const std::string& out, const std::string& ty
   if (out.ends_with(".gguf")) {
     check<ConfigError>(type != "fp16", "convert", "GGUF files are written as fp32, bf16 or int8");
     // A file without a tokenizer: llama.cpp takes and gives ids.
-    const bool byte_level = std::holds_alternative<text::ByteBpe>(tokenizer.variant());
-    if (!byte_level) std::cerr << "convert: llama.cpp's gpt2 has byte-level BPE only: written without a tokenizer\n";
-    io::save_gguf(out, model, examples::weight_formats().at(type), byte_level ? &tokenizer : nullptr);
+    const bool supported = io::gguf_supports(tokenizer);
+    if (!supported) std::cerr << "convert: llama.cpp's gpt2 has byte-level BPE only: written without a tokenizer\n";
+    io::save_gguf(out, model, examples::weight_formats().at(type), supported ? &tokenizer : nullptr);
   } else {
     check<ConfigError>(type != "int8", "convert", "a folder is written as fp32, bf16 or fp16; int8 needs a .gguf file");
     io::save_model(out, model, tokenizer,

@@ -41,7 +41,7 @@ struct Options {
 // One file's examples, and as the model reads them.
 struct Examples {
   data::TaskSet set;
-  std::vector<data::TaskInput> inputs;
+  std::vector<data::EncodedExample> inputs;
 };
 
 // The backbone: the folder's configuration with what the command line says, and its weights unless random are wanted.
@@ -103,9 +103,9 @@ int run(const Options& o) {
   // All that can be wrong with the input is found before anything is trained or written.
   const Task task = task_from_name(o.task);
   GPT<float> gpt = backbone(o);
-  const io::Tokenizer pretrained = io::load_tokenizer(o.model);
+  const text::Tokenizer pretrained = io::load_tokenizer(o.model);
   io::check_vocabulary(o.model, pretrained, gpt.config);
-  const io::TaskTokenizer tokenizer = io::with_task_tokens(pretrained, gpt.config.vocab_size);
+  const text::TaskTokenizer tokenizer = text::with_task_tokens(pretrained, gpt.config.vocab_size);
   const Index new_tokens = std::max<Index>(0, tokenizer.tokenizer.vocab_size() - gpt.config.vocab_size);
   gpt.add_tokens(new_tokens, o.seed);
   const text::TaskLayout layout{tokenizer.tokens, gpt.config.block_size,
@@ -114,8 +114,7 @@ int run(const Options& o) {
   const auto read = [&](const std::string& path) {
     data::TaskSet set = data::read_task(
         path, task, {.columns = o.columns, .labels = labels, .max_score = static_cast<double>(o.max_score)});
-    std::vector<data::TaskInput> inputs =
-        data::encode_task(set, tokenizer.tokenizer, layout, tokenizer.tokenizer.special_tokens());
+    std::vector<data::EncodedExample> inputs = data::encode_task(set, tokenizer.tokenizer, layout);
     return Examples{std::move(set), std::move(inputs)};
   };
   const Examples train = read(o.train);

@@ -8,6 +8,7 @@
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
 #include <iostream>
+#include <optional>
 
 #include "support/command_line.hpp"
 #include "support/weight_format.hpp"
@@ -47,22 +48,21 @@ void add_options(CLI::App& app, Options& o) {
 }
 
 // What a text begins with if there is no prompt.
-std::vector<TokenId> start_of_text(const io::Tokenizer& tokenizer) {
-  if (const auto* bpe = std::get_if<text::ByteBpe>(&tokenizer.variant()))
-    if (const auto end = bpe->vocabulary().find("<|endoftext|>")) return {*end};
+std::vector<TokenId> start_of_text(const text::Tokenizer& tokenizer) {
+  if (const std::optional<TokenId> end = tokenizer.end_of_text()) return {*end};
   return tokenizer.encode("\n");
 }
 
 int run(Options o) {
   set_num_threads(o.threads);
-  const io::Tokenizer tokenizer = io::load_tokenizer(o.model);
+  const text::Tokenizer tokenizer = io::load_tokenizer(o.model);
   const GPT<float> model = io::load_gpt(o.model);
   io::check_vocabulary(o.model, tokenizer, model.config);
   const std::vector<TokenId> prompt = o.prompt.empty() ? start_of_text(tokenizer) : tokenizer.encode(o.prompt);
   Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision), .draft = o.generate.draft});
 
   // What is to stop it is looked for in the text: its tokens may be others than alone.
-  text::StreamDecoder<io::Tokenizer> stream(tokenizer);
+  text::StreamDecoder<text::Tokenizer> stream(tokenizer);
   std::string text;
   if (!o.json) std::cout << o.prompt << std::flush;
   o.generate.on_token = [&](TokenId token, Index) {

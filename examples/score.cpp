@@ -66,7 +66,7 @@ int run(const Options& o) {
   if (!o.tokens.empty()) tokens = read_ids(o.tokens);
   const GPT<float> model = io::load_gpt(o.model);
   if (o.tokens.empty()) {
-    const io::Tokenizer tokenizer = io::load_tokenizer(o.model);
+    const text::Tokenizer tokenizer = io::load_tokenizer(o.model);
     io::check_vocabulary(o.model, tokenizer, model.config);
     tokens = tokenizer.encode(data::read_text(o.text));
   }

@@ -17,7 +17,7 @@ using namespace gptlite;
 
 int run(const std::string& model, const std::string& path) {
   check<ConfigError>(!model.empty() && !path.empty(), "tokenize", "--model and --text are required");
-  const io::Tokenizer tokenizer = io::load_tokenizer(model);
+  const text::Tokenizer tokenizer = io::load_tokenizer(model);
   std::istringstream text(data::read_text(path));
   for (std::string line; std::getline(text, line);) {
     const char* separator = "";

@@ -63,7 +63,7 @@ inline void add_options(CLI::App& app, PretrainingOptions& o) {
 /// Trains a GPT on `tokens`: the first 90% train, the last 10% validate. Progress goes to stderr, the last line on
 /// stdout is one JSON object with the results. o.out becomes a folder that load_gpt and transformers open: the model at
 /// the end, and in o.out/best that of the best evaluation, beside metrics.jsonl and samples.txt.
-inline int pretrain(const std::string& program, const PretrainingOptions& o, const io::Tokenizer& tokenizer,
+inline int pretrain(const std::string& program, const PretrainingOptions& o, const text::Tokenizer& tokenizer,
                     const std::vector<TokenId>& all_tokens, const std::vector<TokenId>& prompt) {
   check<ConfigError>(o.max_steps > 0, program, "--max-steps must be positive, got ", o.max_steps);
   check<ConfigError>(o.grad_accumulation > 0, program, "--grad-accumulation must be positive, got ",

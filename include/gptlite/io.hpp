@@ -12,5 +12,4 @@
 #include "gptlite/io/model_folder.hpp"
 #include "gptlite/io/safetensors.hpp"
 #include "gptlite/io/task_folder.hpp"
-#include "gptlite/io/tokenizer.hpp"
 #include "gptlite/io/tokenizer_files.hpp"

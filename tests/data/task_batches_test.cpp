@@ -12,7 +12,7 @@ using namespace gptlite;
 
 namespace {
 
-// A token a character: 'a' is 1, 'b' 2, ...; '<' is 50, '|' 51, '>' 52.
+// A token a character: 'a' is 1, 'b' 2, ...; '<' is 50, '|' 51, '>' 52; '~', special, 53.
 struct Letters {
   std::vector<TokenId> encode(const std::string& text) const {
     std::vector<TokenId> tokens;
@@ -20,6 +20,7 @@ struct Letters {
       tokens.push_back(c == '<' ? 50 : c == '|' ? 51 : c == '>' ? 52 : c == '~' ? 53 : c - 'a' + 1);
     return tokens;
   }
+  std::vector<TokenId> special_tokens() const { return {53}; }
 };
 const text::TaskLayout layout{{50, 51, 52}, 12};
 
@@ -109,7 +110,7 @@ TEST_CASE("an epoch has every example once, another order the next, the same for
 
 TEST_CASE("texts that are none, and options that cannot work") {
   CHECK(message_of<DataError>([] {
-          data::encode_task(set_of(Task::classification, {{"ab"}, {"~~"}}), Letters(), layout, {53});
+          data::encode_task(set_of(Task::classification, {{"ab"}, {"~~"}}), Letters(), layout);
         }) == "[encode_task] a.tsv, row 3: the text \"~~\" has no tokens but special ones");
   CHECK(message_of<DataError>([] {
           data::encode_task(set_of(Task::classification, {{"ab"}, {"a<b"}}), Letters(), layout);
@@ -119,7 +120,7 @@ TEST_CASE("texts that are none, and options that cannot work") {
         }) == "[encode_task] a.tsv, row 2: the text \"\" has no tokens but special ones");
   CHECK(message_of<DataError>([] { data::TaskBatches<float>({}, Task::classification, {}); }) ==
         "[TaskBatches] there are no examples");
-  const std::vector<data::TaskInput> uneven{{{{1}, {2}}, 0, 0}, {{{1}}, 0, 0}};
+  const std::vector<data::EncodedExample> uneven{{{{1}, {2}}, 0, 0}, {{{1}}, 0, 0}};
   CHECK(message_of<DataError>([&] {
           data::collate<float>(uneven, {0, 1}, Task::multiple_choice, 0);
         }) == "[collate] example 1 has 1 sequences, the first 2");

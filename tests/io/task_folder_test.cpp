@@ -25,7 +25,7 @@ struct Saved : TemporaryFolder {
                     .n_head = 2,
                     .n_embd = 8,
                     .seed = 2});
-    io::TaskTokenizer tokenizer = io::with_task_tokens(bpe, gpt.config.vocab_size);
+    text::TaskTokenizer tokenizer = text::with_task_tokens(bpe, gpt.config.vocab_size);
     gpt.add_tokens(3, 1);
     TaskModel<float> model(gpt, {.task = task, .n_class = task == Task::similarity ? 6 : 3, .seed = 4});
     model.eval();
@@ -82,23 +82,6 @@ TEST_CASE("a fine-tuned model comes back with the same bits, tokens and labels")
   }
 }
 
-TEST_CASE("task tokens stand behind a vocabulary, and are not added twice") {
-  const auto bpe = fixture_tokenizer<text::ByteBpe>("gpt2", {"<|end|>"});
-  const io::TaskTokenizer once = io::with_task_tokens(bpe, bpe.vocab_size());
-  CHECK(once.tokens.start == bpe.vocab_size());
-  CHECK(once.tokenizer.encode("a<|extract|>b") ==
-        std::vector<TokenId>{bpe.encode("a")[0], once.tokens.extract, bpe.encode("b")[0]});
-  CHECK(once.tokenizer.encode("some words, <|end|>") == bpe.encode("some words, <|end|>"));
-  const io::TaskTokenizer twice = io::with_task_tokens(once.tokenizer, once.tokenizer.vocab_size());
-  CHECK(twice.tokenizer.vocab_size() == once.tokenizer.vocab_size());
-  CHECK(twice.tokens.extract == once.tokens.extract);
-  const auto gpt1 = fixture_tokenizer<text::Gpt1Bpe>("gpt1", {"<unk>"});
-  CHECK(io::with_task_tokens(gpt1, gpt1.vocab_size()).tokens.extract == gpt1.vocab_size() + 2);
-  CHECK(message_of<DataError>([] { io::with_task_tokens(text::CharTokenizer("ab"), 2); }) ==
-        "[with_task_tokens] a tokenizer of single characters has no room for the start, delimiter and extract tokens; "
-        "pre-train with byte-pair encoding");
-}
-
 TEST_CASE("max_part_length comes back, and is in the layout") {
   const Saved saved;
   io::TaskFolder<float> folder = saved.make(Task::entailment, 0, {"a", "b", "c"});
@@ -131,8 +114,7 @@ TEST_CASE("folders that hold no fine-tuned model") {
         "[load_task_model] F/config.json: has no \"gptlite_task\": the folder holds no model that "
         "was fine-tuned here");
   CHECK(refusal({{"labels", {"a"}}}) == "[load_task_model] F/config.json: \"task\" must be the name of a task");
-  CHECK(refusal({{"task", "x"}}) ==
-        "[load_task_model] F/config.json: \"x\" is no task");
+  CHECK(refusal({{"task", "x"}}) == "[load_task_model] F/config.json: \"x\" is no task");
   CHECK(refusal({{"task", "entailment"}, {"labels", {1, 2, 3}}}) ==
         "[load_task_model] F/config.json: \"labels\" must be a list of names");
   CHECK(refusal({{"task", "entailment"}, {"labels", {"a", "b"}}}) ==

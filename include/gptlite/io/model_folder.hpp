@@ -3,7 +3,6 @@
 
 #include <optional>
 #include <string>
-#include <variant>
 
 #include "gptlite/io/huggingface.hpp"
 #include "gptlite/io/tokenizer_files.hpp"
@@ -12,20 +11,17 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
 /// Throws DataError if a tokenizer of the folder gives tokens that its model does not have.
-inline void check_vocabulary(const std::string& folder, const Tokenizer& tokenizer, const GPTConfig& config) {
+inline void check_vocabulary(const std::string& folder, const text::Tokenizer& tokenizer, const GPTConfig& config) {
   check<DataError>(tokenizer.vocab_size() <= config.vocab_size, "check_vocabulary", folder, ": the tokenizer has ",
                    tokenizer.vocab_size(), " tokens, the model ", config.vocab_size);
 }
 
 /// Writes what load_gpt, load_tokenizer and transformers open. `dtype`: F32, BF16 or F16, what weights are rounded to.
 template <class T>
-void save_model(const std::string& folder, GPT<T>& model, const Tokenizer& tokenizer,
+void save_model(const std::string& folder, GPT<T>& model, const text::Tokenizer& tokenizer,
                 std::optional<DType> dtype = std::nullopt) {
   check_vocabulary(folder, tokenizer, model.config);
-  std::optional<TokenId> end_of_text;
-  if (const auto* bpe = std::get_if<text::ByteBpe>(&tokenizer.variant()))
-    end_of_text = bpe->vocabulary().find("<|endoftext|>");
-  save_gpt(folder, model, {.dtype = dtype, .end_of_text = end_of_text});
+  save_gpt(folder, model, {.dtype = dtype, .end_of_text = tokenizer.end_of_text()});
   save_tokenizer(folder, tokenizer);
 }
 

@@ -14,7 +14,7 @@
 #include "gptlite/data/text_file.hpp"
 #include "gptlite/io/atomic_file.hpp"
 #include "gptlite/io/json.hpp"
-#include "gptlite/io/tokenizer.hpp"
+#include "gptlite/text/tokenizer.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
@@ -78,7 +78,7 @@ inline void add_merge(text::BpeVocabulary::Merges& merges, const std::string& li
 
 /// A tokenizer of type T from what a file said; what its constructor refuses, with the path.
 template <class T, class... Parts>
-Tokenizer made(const JsonFile& file, Parts&&... parts) {
+text::Tokenizer made(const JsonFile& file, Parts&&... parts) {
   try {
     return T(std::forward<Parts>(parts)...);
   } catch (const DataError& error) {
@@ -86,7 +86,7 @@ Tokenizer made(const JsonFile& file, Parts&&... parts) {
   }
 }
 
-inline Tokenizer read_tokenizer_json(const std::string& path) {
+inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   const JsonFile file{read_json(path), path};
   const Json& model = file.member(file.json, "model", "object");
   file.only(model, "type", {"BPE"});
@@ -144,12 +144,12 @@ inline Tokenizer read_tokenizer_json(const std::string& path) {
   for (const std::string& token : tokens) characters += token;
   auto tokenizer = made<text::CharTokenizer>(file, characters);
   for (TokenId id = 0; id < static_cast<TokenId>(tokens.size()); ++id)
-    file.expect(id < tokenizer.vocab_size() && tokenizer.bytes(id) == tokens[static_cast<std::size_t>(id)],
+    file.expect(id < tokenizer.vocab_size() && tokenizer.id_to_token(id) == tokens[static_cast<std::size_t>(id)],
                 "tokens without merges must be single characters in ascending order");
   return tokenizer;
 }
 
-inline Tokenizer read_vocabulary_and_merges(const std::string& folder) {
+inline text::Tokenizer read_vocabulary_and_merges(const std::string& folder) {
   JsonFile file{read_json(folder + "/vocab.json"), folder + "/vocab.json"};
   file.expect(file.json.is_object(), "an object of ids by token is expected");
   const JsonFile merges_file{{}, folder + "/merges.txt"};
@@ -174,28 +174,96 @@ inline Tokenizer read_vocabulary_and_merges(const std::string& folder) {
   return made<text::ByteBpe>(file, std::move(tokens), merges, special);
 }
 
-/// What the tokenizer.json of all three has in common.
-inline Json tokenizer_json(const std::vector<std::string>& tokens) {
-  Json json = {{"version", "1.0"},
-               {"truncation", nullptr},
-               {"padding", nullptr},
-               {"normalizer", nullptr},
-               {"added_tokens", Json::array()},
-               {"pre_tokenizer", nullptr},
-               {"post_processor", nullptr},
-               {"decoder", nullptr}};
-  Json& model = json["model"] = {{"type", "BPE"},
-                                 {"dropout", nullptr},
-                                 {"unk_token", nullptr},
-                                 {"fuse_unk", false},
-                                 {"byte_fallback", false},
-                                 {"ignore_merges", false},
-                                 {"merges", Json::array()},
-                                 {"vocab", Json::object()},
-                                 {"end_of_word_suffix", nullptr},
-                                 {"continuing_subword_prefix", nullptr}};
+/// What save_tokenizer writes of a tokenizer.
+struct TokenizerFiles {
+  Json tokenizer;      // tokenizer.json
+  Json config;         // tokenizer_config.json
+  std::string merges;  // merges.txt, empty for a tokenizer without
+};
+
+/// What the files of all tokenizers have in common.
+inline TokenizerFiles common_files(const std::vector<std::string>& tokens) {
+  TokenizerFiles files;
+  files.config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
+  files.tokenizer = {{"version", "1.0"},
+                     {"truncation", nullptr},
+                     {"padding", nullptr},
+                     {"normalizer", nullptr},
+                     {"added_tokens", Json::array()},
+                     {"pre_tokenizer", nullptr},
+                     {"post_processor", nullptr},
+                     {"decoder", nullptr}};
+  Json& model = files.tokenizer["model"] = {{"type", "BPE"},
+                                            {"dropout", nullptr},
+                                            {"unk_token", nullptr},
+                                            {"fuse_unk", false},
+                                            {"byte_fallback", false},
+                                            {"ignore_merges", false},
+                                            {"merges", Json::array()},
+                                            {"vocab", Json::object()},
+                                            {"end_of_word_suffix", nullptr},
+                                            {"continuing_subword_prefix", nullptr}};
   for (std::size_t id = 0; id < tokens.size(); ++id) model["vocab"][tokens[id]] = id;
-  return json;
+  return files;
+}
+
+/// What the files of both kinds of byte-pair encoding have in common.
+inline TokenizerFiles bpe_files(const text::BpeVocabulary& vocabulary) {
+  TokenizerFiles files = common_files(vocabulary.tokens());
+  for (const TokenId id : vocabulary.special_tokens()) {
+    files.tokenizer["added_tokens"].push_back({{"id", id},
+                                               {"content", vocabulary.id_to_token(id)},
+                                               {"special", true},
+                                               {"single_word", false},
+                                               {"lstrip", false},
+                                               {"rstrip", false},
+                                               {"normalized", false}});
+  }
+  files.merges = "#version: 0.2\n";
+  for (const text::BpeMerge& merge : vocabulary.merges().merges()) {
+    const std::string &left = vocabulary.id_to_token(merge.left), &right = vocabulary.id_to_token(merge.right);
+    files.tokenizer["model"]["merges"].push_back({left, right});
+    files.merges += left + ' ' + right + '\n';
+  }
+  return files;
+}
+
+inline TokenizerFiles files_of(const text::CharTokenizer& tokenizer) {
+  std::vector<std::string> tokens;
+  for (TokenId id = 0; id < tokenizer.vocab_size(); ++id) tokens.push_back(tokenizer.id_to_token(id));
+  TokenizerFiles files = common_files(tokens);
+  files.tokenizer["decoder"] = {{"type", "Fuse"}};
+  return files;
+}
+
+inline TokenizerFiles files_of(const text::ByteBpe& tokenizer) {
+  TokenizerFiles files = bpe_files(tokenizer.vocabulary());
+  Json& json = files.tokenizer;
+  const Json byte_level = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+  json["pre_tokenizer"] = json["post_processor"] = json["decoder"] = byte_level;
+  for (const Json& added : json["added_tokens"]) {
+    if (added["content"] != "<|endoftext|>") continue;  // GPT2Tokenizer would add it
+    files.config["tokenizer_class"] = "GPT2Tokenizer";
+    for (const char* key : {"bos_token", "eos_token", "unk_token"}) files.config[key] = "<|endoftext|>";
+  }
+  return files;
+}
+
+inline TokenizerFiles files_of(const text::Gpt1Bpe& tokenizer) {
+  TokenizerFiles files = bpe_files(tokenizer.vocabulary());
+  Json& json = files.tokenizer;
+  json["normalizer"] = {{"type", "BertNormalizer"},
+                        {"clean_text", true},
+                        {"handle_chinese_chars", true},
+                        {"strip_accents", nullptr},
+                        {"lowercase", true}};
+  json["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
+  json["decoder"] = {{"type", "BPEDecoder"}, {"suffix", "</w>"}};
+  json["model"]["unk_token"] = files.config["unk_token"] = "<unk>";
+  json["model"]["end_of_word_suffix"] = "</w>";
+  files.config["tokenizer_class"] = "OpenAIGPTTokenizer";
+  return files;
 }
 
 }  // namespace detail
@@ -203,7 +271,7 @@ inline Json tokenizer_json(const std::vector<std::string>& tokens) {
 /// The tokenizer in a folder, from its tokenizer.json, or else from vocab.json, merges.txt and added_tokens.json.
 /// Throws DataError, with the path, for files that are missing or malformed, and for a kind of tokenizer that the
 /// library does not have: it would give other tokens.
-inline Tokenizer load_tokenizer(const std::string& folder) {
+inline text::Tokenizer load_tokenizer(const std::string& folder) {
   const std::string path = folder + "/tokenizer.json";
   if (path_exists(path)) return detail::read_tokenizer_json(path);
   check<DataError>(path_exists(folder + "/vocab.json"), "load_tokenizer", folder,
@@ -214,61 +282,16 @@ inline Tokenizer load_tokenizer(const std::string& folder) {
 /// Writes tokenizer.json and tokenizer_config.json, which the Python packages `tokenizers` and `transformers` open to
 /// the same tokens, and vocab.json and merges.txt where there are merges. The folder is made if it is not there. Throws
 /// IoError if a file cannot be written.
-inline void save_tokenizer(const std::string& folder, const Tokenizer& tokenizer) {
-  using detail::Json;
-  Json json, config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
-  std::string merges_txt = "#version: 0.2\n";
-  const auto put_vocabulary = [&](const text::BpeVocabulary& vocabulary) {
-    json = detail::tokenizer_json(vocabulary.tokens());
-    for (const TokenId id : vocabulary.special_tokens()) {
-      json["added_tokens"].push_back({{"id", id},
-                                      {"content", vocabulary.token(id)},
-                                      {"special", true},
-                                      {"single_word", false},
-                                      {"lstrip", false},
-                                      {"rstrip", false},
-                                      {"normalized", false}});
-    }
-    for (const text::BpeMerge& merge : vocabulary.merges().merges()) {
-      json["model"]["merges"].push_back({vocabulary.token(merge.left), vocabulary.token(merge.right)});
-      merges_txt += vocabulary.token(merge.left) + ' ' + vocabulary.token(merge.right) + '\n';
-    }
-  };
-  if (const auto* characters = std::get_if<text::CharTokenizer>(&tokenizer.variant())) {
-    std::vector<std::string> tokens;
-    for (TokenId id = 0; id < characters->vocab_size(); ++id) tokens.push_back(characters->bytes(id));
-    json = detail::tokenizer_json(tokens);
-    json["decoder"] = {{"type", "Fuse"}};
-  } else if (const auto* gpt2 = std::get_if<text::ByteBpe>(&tokenizer.variant())) {
-    put_vocabulary(gpt2->vocabulary());
-    const Json byte_level = {
-        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-    json["pre_tokenizer"] = json["post_processor"] = json["decoder"] = byte_level;
-    for (const Json& added : json["added_tokens"]) {
-      if (added["content"] != "<|endoftext|>") continue;  // GPT2Tokenizer would add it
-      config["tokenizer_class"] = "GPT2Tokenizer";
-      for (const char* key : {"bos_token", "eos_token", "unk_token"}) config[key] = "<|endoftext|>";
-    }
-  } else {
-    put_vocabulary(std::get<text::Gpt1Bpe>(tokenizer.variant()).vocabulary());
-    json["normalizer"] = {{"type", "BertNormalizer"},
-                          {"clean_text", true},
-                          {"handle_chinese_chars", true},
-                          {"strip_accents", nullptr},
-                          {"lowercase", true}};
-    json["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
-    json["decoder"] = {{"type", "BPEDecoder"}, {"suffix", "</w>"}};
-    json["model"]["unk_token"] = config["unk_token"] = "<unk>";
-    json["model"]["end_of_word_suffix"] = "</w>";
-    config["tokenizer_class"] = "OpenAIGPTTokenizer";
-  }
+inline void save_tokenizer(const std::string& folder, const text::Tokenizer& tokenizer) {
+  const detail::TokenizerFiles files =
+      std::visit([](const auto& own) { return detail::files_of(own); }, tokenizer.variant());
   make_folder(folder);
-  if (!json["model"]["merges"].empty() || !json["pre_tokenizer"].is_null()) {
-    save_text(folder + "/vocab.json", json["model"]["vocab"].dump());
-    save_text(folder + "/merges.txt", merges_txt);
+  if (!files.merges.empty()) {
+    save_text(folder + "/vocab.json", files.tokenizer["model"]["vocab"].dump());
+    save_text(folder + "/merges.txt", files.merges);
   }
-  save_text(folder + "/tokenizer_config.json", config.dump(2));
-  save_text(folder + "/tokenizer.json", json.dump());
+  save_text(folder + "/tokenizer_config.json", files.config.dump(2));
+  save_text(folder + "/tokenizer.json", files.tokenizer.dump());
 }
 
 }  // namespace io

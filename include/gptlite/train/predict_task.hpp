@@ -27,7 +27,7 @@ struct TaskPrediction {
 
 /// The answers to all inputs, in their order, without dropout. Does not write to the model.
 template <class T>
-std::vector<TaskPrediction> predict_task(const TaskModel<T>& model, const std::vector<data::TaskInput>& inputs,
+std::vector<TaskPrediction> predict_task(const TaskModel<T>& model, const std::vector<data::EncodedExample>& inputs,
                                          Index batch_size = 32) {
   check<ConfigError>(batch_size > 0, "predict_task", "batch_size must be positive, got ", batch_size);
   const NoGrad no_grad;
@@ -63,7 +63,7 @@ using TaskMetrics = std::vector<std::pair<std::string, double>>;
 /// accuracy, macro_f1 and matthews of the answers; for similarity pearson and spearman of the scores. All are NaN if a
 /// probability is not finite: such a model has no answers.
 inline TaskMetrics task_metrics(Task task, const std::vector<TaskPrediction>& predictions,
-                                const std::vector<data::TaskInput>& inputs) {
+                                const std::vector<data::EncodedExample>& inputs) {
   check<ShapeError>(predictions.size() == inputs.size(), "task_metrics", "there are ", predictions.size(),
                     " predictions for ", inputs.size(), " examples");
   check<DataError>(!inputs.empty(), "task_metrics", "there are no examples");
