@@ -167,14 +167,14 @@ void write_predictions(const std::string& path, const Predictions& predictions, 
     else
       text << set.labels[i] << '\t' << predictions.labels[i] << '\n';
   }
-  io::save_text(path, text.str());
+  io::write_text(path, text.str());
 }
 
 int run(const Options& o) {
   check<ConfigError>(o.epochs > 0, "bag_of_words", "--epochs must be positive, got ", o.epochs);
   check<ConfigError>(o.batch_size > 0, "bag_of_words", "--batch-size must be positive, got ", o.batch_size);
   set_num_threads(o.threads);
-  const Task task = task_from_name(o.task);
+  const Task task = parse<Task>(o.task);
   const data::TaskSet train_set = data::read_task(o.train, task, {});
   const data::TaskSet dev_set = data::read_task(o.dev, task, {.labels = train_set.labels});
   const data::TaskSet test_set = data::read_task(o.test, task, {.labels = train_set.labels});

@@ -49,7 +49,7 @@ GPT<float> backbone(const Options& o) {
   GPT<float> saved = io::load_gpt(o.model);
   GPTConfig config = saved.config;
   config.dropout = o.dropout;
-  config.precision = o.precision == "bf16" ? Precision::bf16 : Precision::fp32;
+  config.precision = parse<Precision>(o.precision);
   config.seed = o.seed;
   config.openai_exact = o.openai_exact;
   GPT<float> gpt(config);
@@ -86,7 +86,7 @@ void write_predictions(const std::string& path, const Examples& examples,
     for (const double probability : prediction.probabilities) text << '\t' << probability;
     text << '\n';
   }
-  io::save_text(path, text.str());
+  io::write_text(path, text.str());
 }
 
 int run(const Options& o) {
@@ -101,7 +101,7 @@ int run(const Options& o) {
   set_num_threads(o.threads);
 
   // All that can be wrong with the input is found before anything is trained or written.
-  const Task task = task_from_name(o.task);
+  const Task task = parse<Task>(o.task);
   GPT<float> gpt = backbone(o);
   const text::Tokenizer pretrained = io::load_tokenizer(o.model);
   io::check_vocabulary(o.model, pretrained, gpt.config);
@@ -264,7 +264,7 @@ int main(int argc, char** argv) {
     app.add_option("--eval-interval", o.eval_interval, "steps between evaluations on --dev, 0 for once an epoch");
     app.add_option("--patience", o.patience, "evaluations without a new best after which to stop, 0 for never");
     app.add_option("--precision", o.precision, "of matrix products: fp32, or bf16 with fp32 sums and weights")
-        ->check(CLI::IsMember({"fp32", "bf16"}))
+        ->check(CLI::IsMember(names_of<Precision>()))
         ->capture_default_str();
     app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
     app.add_option("--seed", o.seed, "of the head, new tokens, batches and dropout")->capture_default_str();

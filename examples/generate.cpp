@@ -55,11 +55,9 @@ std::vector<TokenId> start_of_text(const text::Tokenizer& tokenizer) {
 
 int run(Options o) {
   set_num_threads(o.threads);
-  const text::Tokenizer tokenizer = io::load_tokenizer(o.model);
-  const GPT<float> model = io::load_gpt(o.model);
-  io::check_vocabulary(o.model, tokenizer, model.config);
+  const auto [model, tokenizer] = io::load_model(o.model);
   const std::vector<TokenId> prompt = o.prompt.empty() ? start_of_text(tokenizer) : tokenizer.encode(o.prompt);
-  Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision), .draft = o.generate.draft});
+  Decoder<float> decoder(model, {.weights = parse<WeightFormat>(o.precision), .draft = o.generate.draft});
 
   // What is to stop it is looked for in the text: its tokens may be others than alone.
   text::StreamDecoder<text::Tokenizer> stream(tokenizer);

@@ -190,7 +190,7 @@ void run(Task task, NormOrder norm_order, const std::string& folder) {
                                          {"grad_norms", grad_norms},
                                          {"scores", std::vector<double>(scores.data(), scores.data() + scores.size())},
                                          {"predictions", predictions}};
-  io::save_text(folder + "/run.json", result.dump() + "\n");
+  io::write_text(folder + "/run.json", result.dump() + "\n");
 }
 
 }  // namespace
@@ -200,7 +200,7 @@ int main(int argc, char** argv) {
     const std::string order = argc == 4 ? argv[2] : "";
     check<ConfigError>(order == "post" || order == "pre", "finetune_reference",
                        "the arguments are a task, post or pre, and a folder to write to");
-    run(task_from_name(argv[1]), order == "post" ? NormOrder::post : NormOrder::pre, argv[3]);
+    run(parse<Task>(argv[1]), parse<NormOrder>(order), argv[3]);
   } catch (const Error& error) {
     std::cerr << error.what() << '\n';
     return 1;

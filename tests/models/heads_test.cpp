@@ -233,8 +233,8 @@ TEST_CASE("what a TaskModel refuses") {
   batch.lengths = Tensor<std::int32_t>::from({1, 1});
   CHECK(message_of<DataError>([&] { model.loss(batch, 0.5); }) ==
         "[TaskModel] no sequence has a second token, which L1 needs");
-  CHECK(message_of<ConfigError>([] { task_from_name("sentiment"); }) ==
-        "[task_from_name] \"sentiment\" is no task, only classification, entailment, similarity and "
+  CHECK(message_of<ConfigError>([] { parse<Task>("sentiment"); }) ==
+        "[parse] \"sentiment\" is no task; there are classification, entailment, similarity, "
         "multiple-choice");
-  for (const Task task : tasks) CHECK(task_from_name(name_of(task)) == task);
+  for (const Task task : tasks) CHECK(parse<Task>(name_of(task)) == task);
 }

@@ -6,7 +6,7 @@
 #include <iostream>
 #include <string>
 
-#include "gptlite/io/tokenizer_files.hpp"
+#include "gptlite/io/tokenizer_folder.hpp"
 #include "gptlite/text/bpe_trainer.hpp"
 
 int main(int argc, char** argv) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "gptlite/core/parse_number.hpp"
-#include "gptlite/data/text_file.hpp"
+#include "gptlite/core/text_file.hpp"
 #include "gptlite/models/task.hpp"
 #include "gptlite/text/utf8.hpp"
 
@@ -46,7 +46,7 @@ namespace detail {
 /// A TSV file whose fields are asked for by row and column; what is wrong is said with file, row and column.
 class TsvFile {
  public:
-  explicit TsvFile(const std::string& path) : path_(path), bytes_(read_text(path)) {
+  explicit TsvFile(const std::string& path) : path_(path), bytes_(io::read_text(path)) {
     std::string_view rest = bytes_;
     if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
     while (!rest.empty()) {

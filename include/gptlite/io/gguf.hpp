@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "gptlite/io/atomic_file.hpp"
+#include "gptlite/core/atomic_file.hpp"
 #include "gptlite/io/float16.hpp"
 #include "gptlite/kernels/weight_forms.hpp"
 #include "gptlite/models/gpt.hpp"

@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "gptlite/io/huggingface.hpp"
-#include "gptlite/io/tokenizer_files.hpp"
+#include "gptlite/io/gpt_folder.hpp"
+#include "gptlite/io/tokenizer_folder.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
@@ -16,7 +16,25 @@ inline void check_vocabulary(const std::string& folder, const text::Tokenizer& t
                    tokenizer.vocab_size(), " tokens, the model ", config.vocab_size);
 }
 
-/// Writes what load_gpt, load_tokenizer and transformers open. `dtype`: F32, BF16 or F16, what weights are rounded to.
+/// A model and its tokenizer.
+template <class T>
+struct ModelFolder {
+  GPT<T> model;
+  text::Tokenizer tokenizer;
+};
+
+/// The model and the tokenizer in a folder: `auto [model, tokenizer] = load_model("gpt2");` The model is in evaluation
+/// mode; ids of rows that the tokenizer has no token for decode to nothing. Throws DataError, with the path, as
+/// load_gpt and load_tokenizer do, and if the tokenizer has more tokens than the model.
+template <class T = float>
+ModelFolder<T> load_model(const std::string& folder) {
+  ModelFolder<T> loaded{load_gpt<T>(folder), load_tokenizer(folder)};
+  check_vocabulary(folder, loaded.tokenizer, loaded.model.config);
+  loaded.tokenizer.set_padded_size(loaded.model.config.vocab_size);
+  return loaded;
+}
+
+/// Writes what load_model and transformers open. `dtype`: F32, BF16 or F16, what weights are rounded to.
 template <class T>
 void save_model(const std::string& folder, GPT<T>& model, const text::Tokenizer& tokenizer,
                 std::optional<DType> dtype = std::nullopt) {

@@ -23,8 +23,8 @@
 #include <variant>
 #include <vector>
 
+#include "gptlite/core/atomic_file.hpp"
 #include "gptlite/core/tensor.hpp"
-#include "gptlite/io/atomic_file.hpp"
 #include "gptlite/io/dtype.hpp"
 #include "gptlite/io/json.hpp"
 
@@ -161,7 +161,7 @@ class SafetensorsFile {
                 unsigned_array("shape") && value.contains("data_offsets") && unsigned_array("data_offsets") &&
                 value["data_offsets"].size() == 2,
             what, R"(: expected {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, with its own values)");
-    const std::optional<DType> dtype = dtype_named(value["dtype"].get_ref<const std::string&>());
+    const std::optional<DType> dtype = try_parse<DType>(value["dtype"].get_ref<const std::string&>());
     require(dtype.has_value(), what, ": unknown dtype ", value["dtype"].dump());
     const std::uint64_t begin = value["data_offsets"][0], end = value["data_offsets"][1];
     require(begin <= end, what, ": ends at ", end, ", before it starts at ", begin);

@@ -74,9 +74,9 @@ TaskFolder<T> load_task_model(const std::string& folder) {
   const nlohmann::json& about = config.at("gptlite_task");
   expect(about.contains("task") && about.at("task").is_string(), path, ": \"task\" must be the name of a task");
   const std::string name = about.at("task").get<std::string>();
-  expect(std::any_of(task_names.begin(), task_names.end(), [&](const auto& known) { return known.first == name; }),
-         path, ": \"", name, "\" is no task");
-  const Task task = task_from_name(name);
+  const std::optional<Task> known = try_parse<Task>(name);
+  expect(known.has_value(), path, ": \"", name, "\" is no task");
+  const Task task = *known;
   const bool classes = task == Task::classification || task == Task::entailment;
   std::vector<std::string> labels;
   if (about.contains("labels")) {

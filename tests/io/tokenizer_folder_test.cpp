@@ -1,6 +1,6 @@
 // Tokenizers from and to folders: what is saved loads, what Hugging Face writes loads, and what malformed files say.
 
-#include "gptlite/io/tokenizer_files.hpp"
+#include "gptlite/io/tokenizer_folder.hpp"
 
 #include <doctest/doctest.h>
 
@@ -172,8 +172,8 @@ TEST_CASE("the vocabularies of GPT-2 and GPT-1 have the ids they are known for")
   }
   const auto load = [&](const std::string& vocabulary, const std::string& merges) {
     const Folder folder;
-    folder.write("vocab.json", data::read_text(data + ("/vocab/" + vocabulary)));
-    folder.write("merges.txt", data::read_text(data + ("/vocab/" + merges)));
+    folder.write("vocab.json", io::read_text(data + ("/vocab/" + vocabulary)));
+    folder.write("merges.txt", io::read_text(data + ("/vocab/" + merges)));
     return io::load_tokenizer(folder.path);
   };
   using Tokens = std::vector<TokenId>;
@@ -193,7 +193,7 @@ TEST_CASE("the vocabularies of GPT-2 and GPT-1 have the ids they are known for")
                             {"movie_reviews.txt", 0x6C0D890320F456E6, 0x95B26465D9E34EFA}};
   for (const Expected& expected : texts) {
     CAPTURE(expected.name);
-    const std::string text = data::read_text(data + std::string("/text/") + expected.name);
+    const std::string text = io::read_text(data + std::string("/text/") + expected.name);
     const Tokens two_ids = two.encode(text);
     CHECK(two.decode(two_ids) == text);
     CHECK(hashed(two_ids) == expected.two);

@@ -1,7 +1,7 @@
 // save_lora and load_lora: PEFT's adapters compute here what they compute there (tests/fixtures/make_lora.py) and come
 // back with the same bytes; what does not fit is refused with all that is wrong, and then nothing changes.
 
-#include "gptlite/io/lora_files.hpp"
+#include "gptlite/io/lora_folder.hpp"
 
 #include <doctest/doctest.h>
 

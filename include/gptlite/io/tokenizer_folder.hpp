@@ -11,8 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "gptlite/data/text_file.hpp"
-#include "gptlite/io/atomic_file.hpp"
+#include "gptlite/core/text_file.hpp"
 #include "gptlite/io/json.hpp"
 #include "gptlite/text/tokenizer.hpp"
 
@@ -39,8 +38,8 @@ struct JsonFile {
            object.at(key).type_name());
     return object.at(key);
   }
-  /// Refuses what would give other tokens than here: a member must have one of the values, or be missing.
-  void only(const Json& object, const char* key, std::initializer_list<Json> values) const {
+  /// Throws unless the member is absent or one of `values`: any other would give other tokens than here.
+  void require_one_of(const Json& object, const char* key, std::initializer_list<Json> values) const {
     if (!object.is_object() || !object.contains(key)) return;
     const Json& value = object.at(key);
     expect(std::find(values.begin(), values.end(), value) != values.end(), '"', key, "\" is ", value.dump(),
@@ -89,9 +88,9 @@ text::Tokenizer made(const JsonFile& file, Parts&&... parts) {
 inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   const JsonFile file{read_json(path), path};
   const Json& model = file.member(file.json, "model", "object");
-  file.only(model, "type", {"BPE"});
-  for (const char* key : {"dropout", "continuing_subword_prefix"}) file.only(model, key, {nullptr, ""});
-  for (const char* key : {"fuse_unk", "byte_fallback", "ignore_merges"}) file.only(model, key, {false});
+  file.require_one_of(model, "type", {"BPE"});
+  for (const char* key : {"dropout", "continuing_subword_prefix"}) file.require_one_of(model, key, {nullptr, ""});
+  for (const char* key : {"fuse_unk", "byte_fallback", "ignore_merges"}) file.require_one_of(model, key, {false});
 
   text::BpeVocabulary::Merges merges;
   for (const Json& merge : file.member(model, "merges", "array")) {
@@ -106,8 +105,8 @@ inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   std::vector<std::string> special;
   if (file.json.contains("added_tokens")) {
     for (const Json& added : file.member(file.json, "added_tokens", "array")) {
-      for (const char* key : {"single_word", "lstrip", "rstrip"}) file.only(added, key, {false});
-      if (words == "BertPreTokenizer") file.only(added, "normalized", {false});
+      for (const char* key : {"single_word", "lstrip", "rstrip"}) file.require_one_of(added, key, {false});
+      if (words == "BertPreTokenizer") file.require_one_of(added, "normalized", {false});
       special.push_back(file.member(added, "content", "string").get<std::string>());
       const Json& id = file.member(added, "id", "number");
       const auto known = vocabulary.emplace(special.back(), id).first;
@@ -121,21 +120,22 @@ inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   file.expect(post_processor.empty() || post_processor == "ByteLevel" || post_processor == "TemplateProcessing",
               "post_processor ", post_processor, " is not supported");
   if (post_processor == "TemplateProcessing")  // it adds these
-    file.only(file.json.at("post_processor"), "special_tokens", {Json::object()});
+    file.require_one_of(file.json.at("post_processor"), "special_tokens", {Json::object()});
   file.expect(normalizer == (words == "BertPreTokenizer" ? "BertNormalizer" : ""), "normalizer ", normalizer,
               " is not supported with this pre_tokenizer");
   if (words == "BertPreTokenizer") {
     const Json& options = file.json.at("normalizer");
-    for (const char* key : {"clean_text", "handle_chinese_chars", "lowercase"}) file.only(options, key, {true});
-    file.only(options, "strip_accents", {nullptr, true});
-    file.only(model, "end_of_word_suffix", {"</w>"});
-    file.only(model, "unk_token", {"<unk>"});
+    for (const char* key : {"clean_text", "handle_chinese_chars", "lowercase"})
+      file.require_one_of(options, key, {true});
+    file.require_one_of(options, "strip_accents", {nullptr, true});
+    file.require_one_of(model, "end_of_word_suffix", {"</w>"});
+    file.require_one_of(model, "unk_token", {"<unk>"});
     return made<text::Gpt1Bpe>(file, std::move(tokens), merges, special);
   }
-  file.only(model, "end_of_word_suffix", {nullptr, ""});
+  file.require_one_of(model, "end_of_word_suffix", {nullptr, ""});
   if (words == "ByteLevel") {
-    file.only(file.json.at("pre_tokenizer"), "add_prefix_space", {false});
-    file.only(file.json.at("pre_tokenizer"), "use_regex", {true});
+    file.require_one_of(file.json.at("pre_tokenizer"), "add_prefix_space", {false});
+    file.require_one_of(file.json.at("pre_tokenizer"), "use_regex", {true});
     return made<text::ByteBpe>(file, std::move(tokens), merges, special);
   }
   file.expect(words.empty() && merges.empty(), "pre_tokenizer ", words.empty() ? "null" : words,
@@ -154,7 +154,7 @@ inline text::Tokenizer read_vocabulary_and_merges(const std::string& folder) {
   file.expect(file.json.is_object(), "an object of ids by token is expected");
   const JsonFile merges_file{{}, folder + "/merges.txt"};
   text::BpeVocabulary::Merges merges;
-  std::istringstream lines(data::read_text(merges_file.path));
+  std::istringstream lines(io::read_text(merges_file.path));
   for (std::string line; std::getline(lines, line);) {
     if (line.ends_with('\r')) line.pop_back();
     if (!line.empty() && !line.starts_with("#version")) add_merge(merges, line, merges_file);
@@ -287,11 +287,11 @@ inline void save_tokenizer(const std::string& folder, const text::Tokenizer& tok
       std::visit([](const auto& own) { return detail::files_of(own); }, tokenizer.variant());
   make_folder(folder);
   if (!files.merges.empty()) {
-    save_text(folder + "/vocab.json", files.tokenizer["model"]["vocab"].dump());
-    save_text(folder + "/merges.txt", files.merges);
+    write_text(folder + "/vocab.json", files.tokenizer["model"]["vocab"].dump());
+    write_text(folder + "/merges.txt", files.merges);
   }
-  save_text(folder + "/tokenizer_config.json", files.config.dump(2));
-  save_text(folder + "/tokenizer.json", files.tokenizer.dump());
+  write_text(folder + "/tokenizer_config.json", files.config.dump(2));
+  write_text(folder + "/tokenizer.json", files.tokenizer.dump());
 }
 
 }  // namespace io

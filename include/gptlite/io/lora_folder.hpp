@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "gptlite/autograd/ops/layout.hpp"
-#include "gptlite/io/atomic_file.hpp"
-#include "gptlite/io/huggingface.hpp"
+#include "gptlite/core/text_file.hpp"
+#include "gptlite/io/gpt_folder.hpp"
 #include "gptlite/nn/lora.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -110,19 +110,20 @@ struct PeftConfig {
 
   explicit PeftConfig(const std::string& path) {
     const ModelConfigFile file(path, "load_lora");
-    file.only("peft_type", {"LORA"});
+    file.require_one_of("peft_type", {"LORA"});
     file.text("peft_type");
-    rank = file.size("r");
+    rank = file.required_size("r");
     file.expect(rank > 0, "\"r\" must be positive");
     file.expect(file.has("lora_alpha"), "\"lora_alpha\" must be a number");
-    scale = file.number("lora_alpha", 0) / static_cast<double>(rank);
+    scale = file.number_or("lora_alpha", 0) / static_cast<double>(rank);
     file.expect(scale > 0 && scale < 1e30, "\"lora_alpha\" must be positive, and no more than a float holds");
     // What would compute something else.
-    for (const char* key : {"use_dora", "use_rslora", "lora_bias", "use_qalora", "use_bdlora"}) file.only(key, {false});
+    for (const char* key : {"use_dora", "use_rslora", "lora_bias", "use_qalora", "use_bdlora"})
+      file.require_one_of(key, {false});
     file.expect(!file.has("alora_invocation_tokens"), "\"alora_invocation_tokens\" is not supported");
-    file.only("bias", {"none"});
-    file.only("rank_pattern", {nlohmann::json::object()});
-    file.only("alpha_pattern", {nlohmann::json::object()});
+    file.require_one_of("bias", {"none"});
+    file.require_one_of("rank_pattern", {nlohmann::json::object()});
+    file.require_one_of("alpha_pattern", {nlohmann::json::object()});
     const bool by_name =
         !file.has("layers_to_transform") && !file.has("exclude_modules") && file.is_list("target_modules");
     if (by_name) targets = file.texts("target_modules");
@@ -197,7 +198,7 @@ void save_lora(const std::string& folder, Module& model) {
       {"inference_mode", true}};
   make_folder(folder);
   save_safetensors(folder + "/adapter_model.safetensors", tensors, {{"format", "pt"}});
-  save_text(folder + "/adapter_config.json", config.dump(2) + "\n");
+  write_text(folder + "/adapter_config.json", config.dump(2) + "\n");
 }
 
 /// Gives a model the adapters in a folder of PEFT, and the parameters stored whole beside them, which copies of the

@@ -2,7 +2,7 @@
 // (tests/fixtures/make_huggingface.py), come back with the same bits, and folders that do not fit are refused with all
 // that is wrong.
 
-#include "gptlite/io/huggingface.hpp"
+#include "gptlite/io/gpt_folder.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,7 +12,7 @@
 
 #include "gptlite/autograd/ops/softmax.hpp"
 #include "gptlite/generate/generate.hpp"
-#include "gptlite/io/tokenizer_files.hpp"
+#include "gptlite/io/tokenizer_folder.hpp"
 #include "support/fixture.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"

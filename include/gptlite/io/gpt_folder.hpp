@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "gptlite/core/finite.hpp"
-#include "gptlite/io/atomic_file.hpp"
+#include "gptlite/core/text_file.hpp"
 #include "gptlite/io/safetensors.hpp"
 #include "gptlite/models/gpt.hpp"
 #include "gptlite/nn/lora.hpp"
@@ -46,18 +46,18 @@ class ModelConfigFile {
     expect(all, '"', key, "\" must be a list of texts");
     return json_.at(key).get<std::vector<std::string>>();
   }
-  Index size(const char* key) const {
+  Index required_size(const char* key) const {
     expect(has(key) && json_.at(key).is_number_unsigned() && json_.at(key).get<std::uint64_t>() <= 1u << 30, '"', key,
            "\" must be a whole number", has(key) ? ", not " : "", has(key) ? json_.at(key).dump() : "");
     return json_.at(key).get<Index>();
   }
-  double number(const char* key, double otherwise) const {
+  double number_or(const char* key, double otherwise) const {
     if (!has(key)) return otherwise;
     expect(json_.at(key).is_number(), '"', key, "\" must be a number, not ", json_.at(key).dump());
     return json_.at(key).get<double>();
   }
-  /// Refuses what would compute something else than a GPT does: a value must be one of these, or missing.
-  void only(const char* key, std::initializer_list<nlohmann::json> values) const {
+  /// Throws unless the key is absent or one of `values`: any other would compute something else than a GPT does.
+  void require_one_of(const char* key, std::initializer_list<nlohmann::json> values) const {
     expect(!has(key) || std::find(values.begin(), values.end(), json_.at(key)) != values.end(), '"', key, "\" is ",
            has(key) ? json_.at(key).dump() : "", ", which is not supported, only ", values.begin()->dump());
   }
@@ -74,24 +74,24 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
               "\", which is not supported, only openai-gpt and gpt2");
   GPTConfig config;
   config.norm_order = type == "gpt2" ? NormOrder::pre : NormOrder::post;
-  config.vocab_size = file.size("vocab_size");
-  config.block_size = file.size("n_positions");
-  config.n_layer = file.size("n_layer");
-  config.n_head = file.size("n_head");
-  config.n_embd = file.size("n_embd");
-  config.window = file.has("gptlite_window") ? file.size("gptlite_window") : 0;
-  config.dropout = file.number("resid_pdrop", 0.1);
-  config.layer_norm_epsilon = file.number("layer_norm_epsilon", 1e-5);
-  config.initializer_range = file.number("initializer_range", 0.02);
+  config.vocab_size = file.required_size("vocab_size");
+  config.block_size = file.required_size("n_positions");
+  config.n_layer = file.required_size("n_layer");
+  config.n_head = file.required_size("n_head");
+  config.n_embd = file.required_size("n_embd");
+  config.window = file.has("gptlite_window") ? file.required_size("gptlite_window") : 0;
+  config.dropout = file.number_or("resid_pdrop", 0.1);
+  config.layer_norm_epsilon = file.number_or("layer_norm_epsilon", 1e-5);
+  config.initializer_range = file.number_or("initializer_range", 0.02);
   // transformers' "gelu" of openai-gpt is GPT-1's tanh form; that of gpt2 is the other one.
-  file.only(type == "gpt2" ? "activation_function" : "afn",
-            type == "gpt2" ? std::initializer_list<nlohmann::json>{"gelu_new", "gelu_pytorch_tanh"}
-                           : std::initializer_list<nlohmann::json>{"gelu"});
-  file.only("n_inner", {4 * config.n_embd});
-  file.only("scale_attn_weights", {true});
-  file.only("scale_attn_by_inverse_layer_idx", {false});
-  file.only("add_cross_attention", {false});
-  file.only("tie_word_embeddings", {true});
+  file.require_one_of(type == "gpt2" ? "activation_function" : "afn",
+                      type == "gpt2" ? std::initializer_list<nlohmann::json>{"gelu_new", "gelu_pytorch_tanh"}
+                                     : std::initializer_list<nlohmann::json>{"gelu"});
+  file.require_one_of("n_inner", {4 * config.n_embd});
+  file.require_one_of("scale_attn_weights", {true});
+  file.require_one_of("scale_attn_by_inverse_layer_idx", {false});
+  file.require_one_of("add_cross_attention", {false});
+  file.require_one_of("tie_word_embeddings", {true});
   try {
     config.validate();
   } catch (const ConfigError& error) {
@@ -276,7 +276,7 @@ inline void save_model_files(const std::string& folder, const nlohmann::ordered_
   if (dtype) check_representable(folder, tensors, *dtype);
   make_folder(folder);
   save_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}}, dtype);
-  save_text(folder + "/config.json", text);
+  write_text(folder + "/config.json", text);
 }
 
 }  // namespace detail

@@ -1,12 +1,12 @@
 #pragma once
 // AtomicFile: a file that is replaced whole or not at all, whatever fails: a full disk, a killed process, lost power.
+// In core/, as text_file.hpp, since all floors may read and write files; io/ has the formats that need nlohmann-json.
 
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -167,13 +167,6 @@ inline void make_folder(const std::string& folder) {
   std::filesystem::create_directories(folder, error);
   check<IoError>(!error, "make_folder", folder, ": ", error.message());
   check<IoError>(std::filesystem::is_directory(folder, error), "make_folder", folder, ": not a folder");
-}
-
-/// Makes `text` the whole content of a file. Throws IoError; then what stood there before is untouched.
-inline void save_text(const std::string& path, std::string_view text) {
-  AtomicFile file(path);
-  file.write(text.data(), text.size());
-  file.commit();
 }
 
 }  // namespace io
