@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <vector>
 
 #include "support/throws.hpp"
@@ -94,6 +95,32 @@ TEST_CASE("a borrowed tensor reads and writes the caller's memory") {
   CHECK(tensor.at({1, 0}) == 30);
   tensor.at({0, 1}) = 20;
   CHECK(memory[1] == 20);
+}
+
+TEST_CASE("a borrowed tensor keeps its owner until the last handle and view") {
+  int released = 0;
+  auto* const memory = new std::vector<float>{0, 1, 2, 3, 4};
+  const auto owner = [&] {
+    return std::shared_ptr<void>(memory, [&released, memory](void*) {
+      ++released;
+      delete memory;
+    });
+  };
+  TensorF view;
+  {
+    const TensorF tensor = TensorF::borrowed(memory->data() + 1, {2, 2}, owner());  // aligned as a float, no more
+    const TensorF copy = tensor;
+    view = tensor.viewed_as({4});
+    CHECK(copy.at({1, 1}) == 4);
+  }
+  CHECK(released == 0);
+  CHECK(view.to_vector() == std::vector<float>{1, 2, 3, 4});
+  const TensorF clone = view.clone();
+  view = {};
+  CHECK(released == 1);
+  CHECK(clone.at({0}) == 1);
+  CHECK(message_of<ShapeError>([] { TensorF::borrowed(nullptr, {2}); }) ==
+        "[storage] a null pointer holds no 2 elements");
 }
 
 TEST_CASE("random tensors are functions of their stream") {

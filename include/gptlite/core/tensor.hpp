@@ -87,10 +87,14 @@ class Tensor {
     fill_uniform(tensor.data(), tensor.size(), low, high, stream);
     return tensor;
   }
-  /// A tensor over memory that the caller owns and keeps alive; nothing is copied.
-  static Tensor borrowed(T* data, Shape shape) {
+  /// A tensor over memory of somebody else's, row-major, without gaps and aligned as T is; nothing is copied. The
+  /// caller keeps the memory alive as long as this tensor, its copies and views, and graphs that saved it; or `owner`
+  /// does, which the last of them releases, on whatever thread that is. What the owner frees must therefore not need a
+  /// lock that the thread may not have: a numpy array's deleter takes Python's GIL. Operations that write, as an
+  /// optimizer's step, write to the memory. Throws ShapeError for a null pointer to more than no elements.
+  static Tensor borrowed(T* data, Shape shape, std::shared_ptr<void> owner = nullptr) {
     const Index size = shape.numel();
-    return Tensor(std::move(shape), Storage<T>::borrowed(data, size));
+    return Tensor(std::move(shape), Storage<T>::borrowed(data, size, std::move(owner)));
   }
 
   bool defined() const { return static_cast<bool>(storage_); }
