@@ -9,6 +9,8 @@
 #include "gptlite/io/json.hpp"
 #include "gptlite/io/lora_folder.hpp"
 #include "gptlite/io/model_folder.hpp"
+#include "gptlite/io/model_weights.hpp"
 #include "gptlite/io/safetensors.hpp"
 #include "gptlite/io/task_folder.hpp"
 #include "gptlite/io/tokenizer_folder.hpp"
+#include "gptlite/io/tokenizer_json.hpp"

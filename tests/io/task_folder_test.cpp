@@ -82,6 +82,29 @@ TEST_CASE("a fine-tuned model comes back with the same bits, tokens and labels")
   }
 }
 
+TEST_CASE("the tokenizer of a folder puts the task's tokens around texts in transformers, and has a padding token") {
+  const Saved saved;
+  const io::TaskFolder<float> from = saved.make(Task::entailment, 0, {"a", "b", "c"});
+  io::save_task_model(saved.folder, from);
+  const nlohmann::json json = io::read_json(saved.folder + "/tokenizer.json")["post_processor"];
+  const auto layout = [&](const char* key) {  // the special tokens by their ids, the texts by their names
+    std::string parts;
+    for (const nlohmann::json& part : json[key])
+      parts += part.contains("Sequence") ? part["Sequence"]["id"].get<std::string>() + ' '
+                                         : json["special_tokens"][part["SpecialToken"]["id"]]["ids"].dump() + ' ';
+    return parts;
+  };
+  CHECK(json["type"] == "TemplateProcessing");
+  CHECK(layout("single") == "[350] A [352] ");
+  CHECK(layout("pair") == "[350] A [351] B [352] ");
+  const nlohmann::json config = io::read_json(saved.folder + "/tokenizer_config.json");
+  CHECK(config["pad_token"] == "<|start|>");
+  CHECK(config["model_max_length"] == 16);
+  CHECK(config["model_input_names"] == nlohmann::json{"input_ids", "attention_mask"});
+  // The template is the layout's business here.
+  CHECK(io::load_tokenizer(saved.folder).encode("Hello") == from.tokenizer.tokenizer.encode("Hello"));
+}
+
 TEST_CASE("max_part_length comes back, and is in the layout") {
   const Saved saved;
   io::TaskFolder<float> folder = saved.make(Task::entailment, 0, {"a", "b", "c"});

@@ -12,6 +12,7 @@
 
 #include "gptlite/core/finite.hpp"
 #include "gptlite/core/text_file.hpp"
+#include "gptlite/io/model_weights.hpp"
 #include "gptlite/io/safetensors.hpp"
 #include "gptlite/models/gpt.hpp"
 #include "gptlite/nn/lora.hpp"
@@ -108,10 +109,11 @@ inline std::string published_name(const std::string& name, NormOrder norm_order)
 }
 
 /// True for what checkpoints hold beside a GPT's parameters: the causal mask, positions, the output head, which is
-/// tied, and the head of a task, which load_task_model reads.
-inline bool is_no_parameter(const std::string& name) {
+/// tied, and other heads: of a task, which load_task_model reads, of values (TRL's v_head), of multiple choice. These
+/// stand beside the names that begin with "transformer.", and transformers passes them over too.
+inline bool is_no_parameter(const std::string& name, bool beside_transformer) {
   return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name == "position_ids" ||
-         name == "lm_head.weight" || name == "score.weight";
+         name == "lm_head.weight" || name == "score.weight" || (beside_transformer && !name.starts_with("lm_head."));
 }
 
 /// How a file of weights differs from the model it is for; all is told in one message.
@@ -136,13 +138,16 @@ struct ModelDifferences {
   }
 };
 
-/// Where each parameter of a model is in a file: the file's name for it.
+/// Where each parameter of a model is in a folder's weights: their name for it.
 template <class T>
-std::map<std::string, std::string> matched_names(GPT<T>& model, const SafetensorsFile& file, const std::string& path) {
+std::map<std::string, std::string> matched_names(GPT<T>& model, const ModelWeights& weights) {
   const std::string prefix = "transformer.";
+  bool has_prefix = false;
   std::map<std::string, std::string> in_file;  // by the name without prefix
-  for (const auto& [name, entry] : file.tensors())
+  for (const std::string& name : weights.names()) {
+    has_prefix = has_prefix || name.starts_with(prefix);
     in_file.emplace(name.starts_with(prefix) ? name.substr(prefix.size()) : name, name);
+  }
   std::map<std::string, std::string> matched;
   ModelDifferences differences("config.json asks for ");
   visit_parameters(model, [&](const std::string& parameter, const Tensor<T>& tensor) {
@@ -152,55 +157,49 @@ std::map<std::string, std::string> matched_names(GPT<T>& model, const Safetensor
       differences.missing.push_back(name);
       return;
     }
-    differences.compare(name, file.entry(found->second).shape, tensor.shape());
+    differences.compare(name, weights.entry(found->second).shape, tensor.shape());
     matched.emplace(parameter, found->second);
     in_file.erase(found);
   });
   for (const auto& [name, full] : in_file)
-    if (!is_no_parameter(name)) differences.unexpected.push_back(full);
-  differences.check_none("load_gpt", path);
+    if (!is_no_parameter(name, has_prefix && !full.starts_with(prefix))) differences.unexpected.push_back(full);
+  differences.check_none("load_gpt", weights.path());
   return matched;
 }
 
-}  // namespace detail
-
-namespace detail {
 /// Throws DataError, before a model of absurd size is made, if config.json asks for far more than the file holds.
-inline void check_size(const GPTConfig& c, const SafetensorsFile& weights, const std::string& folder) {
+inline void check_size(const GPTConfig& c, const ModelWeights& weights, const std::string& folder) {
   double held = 0, wide = static_cast<double>(c.n_embd);
-  for (const auto& [name, entry] : weights.tensors()) held += static_cast<double>(entry.shape.numel());
+  for (const std::string& name : weights.names()) held += static_cast<double>(weights.entry(name).shape.numel());
   const double asked = (static_cast<double>(c.vocab_size) + static_cast<double>(c.block_size)) * wide +
                        static_cast<double>(c.n_layer) * (12 * wide * wide + 13 * wide);
   check<DataError>(asked <= 16 * held + 1e6, "load_gpt", folder, ": config.json asks for ", asked,
-                   " numbers, model.safetensors has ", held);
+                   " numbers, its safetensors have ", held);
 }
+
 }  // namespace detail
 
 /// The GPT in a folder of transformers, of model_type openai-gpt or gpt2, in evaluation mode: weights of any float
-/// format are converted to T. Throws DataError, with the path: a file that is missing or malformed, a setting that GPT
-/// does not have, an output head of its own; and, all in one message, every parameter that is missing, not known or of
-/// another shape.
+/// format, in one file or several (ModelWeights), are converted to T. Heads beside the language model's are passed
+/// over. Throws DataError, with the path: a file that is missing or malformed, a setting that GPT does not have, an
+/// output head of its own; and, all in one message, every parameter that is missing, not known or of another shape.
 template <class T = float>
 GPT<T> load_gpt(const std::string& folder) {
   const detail::ModelConfigFile file(folder + "/config.json");
   GPTConfig config = detail::read_config(file);
-  const std::string path = folder + "/model.safetensors";
-  check<DataError>(path_exists(path) || !path_exists(folder + "/pytorch_model.bin"), "load_gpt", folder,
-                   ": has pytorch_model.bin but no model.safetensors: open it in transformers and save it with ",
-                   "save_pretrained(folder, safe_serialization=True)");
-  SafetensorsFile weights(path);
+  ModelWeights weights(folder, "load_gpt");
   detail::check_size(config, weights, folder);
   const double initializer_range = std::exchange(config.initializer_range, 0);  // nothing need be drawn
   GPT<T> model(config);
   model.config.initializer_range = initializer_range;
-  const auto names = detail::matched_names(model, weights, path);
+  const auto names = detail::matched_names(model, weights);
   visit_parameters(model, [&](const std::string& name, Tensor<T>& tensor) {
     const Tensor<T> read = weights.read<T>(names.at(name));
     std::copy_n(read.data(), read.size(), tensor.data());
   });
   if (weights.contains("lm_head.weight")) {
     const std::string& embedding = names.at("wte.weight");
-    check<DataError>(weights.read_bytes("lm_head.weight") == weights.read_bytes(embedding), "load_gpt", path,
+    check<DataError>(weights.read_bytes("lm_head.weight") == weights.read_bytes(embedding), "load_gpt", weights.path(),
                      ": lm_head.weight is not ", embedding, "; a GPT's output head is its token embedding");
   }
   model.eval();

@@ -120,6 +120,13 @@ struct PeftConfig {
     // What would compute something else.
     for (const char* key : {"use_dora", "use_rslora", "lora_bias", "use_qalora", "use_bdlora"})
       file.require_one_of(key, {false});
+    // PiSSA, OLoRA and their like took something off the model's own weights when they made the adapters.
+    const nlohmann::json init = file.has("init_lora_weights") ? file.json().at("init_lora_weights") : nlohmann::json();
+    file.expect(
+        !init.is_string() || init == "gaussian" || init == "orthogonal" || init == "eva", "\"init_lora_weights\" is ",
+        init.dump(),
+        ", which may have changed the weights of the model that the adapters are for: convert them in peft with ",
+        "save_pretrained(folder, path_initial_model_for_weight_conversion=...)");
     file.expect(!file.has("alora_invocation_tokens"), "\"alora_invocation_tokens\" is not supported");
     file.require_one_of("bias", {"none"});
     file.require_one_of("rank_pattern", {nlohmann::json::object()});

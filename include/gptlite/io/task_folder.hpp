@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "gptlite/io/model_folder.hpp"
@@ -27,10 +28,24 @@ struct TaskFolder {
   text::TaskLayout layout() const { return {tokenizer.tokens, model.transformer.config.block_size, max_part_length}; }
 };
 
-/// Writes what load_task_model opens, and transformers as ...ForSequenceClassification. For classification and
-/// entailment its labels are those of `model` on texts laid out by layout(), padded on the right; of similarity and
-/// multiple choice it computes the scores of a sequence. The folder is made if it is not there. Throws ConfigError for
-/// a model with adapters, DataError for labels that are not UTF-8, IoError.
+namespace detail {
+/// Writes a tokenizer that puts the task's tokens around a text or a pair of texts in transformers, and pads.
+inline void save_task_tokenizer(const std::string& folder, const text::Tokenizer& tokenizer, Index max_length) {
+  TokenizerFiles files = std::visit([](const auto& own) { return files_of(own); }, tokenizer.variant());
+  files.tokenizer["post_processor"] = task_template(files.tokenizer["model"]["vocab"]);
+  files.config["tokenizer_class"] = "PreTrainedTokenizerFast";  // GPT2Tokenizer has a post-processor of its own
+  files.config["pad_token"] = text::task_token_names[0];
+  files.config["padding_side"] = "right";
+  files.config["model_max_length"] = max_length;
+  write_tokenizer(folder, files);
+}
+}  // namespace detail
+
+/// Writes what load_task_model opens, and transformers as ...ForSequenceClassification, with a tokenizer that puts
+/// start, delimiter and extract token around a text or a pair of texts: for classification and entailment,
+/// pipeline("text-classification", folder) gives the labels and probabilities of `model` on texts laid out by layout(),
+/// if they are not too long. Of similarity and multiple choice it computes the scores of a sequence. The folder is made
+/// if it is not there. Throws ConfigError for a model with adapters, DataError for labels that are not UTF-8, IoError.
 template <class T>
 void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   TaskModel<T> model = from.model;  // handles
@@ -57,7 +72,7 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   NamedTensors tensors = detail::published_tensors(model.transformer);
   tensors.emplace("score.weight", transpose(model.score.weight.detach(), 0, 1));  // (n, C), as torch.nn.Linear has it
   detail::save_model_files(folder, config, tensors, std::nullopt);
-  save_tokenizer(folder, from.tokenizer.tokenizer);
+  detail::save_task_tokenizer(folder, from.tokenizer.tokenizer, model.transformer.config.block_size);
 }
 
 /// The fine-tuned model in a folder, in evaluation mode. Throws DataError, with the path, as load_gpt and
@@ -87,14 +102,14 @@ TaskFolder<T> load_task_model(const std::string& folder) {
     }
   }
   GPT<T> gpt = load_gpt<T>(folder);
-  SafetensorsFile weights(folder + "/model.safetensors");
-  expect(weights.contains("score.weight"), folder, "/model.safetensors: has no score.weight, the head of the task");
+  ModelWeights weights(folder, "load_task_model");
+  expect(weights.contains("score.weight"), weights.path(), ": has no score.weight, the head of the task");
   const Tensor<T> read = weights.read<T>("score.weight");
   const Index C = gpt.config.n_embd;
   expect(read.rank() == 2 && read.shape()[1] == C &&
              (task == Task::multiple_choice ? read.shape()[0] == 1 : read.shape()[0] >= 2),
-         folder, "/model.safetensors: score.weight has shape ", read.shape(), ", which does not fit ", name_of(task),
-         " with ", C, " channels");
+         weights.path(), ": score.weight has shape ", read.shape(), ", which does not fit ", name_of(task), " with ", C,
+         " channels");
   const Index n = read.shape()[0];
   expect(labels.empty() || (classes && static_cast<Index>(labels.size()) == n), path, ": ", labels.size(),
          " labels for ", classes ? n : 0, " classes");

@@ -13,14 +13,13 @@
 
 #include "gptlite/core/text_file.hpp"
 #include "gptlite/io/json.hpp"
+#include "gptlite/io/tokenizer_json.hpp"
 #include "gptlite/text/tokenizer.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
 namespace detail {
-
-using Json = nlohmann::json;
 
 /// One file's JSON and its path, for messages.
 struct JsonFile {
@@ -119,8 +118,11 @@ inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   const std::string post_processor = file.type_of(file.json, "post_processor");
   file.expect(post_processor.empty() || post_processor == "ByteLevel" || post_processor == "TemplateProcessing",
               "post_processor ", post_processor, " is not supported");
-  if (post_processor == "TemplateProcessing")  // it adds these
-    file.require_one_of(file.json.at("post_processor"), "special_tokens", {Json::object()});
+  if (post_processor == "TemplateProcessing") {  // it adds these; those of a task a TaskLayout adds
+    const Json& added = file.json.at("post_processor");
+    const bool of_task = added.value("special_tokens", Json()) == task_template(vocabulary)["special_tokens"];
+    if (!of_task) file.require_one_of(added, "special_tokens", {Json::object()});
+  }
   file.expect(normalizer == (words == "BertPreTokenizer" ? "BertNormalizer" : ""), "normalizer ", normalizer,
               " is not supported with this pre_tokenizer");
   if (words == "BertPreTokenizer") {
@@ -174,96 +176,14 @@ inline text::Tokenizer read_vocabulary_and_merges(const std::string& folder) {
   return made<text::ByteBpe>(file, std::move(tokens), merges, special);
 }
 
-/// What save_tokenizer writes of a tokenizer.
-struct TokenizerFiles {
-  Json tokenizer;      // tokenizer.json
-  Json config;         // tokenizer_config.json
-  std::string merges;  // merges.txt, empty for a tokenizer without
-};
-
-/// What the files of all tokenizers have in common.
-inline TokenizerFiles common_files(const std::vector<std::string>& tokens) {
-  TokenizerFiles files;
-  files.config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
-  files.tokenizer = {{"version", "1.0"},
-                     {"truncation", nullptr},
-                     {"padding", nullptr},
-                     {"normalizer", nullptr},
-                     {"added_tokens", Json::array()},
-                     {"pre_tokenizer", nullptr},
-                     {"post_processor", nullptr},
-                     {"decoder", nullptr}};
-  Json& model = files.tokenizer["model"] = {{"type", "BPE"},
-                                            {"dropout", nullptr},
-                                            {"unk_token", nullptr},
-                                            {"fuse_unk", false},
-                                            {"byte_fallback", false},
-                                            {"ignore_merges", false},
-                                            {"merges", Json::array()},
-                                            {"vocab", Json::object()},
-                                            {"end_of_word_suffix", nullptr},
-                                            {"continuing_subword_prefix", nullptr}};
-  for (std::size_t id = 0; id < tokens.size(); ++id) model["vocab"][tokens[id]] = id;
-  return files;
-}
-
-/// What the files of both kinds of byte-pair encoding have in common.
-inline TokenizerFiles bpe_files(const text::BpeVocabulary& vocabulary) {
-  TokenizerFiles files = common_files(vocabulary.tokens());
-  for (const TokenId id : vocabulary.special_tokens()) {
-    files.tokenizer["added_tokens"].push_back({{"id", id},
-                                               {"content", vocabulary.id_to_token(id)},
-                                               {"special", true},
-                                               {"single_word", false},
-                                               {"lstrip", false},
-                                               {"rstrip", false},
-                                               {"normalized", false}});
+inline void write_tokenizer(const std::string& folder, const TokenizerFiles& files) {
+  make_folder(folder);
+  if (!files.merges.empty()) {
+    write_text(folder + "/vocab.json", files.tokenizer["model"]["vocab"].dump());
+    write_text(folder + "/merges.txt", files.merges);
   }
-  files.merges = "#version: 0.2\n";
-  for (const text::BpeMerge& merge : vocabulary.merges().merges()) {
-    const std::string &left = vocabulary.id_to_token(merge.left), &right = vocabulary.id_to_token(merge.right);
-    files.tokenizer["model"]["merges"].push_back({left, right});
-    files.merges += left + ' ' + right + '\n';
-  }
-  return files;
-}
-
-inline TokenizerFiles files_of(const text::CharTokenizer& tokenizer) {
-  std::vector<std::string> tokens;
-  for (TokenId id = 0; id < tokenizer.vocab_size(); ++id) tokens.push_back(tokenizer.id_to_token(id));
-  TokenizerFiles files = common_files(tokens);
-  files.tokenizer["decoder"] = {{"type", "Fuse"}};
-  return files;
-}
-
-inline TokenizerFiles files_of(const text::ByteBpe& tokenizer) {
-  TokenizerFiles files = bpe_files(tokenizer.vocabulary());
-  Json& json = files.tokenizer;
-  const Json byte_level = {
-      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-  json["pre_tokenizer"] = json["post_processor"] = json["decoder"] = byte_level;
-  for (const Json& added : json["added_tokens"]) {
-    if (added["content"] != "<|endoftext|>") continue;  // GPT2Tokenizer would add it
-    files.config["tokenizer_class"] = "GPT2Tokenizer";
-    for (const char* key : {"bos_token", "eos_token", "unk_token"}) files.config[key] = "<|endoftext|>";
-  }
-  return files;
-}
-
-inline TokenizerFiles files_of(const text::Gpt1Bpe& tokenizer) {
-  TokenizerFiles files = bpe_files(tokenizer.vocabulary());
-  Json& json = files.tokenizer;
-  json["normalizer"] = {{"type", "BertNormalizer"},
-                        {"clean_text", true},
-                        {"handle_chinese_chars", true},
-                        {"strip_accents", nullptr},
-                        {"lowercase", true}};
-  json["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
-  json["decoder"] = {{"type", "BPEDecoder"}, {"suffix", "</w>"}};
-  json["model"]["unk_token"] = files.config["unk_token"] = "<unk>";
-  json["model"]["end_of_word_suffix"] = "</w>";
-  files.config["tokenizer_class"] = "OpenAIGPTTokenizer";
-  return files;
+  write_text(folder + "/tokenizer_config.json", files.config.dump(2));
+  write_text(folder + "/tokenizer.json", files.tokenizer.dump());
 }
 
 }  // namespace detail
@@ -283,15 +203,8 @@ inline text::Tokenizer load_tokenizer(const std::string& folder) {
 /// the same tokens, and vocab.json and merges.txt where there are merges. The folder is made if it is not there. Throws
 /// IoError if a file cannot be written.
 inline void save_tokenizer(const std::string& folder, const text::Tokenizer& tokenizer) {
-  const detail::TokenizerFiles files =
-      std::visit([](const auto& own) { return detail::files_of(own); }, tokenizer.variant());
-  make_folder(folder);
-  if (!files.merges.empty()) {
-    write_text(folder + "/vocab.json", files.tokenizer["model"]["vocab"].dump());
-    write_text(folder + "/merges.txt", files.merges);
-  }
-  write_text(folder + "/tokenizer_config.json", files.config.dump(2));
-  write_text(folder + "/tokenizer.json", files.tokenizer.dump());
+  detail::write_tokenizer(folder,
+                          std::visit([](const auto& own) { return detail::files_of(own); }, tokenizer.variant()));
 }
 
 }  // namespace io
