@@ -86,15 +86,16 @@ TEST_CASE("the tokenizer of a folder puts the task's tokens around texts in tran
   const Saved saved;
   const io::TaskFolder<float> from = saved.make(Task::entailment, 0, {"a", "b", "c"});
   io::save_task_model(saved.folder, from);
-  const nlohmann::json json = io::read_json(saved.folder + "/tokenizer.json")["post_processor"];
+  const nlohmann::json post_processor = io::read_json(saved.folder + "/tokenizer.json")["post_processor"];
   const auto layout = [&](const char* key) {  // the special tokens by their ids, the texts by their names
     std::string parts;
-    for (const nlohmann::json& part : json[key])
-      parts += part.contains("Sequence") ? part["Sequence"]["id"].get<std::string>() + ' '
-                                         : json["special_tokens"][part["SpecialToken"]["id"]]["ids"].dump() + ' ';
+    for (const nlohmann::json& part : post_processor[key])
+      parts += part.contains("Sequence")
+                   ? part["Sequence"]["id"].get<std::string>() + ' '
+                   : post_processor["special_tokens"][part["SpecialToken"]["id"]]["ids"].dump() + ' ';
     return parts;
   };
-  CHECK(json["type"] == "TemplateProcessing");
+  CHECK(post_processor["type"] == "TemplateProcessing");
   CHECK(layout("single") == "[350] A [352] ");
   CHECK(layout("pair") == "[350] A [351] B [352] ");
   const nlohmann::json config = io::read_json(saved.folder + "/tokenizer_config.json");
