@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "gptlite/io/gpt_folder.hpp"
 #include "gptlite/io/tokenizer_folder.hpp"
@@ -28,7 +29,8 @@ struct ModelFolder {
 /// load_gpt and load_tokenizer do, and if the tokenizer has more tokens than the model.
 template <class T = float>
 ModelFolder<T> load_model(const std::string& folder) {
-  ModelFolder<T> loaded{load_gpt<T>(folder), load_tokenizer(folder)};
+  text::Tokenizer tokenizer = load_tokenizer(folder);  // first, as it takes no time if there is none
+  ModelFolder<T> loaded{load_gpt<T>(folder), std::move(tokenizer)};
   check_vocabulary(folder, loaded.tokenizer, loaded.model.config);
   loaded.tokenizer.set_padded_size(loaded.model.config.vocab_size);
   return loaded;
