@@ -56,7 +56,7 @@ void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const {
   for (std::shared_ptr<GradState<T>>& state : states) {
     Node<T>& node = *state->node;
     if (state->grad) {
-      const Tensor<T> dy = Tensor<T>::over(node.output_shape(), std::move(state->grad));
+      const Tensor<T> dy = Tensor<T>::from_storage(node.output_shape(), std::move(state->grad));
       state->grad = {};  // only leaves keep theirs
       node.backward(dy);
     }

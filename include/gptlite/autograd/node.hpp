@@ -59,7 +59,7 @@ class Input {
   // The gradient so far, as no other tensor's: add_grad may have left it shared.
   Storage<T>& own_grad() const {
     Storage<T>& grad = tensor_.grad_state()->grad;
-    if (!grad.unique()) grad = Tensor<T>::over(shape(), grad).clone().storage();
+    if (!grad.unique()) grad = Tensor<T>::from_storage(shape(), grad).clone().storage();
     return grad;
   }
 

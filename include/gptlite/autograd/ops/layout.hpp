@@ -25,7 +25,7 @@ Tensor<T> reshape(const Tensor<T>& x, std::vector<Index> sizes) {
                       " elements, no multiple of ", known);
     *unknown = x.size() / known;
   }
-  return record("reshape", x.viewed_as(Shape(std::move(sizes))), {x.without_data()},
+  return record("reshape", x.view(Shape(std::move(sizes))), {x.without_data()},
                 [](Inputs<T> in, const Tensor<T>& dy) { in[0].add_grad(dy); });
 }
 
