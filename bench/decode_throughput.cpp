@@ -31,7 +31,7 @@ int run(const Options& o) {
   set_num_threads(o.threads);
   const bench::ModelSizes m = models.at(o.model);
   const GPT<float> model(m.config());
-  Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision), .draft = o.draft});
+  Decoder<float> decoder(model, {.weights = parse<WeightFormat>(o.precision), .draft = o.draft});
   const auto seconds = [](auto&& work) {
     const auto begin = std::chrono::steady_clock::now();
     work();

@@ -78,8 +78,7 @@ int main(int argc, char** argv) {
     if (const int exit_code = examples::parse(app, argc, argv); exit_code >= 0) return exit_code;
     set_num_threads(threads);
     Generator random(seed);
-    for (int i = 0; i < shapes; ++i)
-      compare(odd_sizes(random), precision == "bf16" ? Precision::bf16 : Precision::fp32, threads, seconds);
+    for (int i = 0; i < shapes; ++i) compare(odd_sizes(random), parse<Precision>(precision), threads, seconds);
     return 0;
   });
 }

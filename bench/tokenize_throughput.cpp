@@ -6,7 +6,7 @@
 
 #include <chrono>
 #include <gptlite/gptlite.hpp>
-#include <gptlite/io/tokenizer_files.hpp>
+#include <gptlite/io/tokenizer_folder.hpp>
 #include <iostream>
 
 #include "support/command_line.hpp"
@@ -16,8 +16,8 @@ namespace {
 using namespace gptlite;
 
 int run(const std::string& model, const std::string& path, double seconds) {
-  const io::Tokenizer tokenizer = io::load_tokenizer(model);
-  const std::string text = data::read_text(path);
+  const text::Tokenizer tokenizer = io::load_tokenizer(model);
+  const std::string text = io::read_text(path);
   using Clock = std::chrono::steady_clock;
   const auto since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };
   std::vector<double> times;

@@ -32,7 +32,7 @@ int run(const Options& o) {
   change(m.n_layer, o.n_layer), change(m.n_head, o.n_head), change(m.n_embd, o.n_embd);
   change(m.block_size, o.block_size), change(m.batch_size, o.batch_size), change(m.vocab_size, o.vocab_size);
   set_num_threads(o.threads);
-  bench::TrainStep step(m, o.precision == "bf16" ? Precision::bf16 : Precision::fp32, o.dropout);
+  bench::TrainStep step(m, parse<Precision>(o.precision), o.dropout);
   using Clock = std::chrono::steady_clock;
   const auto since = [](Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); };
   std::vector<double> times;

@@ -42,7 +42,7 @@ struct Examples {
 
 class FeatureMaker {
  public:
-  explicit FeatureMaker(const io::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  explicit FeatureMaker(const text::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
   // Features 0..V-1 are tokens of the first text, V..2V-1 of the second, 2V..3V-1 of both.
   Index features() const { return 3 * tokenizer_.vocab_size(); }
@@ -88,7 +88,7 @@ class FeatureMaker {
     return bag;
   }
 
-  const io::Tokenizer& tokenizer_;
+  const text::Tokenizer& tokenizer_;
 };
 
 struct LogisticRegression {
@@ -167,14 +167,14 @@ void write_predictions(const std::string& path, const Predictions& predictions, 
     else
       text << set.labels[i] << '\t' << predictions.labels[i] << '\n';
   }
-  io::save_text(path, text.str());
+  io::write_text(path, text.str());
 }
 
 int run(const Options& o) {
   check<ConfigError>(o.epochs > 0, "bag_of_words", "--epochs must be positive, got ", o.epochs);
   check<ConfigError>(o.batch_size > 0, "bag_of_words", "--batch-size must be positive, got ", o.batch_size);
   set_num_threads(o.threads);
-  const Task task = task_from_name(o.task);
+  const Task task = parse<Task>(o.task);
   const data::TaskSet train_set = data::read_task(o.train, task, {});
   const data::TaskSet dev_set = data::read_task(o.dev, task, {.labels = train_set.labels});
   const data::TaskSet test_set = data::read_task(o.test, task, {.labels = train_set.labels});
@@ -190,7 +190,7 @@ int run(const Options& o) {
     const auto highest = std::max_element(train_set.examples.begin(), train_set.examples.end(), by_score);
     classes = static_cast<Index>(std::ceil(highest->score)) + 1;
   }
-  const io::Tokenizer tokenizer = io::load_tokenizer(o.tokenizer);
+  const text::Tokenizer tokenizer = io::load_tokenizer(o.tokenizer);
   const FeatureMaker features(tokenizer);
   const Examples train = features(train_set, classes), dev = features(dev_set, classes),
                  test = features(test_set, classes);

@@ -45,7 +45,7 @@ void check_count(Task task, std::size_t count, Index line) {
 int run(const Options& o) {
   set_num_threads(o.threads);
   const io::TaskFolder<float> folder = io::load_task_model(o.model);
-  const io::Tokenizer& tokenizer = folder.tokenizer.tokenizer;
+  const text::Tokenizer& tokenizer = folder.tokenizer.tokenizer;
   const text::TaskLayout layout = folder.layout();
   const Task task = folder.model.task;
   const auto name = [&](std::size_t label) {
@@ -58,7 +58,7 @@ int run(const Options& o) {
     check_count(task, texts.size(), number);
     const data::TaskSet set{task, "stdin", {{.texts = texts, .row = number}}, {}};
     const train::TaskPrediction answer =
-        train::predict_task(folder.model, data::encode_task(set, tokenizer, layout, tokenizer.special_tokens()))[0];
+        train::predict_task(folder.model, data::encode_task(set, tokenizer, layout))[0];
     const auto label = static_cast<std::size_t>(answer.label);
     if (o.json) {
       nlohmann::ordered_json json, probabilities;

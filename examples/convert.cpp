@@ -6,19 +6,17 @@
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
 #include <iostream>
+#include <map>
 #include <span>
 
 #include "support/command_line.hpp"
-#include "support/weight_format.hpp"
 
 namespace {
 
 using namespace gptlite;
 
 int run(const std::string& folder, const std::string& out, const std::string& type) {
-  GPT<float> model = io::load_gpt(folder);
-  const io::Tokenizer tokenizer = io::load_tokenizer(folder);
-  io::check_vocabulary(folder, tokenizer, model.config);
+  auto [model, tokenizer] = io::load_model(folder);
   visit_parameters(model, [&](const std::string& name, const Tensor<float>& weights) {
     check<DataError>(all_finite(std::span(weights.data(), static_cast<std::size_t>(weights.size()))), "convert", folder,
                      ": ", name, " has numbers that are not finite: has the model diverged?");
@@ -26,15 +24,14 @@ int run(const std::string& folder, const std::string& out, const std::string& ty
   if (out.ends_with(".gguf")) {
     check<ConfigError>(type != "fp16", "convert", "GGUF files are written as fp32, bf16 or int8");
     // A file without a tokenizer: llama.cpp takes and gives ids.
-    const bool byte_level = std::holds_alternative<text::ByteBpe>(tokenizer.variant());
-    if (!byte_level) std::cerr << "convert: llama.cpp's gpt2 has byte-level BPE only: written without a tokenizer\n";
-    io::save_gguf(out, model, examples::weight_formats().at(type), byte_level ? &tokenizer : nullptr);
+    const bool supported = io::gguf_supports(tokenizer);
+    if (!supported) std::cerr << "convert: llama.cpp's gpt2 has byte-level BPE only: written without a tokenizer\n";
+    io::save_gguf(out, model, parse<WeightFormat>(type), supported ? &tokenizer : nullptr);
   } else {
     check<ConfigError>(type != "int8", "convert", "a folder is written as fp32, bf16 or fp16; int8 needs a .gguf file");
-    io::save_model(out, model, tokenizer,
-                   type == "bf16"   ? io::DType::BF16
-                   : type == "fp16" ? io::DType::F16
-                                    : io::DType::F32);
+    static const std::map<std::string, io::DType> dtypes = {
+        {"fp32", io::DType::F32}, {"bf16", io::DType::BF16}, {"fp16", io::DType::F16}};
+    io::save_model(out, model, tokenizer, dtypes.at(type));
   }
   std::cerr << out << " written\n";
   return 0;

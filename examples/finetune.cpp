@@ -41,7 +41,7 @@ struct Options {
 // One file's examples, and as the model reads them.
 struct Examples {
   data::TaskSet set;
-  std::vector<data::TaskInput> inputs;
+  std::vector<data::EncodedExample> inputs;
 };
 
 // The backbone: the folder's configuration with what the command line says, and its weights unless random are wanted.
@@ -49,7 +49,7 @@ GPT<float> backbone(const Options& o) {
   GPT<float> saved = io::load_gpt(o.model);
   GPTConfig config = saved.config;
   config.dropout = o.dropout;
-  config.precision = o.precision == "bf16" ? Precision::bf16 : Precision::fp32;
+  config.precision = parse<Precision>(o.precision);
   config.seed = o.seed;
   config.openai_exact = o.openai_exact;
   GPT<float> gpt(config);
@@ -86,7 +86,7 @@ void write_predictions(const std::string& path, const Examples& examples,
     for (const double probability : prediction.probabilities) text << '\t' << probability;
     text << '\n';
   }
-  io::save_text(path, text.str());
+  io::write_text(path, text.str());
 }
 
 int run(const Options& o) {
@@ -101,11 +101,11 @@ int run(const Options& o) {
   set_num_threads(o.threads);
 
   // All that can be wrong with the input is found before anything is trained or written.
-  const Task task = task_from_name(o.task);
+  const Task task = parse<Task>(o.task);
   GPT<float> gpt = backbone(o);
-  const io::Tokenizer pretrained = io::load_tokenizer(o.model);
+  const text::Tokenizer pretrained = io::load_tokenizer(o.model);
   io::check_vocabulary(o.model, pretrained, gpt.config);
-  const io::TaskTokenizer tokenizer = io::with_task_tokens(pretrained, gpt.config.vocab_size);
+  const text::TaskTokenizer tokenizer = text::with_task_tokens(pretrained, gpt.config.vocab_size);
   const Index new_tokens = std::max<Index>(0, tokenizer.tokenizer.vocab_size() - gpt.config.vocab_size);
   gpt.add_tokens(new_tokens, o.seed);
   const text::TaskLayout layout{tokenizer.tokens, gpt.config.block_size,
@@ -114,8 +114,7 @@ int run(const Options& o) {
   const auto read = [&](const std::string& path) {
     data::TaskSet set = data::read_task(
         path, task, {.columns = o.columns, .labels = labels, .max_score = static_cast<double>(o.max_score)});
-    std::vector<data::TaskInput> inputs =
-        data::encode_task(set, tokenizer.tokenizer, layout, tokenizer.tokenizer.special_tokens());
+    std::vector<data::EncodedExample> inputs = data::encode_task(set, tokenizer.tokenizer, layout);
     return Examples{std::move(set), std::move(inputs)};
   };
   const Examples train = read(o.train);
@@ -254,7 +253,7 @@ int main(int argc, char** argv) {
     app.add_option("--eval-interval", o.eval_interval, "steps between evaluations on --dev, 0 for once an epoch");
     app.add_option("--patience", o.patience, "evaluations without a new best after which to stop, 0 for never");
     app.add_option("--precision", o.precision, "of matrix products: fp32, or bf16 with fp32 sums and weights")
-        ->check(CLI::IsMember({"fp32", "bf16"}))
+        ->check(CLI::IsMember(names_of<Precision>()))
         ->capture_default_str();
     app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
     app.add_option("--seed", o.seed, "of the head, new tokens, batches and dropout")->capture_default_str();

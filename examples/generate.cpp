@@ -8,6 +8,7 @@
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
 #include <iostream>
+#include <optional>
 
 #include "support/command_line.hpp"
 #include "support/weight_format.hpp"
@@ -50,22 +51,19 @@ void add_options(CLI::App& app, Options& o) {
 }
 
 // What a text begins with if there is no prompt.
-std::vector<TokenId> start_of_text(const io::Tokenizer& tokenizer) {
-  if (const auto* bpe = std::get_if<text::ByteBpe>(&tokenizer.variant()))
-    if (const auto end = bpe->vocabulary().find("<|endoftext|>")) return {*end};
+std::vector<TokenId> start_of_text(const text::Tokenizer& tokenizer) {
+  if (const std::optional<TokenId> end = tokenizer.end_of_text()) return {*end};
   return tokenizer.encode("\n");
 }
 
 int run(Options o) {
   set_num_threads(o.threads);
-  const io::Tokenizer tokenizer = io::load_tokenizer(o.model);
-  const GPT<float> model = io::load_gpt(o.model);
-  io::check_vocabulary(o.model, tokenizer, model.config);
+  const auto [model, tokenizer] = io::load_model(o.model);
   const std::vector<TokenId> prompt = o.prompt.empty() ? start_of_text(tokenizer) : tokenizer.encode(o.prompt);
-  Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision), .draft = o.generate.draft});
+  Decoder<float> decoder(model, {.weights = parse<WeightFormat>(o.precision), .draft = o.generate.draft});
 
   // Stop texts are looked for in the text, not in the tokens: the same text may be cut into other tokens.
-  text::StreamDecoder<io::Tokenizer> stream(tokenizer);
+  text::StreamDecoder<text::Tokenizer> stream(tokenizer);
   StopTexts stops(o.stop);
   std::string text;
   const auto show = [&](const std::string& part) {

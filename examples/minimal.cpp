@@ -3,7 +3,7 @@
 
 int main() {
   using namespace gptlite;
-  const std::string text = data::read_text("shakespeare.txt");
+  const std::string text = io::read_text("shakespeare.txt");
   const text::CharTokenizer tokenizer(text);
   GPT<float> model({.vocab_size = tokenizer.vocab_size(), .block_size = 128, .n_layer = 4, .n_head = 4, .n_embd = 128});
   train::AdamW optimizer(model, {.learning_rate = 1e-3});

@@ -23,8 +23,8 @@ constexpr const char* end_of_text = "<|endoftext|>";
 int run(const Options& own, const examples::PretrainingOptions& o) {
   set_num_threads(o.threads);
   std::string all;  // an end of text after each
-  for (const std::string& path : own.texts) all += data::read_text(path) + end_of_text;
-  const io::Tokenizer tokenizer = [&]() -> io::Tokenizer {
+  for (const std::string& path : own.texts) all += io::read_text(path) + end_of_text;
+  const text::Tokenizer tokenizer = [&]() -> text::Tokenizer {
     if (!own.tokenizer.empty()) return io::load_tokenizer(own.tokenizer);
     return text::train_byte_bpe(all, {.vocab_size = own.vocab_size, .special_tokens = {end_of_text}});
   }();

@@ -63,16 +63,18 @@ int run(const Options& o) {
   check<ConfigError>(o.text.empty() != o.tokens.empty(), "score", "give either --text FILE or --tokens \"1 2 3\"");
   set_num_threads(o.threads);
   std::vector<TokenId> tokens;
-  if (!o.tokens.empty()) tokens = read_ids(o.tokens);
-  const GPT<float> model = io::load_gpt(o.model);
-  if (o.tokens.empty()) {
-    const io::Tokenizer tokenizer = io::load_tokenizer(o.model);
-    io::check_vocabulary(o.model, tokenizer, model.config);
-    tokens = tokenizer.encode(data::read_text(o.text));
-  }
+  const GPT<float> model = [&] {
+    if (!o.tokens.empty()) {
+      tokens = read_ids(o.tokens);
+      return io::load_gpt(o.model);  // needs no tokenizer
+    }
+    const auto [loaded, tokenizer] = io::load_model(o.model);
+    tokens = tokenizer.encode(io::read_text(o.text));
+    return loaded;
+  }();
   check<DataError>(tokens.size() >= 2, "score", "a score needs two tokens at least, the text has ", tokens.size());
   check_tokens("score", tokens, model.config.vocab_size);
-  Decoder<float> decoder(model, {.weights = examples::weight_formats().at(o.precision)});
+  Decoder<float> decoder(model, {.weights = parse<WeightFormat>(o.precision)});
   const std::vector<double> logprobs = log_probabilities(decoder, tokens);
   double total = 0;
   for (const double logprob : logprobs) total -= logprob;

@@ -5,7 +5,7 @@
 // The model is a folder with tokenizer.json, or vocab.json and merges.txt.
 
 #include <gptlite/gptlite.hpp>
-#include <gptlite/io/tokenizer_files.hpp>
+#include <gptlite/io/tokenizer_folder.hpp>
 #include <iostream>
 #include <sstream>
 
@@ -17,8 +17,8 @@ using namespace gptlite;
 
 int run(const std::string& model, const std::string& path) {
   check<ConfigError>(!model.empty() && !path.empty(), "tokenize", "--model and --text are required");
-  const io::Tokenizer tokenizer = io::load_tokenizer(model);
-  std::istringstream text(data::read_text(path));
+  const text::Tokenizer tokenizer = io::load_tokenizer(model);
+  std::istringstream text(io::read_text(path));
   for (std::string line; std::getline(text, line);) {
     const char* separator = "";
     for (const TokenId token : tokenizer.encode(line)) {

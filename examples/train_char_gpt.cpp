@@ -51,13 +51,13 @@ std::string own_sources() {
                    root.string());
   std::sort(files.begin(), files.end());
   std::string text;
-  for (const fs::path& file : files) text += data::read_text(file.string());
+  for (const fs::path& file : files) text += io::read_text(file.string());
   return text;
 }
 
 int run(const std::string& path, const examples::PretrainingOptions& o) {
   set_num_threads(o.threads);
-  const std::string text = path.empty() ? own_sources() : data::read_text(path);
+  const std::string text = path.empty() ? own_sources() : io::read_text(path);
   const text::CharTokenizer tokenizer(text);
   const std::vector<TokenId> tokens = tokenizer.encode(text);
   std::vector<TokenId> prompt = {tokens.front()};

@@ -45,10 +45,10 @@ inline void add_options(CLI::App& app, PretrainingOptions& o) {
   app.add_option("--grad-accumulation", o.grad_accumulation, "batches a step")->capture_default_str();
   app.add_option("--window", o.window, "context window k, 0 for the whole sequence")->capture_default_str();
   app.add_option("--norm-order", o.norm_order, "post (GPT-1) or pre (GPT-2)")
-      ->check(CLI::IsMember({"post", "pre"}))
+      ->check(CLI::IsMember(names_of<NormOrder>()))
       ->capture_default_str();
   app.add_option("--precision", o.precision, "of matrix products: fp32, or bf16 with fp32 sums and weights")
-      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->check(CLI::IsMember(names_of<Precision>()))
       ->capture_default_str();
   app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
   app.add_option("--seed", o.seed, "of weights, batches, dropout and samples")->capture_default_str();
@@ -63,7 +63,7 @@ inline void add_options(CLI::App& app, PretrainingOptions& o) {
 /// Trains a GPT on `tokens`: the first 90% train, the last 10% validate. Progress goes to stderr, the last line on
 /// stdout is one JSON object with the results. o.out becomes a folder that load_gpt and transformers open: the model at
 /// the end, and in o.out/best that of the best evaluation, beside metrics.jsonl and samples.txt.
-inline int pretrain(const std::string& program, const PretrainingOptions& o, const io::Tokenizer& tokenizer,
+inline int pretrain(const std::string& program, const PretrainingOptions& o, const text::Tokenizer& tokenizer,
                     const std::vector<TokenId>& all_tokens, const std::vector<TokenId>& prompt) {
   check<ConfigError>(o.max_steps > 0, program, "--max-steps must be positive, got ", o.max_steps);
   check<ConfigError>(o.grad_accumulation > 0, program, "--grad-accumulation must be positive, got ",
@@ -85,8 +85,8 @@ inline int pretrain(const std::string& program, const PretrainingOptions& o, con
                     .n_embd = o.n_embd,
                     .dropout = o.dropout,
                     .window = o.window,
-                    .norm_order = o.norm_order == "post" ? NormOrder::post : NormOrder::pre,
-                    .precision = o.precision == "bf16" ? Precision::bf16 : Precision::fp32,
+                    .norm_order = gptlite::parse<NormOrder>(o.norm_order),
+                    .precision = gptlite::parse<Precision>(o.precision),
                     .residual_initializer_range = 0.02,  // a short run learns faster without GPT-2's smaller ones
                     .seed = o.seed});
   train::AdamW optimizer(model,

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <set>
 
-#include "gptlite/data/text_file.hpp"
+#include "gptlite/core/text_file.hpp"
 #include "support/operations.hpp"
 #include "support/throws.hpp"
 
@@ -44,7 +44,7 @@ TEST_CASE("every operation that is recorded in the library is registered") {
   std::set<std::string> recorded, registered;
   for (const auto& file : std::filesystem::recursive_directory_iterator(GPTLITE_SOURCE_DIR "/include")) {
     if (!file.is_regular_file()) continue;
-    const std::string text = data::read_text(file.path().string());
+    const std::string text = io::read_text(file.path().string());
     for (const std::string call :
          {"record(\"", "pick_rows(\"", "record_activation(\""})  // helpers that record for several operations
       for (std::size_t at = text.find(call); at != std::string::npos; at = text.find(call, at + 1)) {

@@ -25,9 +25,10 @@ struct CountsPrinting {
 }  // namespace
 
 TEST_CASE("texts from files cannot command a terminal, and long ones are cut") {
-  CHECK(message_of<DataError>([] { fail<DataError>("read", "a\x1b[31mred\r\x7f\nnext\tcolumn é"); }) ==
+  CHECK(message_of<DataError>([] { raise<DataError>("read", "a\x1b[31mred\r\x7f\nnext\tcolumn é"); }) ==
         "[read] a\\x1b[31mred\\x0d\\x7f\nnext\tcolumn é");
-  const std::string message = message_of<DataError>([] { fail<DataError>("read", std::string(20'000'000, 'x'), "!"); });
+  const std::string message =
+      message_of<DataError>([] { raise<DataError>("read", std::string(20'000'000, 'x'), "!"); });
   CHECK(message.size() < 5000);
   CHECK(message.ends_with("xxx... (20000000 bytes)!"));
 }
@@ -41,9 +42,9 @@ TEST_CASE("memory that is not there is a bad_alloc that says how much was wanted
 }
 
 TEST_CASE("fail puts the operation in brackets and joins the parts") {
-  CHECK(message_of<ShapeError>([] { fail<ShapeError>("matmul", "got ", 3, " and ", 0.5, 'x'); }) ==
+  CHECK(message_of<ShapeError>([] { raise<ShapeError>("matmul", "got ", 3, " and ", 0.5, 'x'); }) ==
         "[matmul] got 3 and 0.5x");
-  CHECK(message_of<DataError>([] { fail<DataError>("read", "empty"); }) == "[read] empty");
+  CHECK(message_of<DataError>([] { raise<DataError>("read", "empty"); }) == "[read] empty");
 }
 
 TEST_CASE("check throws the error it was given if the condition is false") {

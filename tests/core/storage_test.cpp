@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -78,6 +79,41 @@ TEST_CASE("a borrowed storage leaves the memory to its owner") {
   }
   CHECK(numbers[1] == 20);
   CHECK(cached_memory() == before);
+}
+
+TEST_CASE("a borrowed storage's owner is released once, by the last copy") {
+  int numbers[] = {1, 2, 3}, released = 0;
+  const auto owner = [&] { return std::shared_ptr<void>(numbers, [&](void*) { ++released; }); };
+  {
+    const Storage<int> storage = Storage<int>::borrowed(numbers, 3, owner());
+    CHECK(storage.data() == numbers);
+    CHECK(storage.unique());
+    Storage<int> copy = storage;
+    CHECK_FALSE(storage.unique());
+    copy = {};
+    CHECK(released == 0);
+    CHECK(storage.unique());
+  }
+  CHECK(released == 1);
+
+  std::shared_ptr<void> shared = owner();
+  Storage<int> storage = Storage<int>::borrowed(numbers, 3, shared);
+  CHECK(shared.use_count() == 2);
+  CHECK(storage.unique());  // as far as storages go
+  storage = {};
+  CHECK(shared.use_count() == 1);
+  CHECK(released == 1);
+  shared.reset();
+  CHECK(released == 2);
+
+  Storage<int>::borrowed(nullptr, 0, owner());  // no memory: nothing to keep alive
+  CHECK(released == 3);
+}
+
+TEST_CASE("a null pointer is no borrowed storage") {
+  CHECK(Storage<int>::borrowed(nullptr, 0).size() == 0);
+  CHECK(message_of<ShapeError>([] { Storage<int>::borrowed(nullptr, 3); }) ==
+        "[storage] a null pointer holds no 3 elements");
 }
 
 TEST_CASE("blocks are rounded up to one of eight steps between powers of two") {

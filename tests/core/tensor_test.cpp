@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <vector>
 
 #include "support/throws.hpp"
@@ -42,7 +43,7 @@ TEST_CASE("wrong numbers of values and elements are refused") {
   CHECK(message_of<ShapeError>([] { TensorF::zeros({2}).item(); }) == "[item] needs one element, got shape (2)");
   CHECK(message_of<ShapeError>([] { TensorF::zeros({0}).item(); }) == "[item] needs one element, got shape (0)");
   CHECK(message_of<ShapeError>([] {
-          TensorF::zeros({2, 3}).viewed_as({5});
+          TensorF::zeros({2, 3}).view({5});
         }) == "[reshape] (2, 3) has 6 elements, (5) has 5");
   CHECK(message_of<ShapeError>([] { TensorF::zeros({2, -1}); }) == "[shape] size -1 of (2, -1) is negative");
 }
@@ -61,7 +62,7 @@ TEST_CASE("an undefined tensor stands for none") {
   CHECK_FALSE(TensorF().defined());
   CHECK_FALSE(TensorF().requires_grad());
   CHECK(TensorF::zeros({0}).defined());
-  CHECK(TensorF::borrowed(nullptr, {0, 3}).defined());
+  CHECK(TensorF::from_blob(nullptr, {0, 3}).defined());
   const std::string message = "[tensor] this tensor is undefined: it holds no numbers";
   CHECK(message_of<ShapeError>([] { TensorF().to_vector(); }) == message);
   CHECK(message_of<ShapeError>([] { TensorF().item(); }) == message);
@@ -71,7 +72,7 @@ TEST_CASE("an undefined tensor stands for none") {
 
 TEST_CASE("copies and views share their numbers and clones do not") {
   TensorF tensor = TensorF::from({1, 2, 3, 4}, {2, 2});
-  const TensorF handle = tensor, detached = tensor.detach(), view = tensor.viewed_as({4}), clone = tensor.clone();
+  const TensorF handle = tensor, detached = tensor.detach(), view = tensor.view({4}), clone = tensor.clone();
   tensor.data()[3] = 40;
   CHECK(handle.at({1, 1}) == 40);
   CHECK(detached.at({1, 1}) == 40);
@@ -89,11 +90,37 @@ TEST_CASE("cast converts every number") {
 
 TEST_CASE("a borrowed tensor reads and writes the caller's memory") {
   std::vector<double> memory{1, 2, 3, 4};
-  Tensor<double> tensor = Tensor<double>::borrowed(memory.data(), {2, 2});
+  Tensor<double> tensor = Tensor<double>::from_blob(memory.data(), {2, 2});
   memory[2] = 30;
   CHECK(tensor.at({1, 0}) == 30);
   tensor.at({0, 1}) = 20;
   CHECK(memory[1] == 20);
+}
+
+TEST_CASE("a borrowed tensor keeps its owner until the last handle and view") {
+  int released = 0;
+  auto* const memory = new std::vector<float>{0, 1, 2, 3, 4};
+  const auto owner = [&] {
+    return std::shared_ptr<void>(memory, [&released, memory](void*) {
+      ++released;
+      delete memory;
+    });
+  };
+  TensorF view;
+  {
+    const TensorF tensor = TensorF::from_blob(memory->data() + 1, {2, 2}, owner());  // aligned as a float, no more
+    const TensorF copy = tensor;
+    view = tensor.view({4});
+    CHECK(copy.at({1, 1}) == 4);
+  }
+  CHECK(released == 0);
+  CHECK(view.to_vector() == std::vector<float>{1, 2, 3, 4});
+  const TensorF clone = view.clone();
+  view = {};
+  CHECK(released == 1);
+  CHECK(clone.at({0}) == 1);
+  CHECK(message_of<ShapeError>([] { TensorF::from_blob(nullptr, {2}); }) ==
+        "[storage] a null pointer holds no 2 elements");
 }
 
 TEST_CASE("random tensors are functions of their stream") {
@@ -117,7 +144,7 @@ TEST_CASE("requires_grad belongs to the tensors that are asked and to copies mad
   CHECK(after.requires_grad());
   CHECK_FALSE(tensor.detach().requires_grad());
   CHECK_FALSE(tensor.clone().requires_grad());
-  CHECK_FALSE(tensor.viewed_as({1, 2}).requires_grad());
+  CHECK_FALSE(tensor.view({1, 2}).requires_grad());
   tensor.set_requires_grad(false);
   CHECK_FALSE(tensor.requires_grad());
 }

@@ -12,7 +12,7 @@ using namespace gptlite;
 
 namespace {
 
-// A token a character: 'a' is 1, 'b' 2, ...; '<' is 50, '|' 51, '>' 52.
+// A token a character: 'a' is 1, 'b' 2, ...; '<' is 50, '|' 51, '>' 52; '~', special, 53.
 struct Letters {
   std::vector<TokenId> encode(const std::string& text) const {
     std::vector<TokenId> tokens;
@@ -20,6 +20,7 @@ struct Letters {
       tokens.push_back(c == '<' ? 50 : c == '|' ? 51 : c == '>' ? 52 : c == '~' ? 53 : c - 'a' + 1);
     return tokens;
   }
+  std::vector<TokenId> special_tokens() const { return {53}; }
 };
 const text::TaskLayout layout{{50, 51, 52}, 12};
 
@@ -49,18 +50,18 @@ TEST_CASE("batches are padded on the right, with the lengths") {
   CHECK(ids(batch.tokens) == std::vector<TokenId>{50, 3, 4, 5, 6, 52, 50, 1, 2, 52, 0, 0});
   CHECK(ids(batch.lengths) == std::vector<std::int32_t>{6, 4});
   CHECK(ids(batch.labels) == std::vector<std::int32_t>{1, 0});
-  CHECK(batch.sequences == 1);
+  CHECK(batch.sequences_per_example == 1);
 
   const auto pair = data::encode_task(set_of(Task::similarity, {{"a", "bc"}}), Letters(), layout);
   batch = data::collate<float>(pair, {0}, Task::similarity, 6);
   CHECK(ids(batch.tokens) == std::vector<TokenId>{50, 1, 51, 2, 3, 52, 50, 2, 3, 51, 1, 52});
-  CHECK(batch.sequences == 2);
+  CHECK(batch.sequences_per_example == 2);
   CHECK_FALSE(batch.labels.defined());
   const float grades[] = {0, 0, 0, 0.6f, 0.4f, 0};
   for (Index k = 0; k < 6; ++k) CHECK(batch.probabilities.data()[k] == doctest::Approx(grades[k]));
 
   const auto choice = data::encode_task(set_of(Task::multiple_choice, {{"a", "b", "c", "d"}}), Letters(), layout);
-  CHECK(data::collate<float>(choice, {0}, Task::multiple_choice, 0).sequences == 3);
+  CHECK(data::collate<float>(choice, {0}, Task::multiple_choice, 0).sequences_per_example == 3);
   const auto pairs = data::encode_task(set_of(Task::entailment, {{"a", "b"}}), Letters(), layout);
   CHECK(pairs[0].sequences == std::vector<text::Tokens>{{50, 1, 51, 2, 52}});
 }
@@ -109,7 +110,7 @@ TEST_CASE("an epoch has every example once, another order the next, the same for
 
 TEST_CASE("texts that are none, and options that cannot work") {
   CHECK(message_of<DataError>([] {
-          data::encode_task(set_of(Task::classification, {{"ab"}, {"~~"}}), Letters(), layout, {53});
+          data::encode_task(set_of(Task::classification, {{"ab"}, {"~~"}}), Letters(), layout);
         }) == "[encode_task] a.tsv, row 3: the text \"~~\" has no tokens but special ones");
   CHECK(message_of<DataError>([] {
           data::encode_task(set_of(Task::classification, {{"ab"}, {"a<b"}}), Letters(), layout);
@@ -119,7 +120,7 @@ TEST_CASE("texts that are none, and options that cannot work") {
         }) == "[encode_task] a.tsv, row 2: the text \"\" has no tokens but special ones");
   CHECK(message_of<DataError>([] { data::TaskBatches<float>({}, Task::classification, {}); }) ==
         "[TaskBatches] there are no examples");
-  const std::vector<data::TaskInput> uneven{{{{1}, {2}}, 0, 0}, {{{1}}, 0, 0}};
+  const std::vector<data::EncodedExample> uneven{{{{1}, {2}}, 0, 0}, {{{1}}, 0, 0}};
   CHECK(message_of<DataError>([&] {
           data::collate<float>(uneven, {0, 1}, Task::multiple_choice, 0);
         }) == "[collate] example 1 has 1 sequences, the first 2");

@@ -65,6 +65,16 @@ TEST_CASE("columns by name, in any order; labels of another file; Windows' line 
   CHECK(set.examples[0].label == 1);
 }
 
+TEST_CASE("empty lines are no rows, and count where rows are named") {
+  const Files files;
+  const data::TaskSet set = files.read(Task::classification, "\n  \r\nlabel\ttext\n\nb\tone\n\n\na\ttwo\r\n\r\n\n   ");
+  REQUIRE(set.examples.size() == 2);
+  CHECK(set.examples[0].texts[0] == "one");
+  CHECK(set.examples[0].row == 5);
+  CHECK(set.examples[1].row == 8);
+  CHECK(files.refusal(Task::classification, "\n\n") == "[read_task] a.tsv: there are no rows below the header");
+}
+
 TEST_CASE("what is wrong is named with file, row and column") {
   const Files files;
   const auto text = [&](const std::string& rows, const data::TaskSetOptions& options = {}) {
@@ -72,7 +82,9 @@ TEST_CASE("what is wrong is named with file, row and column") {
   };
   CHECK(text("a\tx\nb\n") == "[read_task] a.tsv, row 3: has 1 columns, the header has 2; the separator is a tab");
   CHECK(text("a\tx\nb\ty\tz\n") == "[read_task] a.tsv, row 3: has 3 columns, the header has 2; the separator is a tab");
-  CHECK(text("a\tx\n\nb\ty\n") == "[read_task] a.tsv, row 3: has 1 columns, the header has 2; the separator is a tab");
+  CHECK(text("a\tx\n\nb\n") == "[read_task] a.tsv, row 4: has 1 columns, the header has 2; the separator is a tab");
+  CHECK(text("\n\na\tx\n\nb\t \n") == "[read_task] a.tsv, row 6, column text: the text is empty");
+  CHECK(text("a\tx\n\t\n") == "[read_task] a.tsv, row 3, column text: the text is empty");
   CHECK(text("a\tx\nb\t  \n") == "[read_task] a.tsv, row 3, column text: the text is empty");
   CHECK(text("a\tx\nb\ty\xFFz\n") == "[read_task] a.tsv, row 3, column text: invalid UTF-8 at byte 1");
   CHECK(text("") == "[read_task] a.tsv: there are no rows below the header");

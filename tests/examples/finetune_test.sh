@@ -145,7 +145,7 @@ expect_rows 'classification_dev.tsv, row 2, column label: the label "red" is not
 expect_rows 'bad.tsv, row 2, column score: "5.5" is no score from 0 to 5' similarity '5.5\ta\tb\n'
 expect_rows 'bad.tsv, row 2, column label: "2" is no answer from 0 to 1' multiple-choice '2\ta\tb\tc\n'
 bad=(--model "$work/gpt" "${data[@]}" --out "$work/no")
-expect '"sentiment" is no task, only classification, entailment, similarity and multiple-choice' finetune --task sentiment "${bad[@]}"
+expect '"sentiment" is no task; there are classification, entailment, similarity, multiple-choice' finetune --task sentiment "${bad[@]}"
 expect 'has no column "colour", only label, text' finetune --task classification "${bad[@]}" --columns colour,text
 expect "--epochs must be in 1..1000000, got 0" finetune --task classification "${bad[@]}" --epochs 0
 expect "--lambda must be 0 or positive, got -1" finetune --task classification "${bad[@]}" --lambda -1

@@ -33,6 +33,7 @@ struct NumberTexts {
     for (TokenId token; numbers >> token;) tokens.push_back(token);
     return tokens;
   }
+  text::Tokens special_tokens() const { return {}; }
 };
 
 // 1 to `longest` random tokens. A share of them, and the first, are the five tokens of a kind, 5 kind to 5 kind + 4,
@@ -86,7 +87,7 @@ nlohmann::ordered_json json_of(const data::TaskSet& set) {
 }
 
 // The numbers of the examples in each batch. TaskBatches does not give them away, but labels it does.
-std::vector<std::vector<Index>> batch_members(std::vector<data::TaskInput> inputs, Index steps,
+std::vector<std::vector<Index>> batch_members(std::vector<data::EncodedExample> inputs, Index steps,
                                               const data::TaskBatchesOptions& options) {
   for (std::size_t i = 0; i < inputs.size(); ++i) inputs[i].label = static_cast<Index>(i);
   data::TaskBatches<float> numbered(std::move(inputs), Task::classification, options);
@@ -115,7 +116,7 @@ void run(Task task, NormOrder norm_order, const std::string& folder) {
   std::vector<std::string> bytes;
   for (int byte = 0; byte < 256; ++byte)
     bytes.push_back(text::to_byte_alphabet(std::string(1, static_cast<char>(byte))));
-  const io::TaskTokenizer tokenizer = io::with_task_tokens(text::ByteBpe(bytes, {}), vocab_size);
+  const text::TaskTokenizer tokenizer = text::with_task_tokens(text::ByteBpe(bytes, {}), vocab_size);
   GPT<float> gpt({.vocab_size = vocab_size,
                   .block_size = 48,
                   .n_layer = 2,
@@ -136,7 +137,7 @@ void run(Task task, NormOrder norm_order, const std::string& folder) {
   const data::TaskSet train_set = random_set(random, task, train_examples),
                       test_set = random_set(random, task, held_out);
   const text::TaskLayout layout{tokenizer.tokens, gpt.config.block_size};
-  const std::vector<data::TaskInput> inputs = data::encode_task(train_set, NumberTexts{}, layout);
+  const std::vector<data::EncodedExample> inputs = data::encode_task(train_set, NumberTexts{}, layout);
   const data::TaskBatchesOptions batching{.batch_size = 8, .n_class = n_class, .seed = 5};
   const train::Schedule schedule{train::Decay::linear, 2e-3, 0, /*warmup_steps=*/10, /*max_steps=*/100};
   train::AdamW optimizer(model, {.weight_decay = 0.1, .max_grad_norm = 1});
@@ -189,7 +190,7 @@ void run(Task task, NormOrder norm_order, const std::string& folder) {
                                          {"grad_norms", grad_norms},
                                          {"scores", std::vector<double>(scores.data(), scores.data() + scores.size())},
                                          {"predictions", predictions}};
-  io::save_text(folder + "/run.json", result.dump() + "\n");
+  io::write_text(folder + "/run.json", result.dump() + "\n");
 }
 
 }  // namespace
@@ -199,7 +200,7 @@ int main(int argc, char** argv) {
     const std::string order = argc == 4 ? argv[2] : "";
     check<ConfigError>(order == "post" || order == "pre", "finetune_reference",
                        "the arguments are a task, post or pre, and a folder to write to");
-    run(task_from_name(argv[1]), order == "post" ? NormOrder::post : NormOrder::pre, argv[3]);
+    run(parse<Task>(argv[1]), parse<NormOrder>(order), argv[3]);
   } catch (const Error& error) {
     std::cerr << error.what() << '\n';
     return 1;

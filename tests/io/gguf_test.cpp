@@ -127,7 +127,7 @@ TEST_CASE("a byte-level tokenizer goes into the file") {
   const TemporaryFolder folder;
   const text::ByteBpe bpe =
       text::train_byte_bpe("aaab aaab aaab", {.vocab_size = 259, .special_tokens = {"<|endoftext|>"}});
-  const io::Tokenizer tokenizer = bpe;
+  const text::Tokenizer tokenizer = bpe;
   GPT<float> model({.vocab_size = bpe.vocab_size(),
                     .block_size = 8,
                     .n_layer = 1,
@@ -139,11 +139,32 @@ TEST_CASE("a byte-level tokenizer goes into the file") {
   for (const char* text :
        {"tokenizer.ggml.tokens", "tokenizer.ggml.merges", "<|endoftext|>", "a a", "tokenizer.ggml.eos_token_id"})
     CHECK(bytes.find(text) != bytes.npos);
+  CHECK(bytes.find("[PAD") == bytes.npos);
+}
+
+TEST_CASE("rows behind the tokenizer's tokens have names that llama.cpp does not use") {
+  const TemporaryFolder folder;
+  const text::Tokenizer tokenizer = text::train_byte_bpe("ab", {.vocab_size = 256});
+  GPT<float> model(
+      {.vocab_size = 258, .block_size = 8, .n_layer = 1, .n_head = 2, .n_embd = 32, .norm_order = NormOrder::pre});
+  io::save_gguf(folder.file("m.gguf"), model, WeightFormat::fp32, &tokenizer);
+  const std::string bytes = bytes_of(folder.file("m.gguf"));
+  for (const char* token : {"[PAD256]", "[PAD257]"}) CHECK(bytes.find(token) != bytes.npos);
+  const std::size_t types = bytes.find("tokenizer.ggml.token_type") + 25 + 4 + 4;
+  const auto number = [&](std::size_t at) {
+    std::int32_t value = 0;
+    std::memcpy(&value, bytes.data() + at, sizeof value);
+    return value;
+  };
+  CHECK(number(types) == 258);
+  CHECK(number(types + 8 + 255 * 4) == 1);
+  CHECK(number(types + 8 + 256 * 4) == 5);
+  CHECK(number(types + 8 + 257 * 4) == 5);
 }
 
 TEST_CASE("models that llama.cpp cannot run are refused and nothing is written") {
   const TemporaryFolder folder;
-  const auto refusal = [&](GPTConfig config, WeightFormat format, const io::Tokenizer* tokenizer = nullptr) {
+  const auto refusal = [&](GPTConfig config, WeightFormat format, const text::Tokenizer* tokenizer = nullptr) {
     const GPT<float> model(config);
     const std::string message =
         message_of<ConfigError>([&] { io::save_gguf(folder.file("m.gguf"), model, format, tokenizer); });
@@ -154,9 +175,9 @@ TEST_CASE("models that llama.cpp cannot run are refused and nothing is written")
   CHECK(refusal(config, WeightFormat::fp32) == "[save_gguf] llama.cpp has no models of GPT-1's norm order");
   config.norm_order = NormOrder::pre;
   CHECK(refusal(config, WeightFormat::int8) == "[save_gguf] Q8_0 needs channels in multiples of 32, the model has 12");
-  const io::Tokenizer characters = text::CharTokenizer("abc");
+  const text::Tokenizer characters = text::CharTokenizer("abc");
   CHECK(refusal(config, WeightFormat::fp32, &characters) == "[save_gguf] llama.cpp's gpt2 has byte-level BPE only");
-  const io::Tokenizer bpe = text::train_byte_bpe("ab", {.vocab_size = 256});
+  const text::Tokenizer bpe = text::train_byte_bpe("ab", {.vocab_size = 256});
   CHECK(refusal(config, WeightFormat::fp32, &bpe) == "[save_gguf] the tokenizer has 256 tokens, the model 19");
   config.window = 4;
   CHECK(refusal(config, WeightFormat::fp32) == "[save_gguf] llama.cpp's gpt2 has no context window, the model's is 4");

@@ -13,7 +13,7 @@ int main() {
       io::SafetensorsFile file(path);
       std::cout << "accept";
       for (const auto& [name, entry] : file.tensors()) {
-        std::cout << ' ' << io::json_string(name) << ' ' << io::name_of(entry.dtype) << ' ' << entry.shape << ' '
+        std::cout << ' ' << io::json_string(name) << ' ' << name_of(entry.dtype) << ' ' << entry.shape << ' '
                   << file.read_bytes(name).size();
       }
       std::cout << '\n';

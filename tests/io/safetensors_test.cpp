@@ -128,7 +128,7 @@ TEST_CASE("other formats are listed and given as bytes, not as numbers") {
   bytes[0] = static_cast<char>(header.size());
   const std::string path = folder.file("x", bytes + header + std::string("\1\0\1", 3));
   io::SafetensorsFile file(path);
-  CHECK(io::name_of(file.entry("m").dtype) == "BOOL");
+  CHECK(name_of(file.entry("m").dtype) == "BOOL");
   CHECK(file.read_bytes("m") == std::vector{std::byte{1}, std::byte{0}, std::byte{1}});
   CHECK(message_of<DataError>([&] { file.read<float>("m"); }) ==
         "[safetensors] " + path +

@@ -25,7 +25,7 @@ struct Saved : TemporaryFolder {
                     .n_head = 2,
                     .n_embd = 8,
                     .seed = 2});
-    io::TaskTokenizer tokenizer = io::with_task_tokens(bpe, gpt.config.vocab_size);
+    text::TaskTokenizer tokenizer = text::with_task_tokens(bpe, gpt.config.vocab_size);
     gpt.add_tokens(3, 1);
     TaskModel<GPT<float>> model(gpt, {.task = task, .n_class = task == Task::similarity ? 6 : 3, .seed = 4});
     model.eval();
@@ -82,21 +82,28 @@ TEST_CASE("a fine-tuned model comes back with the same bits, tokens and labels")
   }
 }
 
-TEST_CASE("task tokens stand behind a vocabulary, and are not added twice") {
-  const auto bpe = fixture_tokenizer<text::ByteBpe>("gpt2", {"<|end|>"});
-  const io::TaskTokenizer once = io::with_task_tokens(bpe, bpe.vocab_size());
-  CHECK(once.tokens.start == bpe.vocab_size());
-  CHECK(once.tokenizer.encode("a<|extract|>b") ==
-        std::vector<TokenId>{bpe.encode("a")[0], once.tokens.extract, bpe.encode("b")[0]});
-  CHECK(once.tokenizer.encode("some words, <|end|>") == bpe.encode("some words, <|end|>"));
-  const io::TaskTokenizer twice = io::with_task_tokens(once.tokenizer, once.tokenizer.vocab_size());
-  CHECK(twice.tokenizer.vocab_size() == once.tokenizer.vocab_size());
-  CHECK(twice.tokens.extract == once.tokens.extract);
-  const auto gpt1 = fixture_tokenizer<text::Gpt1Bpe>("gpt1", {"<unk>"});
-  CHECK(io::with_task_tokens(gpt1, gpt1.vocab_size()).tokens.extract == gpt1.vocab_size() + 2);
-  CHECK(message_of<DataError>([] { io::with_task_tokens(text::CharTokenizer("ab"), 2); }) ==
-        "[with_task_tokens] a tokenizer of single characters has no room for the start, delimiter and extract tokens; "
-        "pre-train with byte-pair encoding");
+TEST_CASE("the tokenizer of a folder puts the task's tokens around texts in transformers, and has a padding token") {
+  const Saved saved;
+  const io::TaskFolder<float> from = saved.make(Task::entailment, 0, {"a", "b", "c"});
+  io::save_task_model(saved.folder, from);
+  const nlohmann::json post_processor = io::read_json(saved.folder + "/tokenizer.json")["post_processor"];
+  const auto layout = [&](const char* key) {  // the special tokens by their ids, the texts by their names
+    std::string parts;
+    for (const nlohmann::json& part : post_processor[key])
+      parts += part.contains("Sequence")
+                   ? part["Sequence"]["id"].get<std::string>() + ' '
+                   : post_processor["special_tokens"][part["SpecialToken"]["id"]]["ids"].dump() + ' ';
+    return parts;
+  };
+  CHECK(post_processor["type"] == "TemplateProcessing");
+  CHECK(layout("single") == "[350] A [352] ");
+  CHECK(layout("pair") == "[350] A [351] B [352] ");
+  const nlohmann::json config = io::read_json(saved.folder + "/tokenizer_config.json");
+  CHECK(config["pad_token"] == "<|start|>");
+  CHECK(config["model_max_length"] == 16);
+  CHECK(config["model_input_names"] == nlohmann::json{"input_ids", "attention_mask"});
+  // The template is the layout's business here.
+  CHECK(io::load_tokenizer(saved.folder).encode("Hello") == from.tokenizer.tokenizer.encode("Hello"));
 }
 
 TEST_CASE("max_part_length comes back, and is in the layout") {

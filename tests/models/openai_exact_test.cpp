@@ -91,7 +91,7 @@ TEST_CASE("answers of one example lose the same channels before the head") {
     TaskBatch<double> batch;
     batch.tokens = Tensor<TokenId>::from({1, 3, 5, 1, 3, 5, 1, 4, 5, 1, 4, 5}, {4, 3});
     batch.lengths = Tensor<std::int32_t>::from({3, 3, 3, 3});
-    batch.sequences = 2;
+    batch.sequences_per_example = 2;
     batch.labels = Tensor<std::int32_t>::from({0, 1});
     const Tensor<double> scores = model.logits(batch), again = model.logits(batch);
     CHECK(scores.at({0, 0}) != again.at({0, 0}));  // dropout is at work

@@ -48,14 +48,14 @@ TaskBatch<T> batch_of(Task task) {
       batch.tokens =
           Tensor<TokenId>::from({S, 3, D, 5, E, 0, S, 5, D, 3, E, 0, S, 6, 1, D, 2, E, S, 2, D, 6, 1, E}, {4, 6});
       batch.lengths = Tensor<std::int32_t>::from({5, 5, 6, 6});
-      batch.sequences = 2;
+      batch.sequences_per_example = 2;
       batch.probabilities = Tensor<T>::from({T(0.6), T(0.4), 0, 0, 0, 1}, {2, 3});
       break;
     case Task::multiple_choice:
       batch.tokens =
           Tensor<TokenId>::from({S, 3, D, 5, E, 0, S, 3, D, 7, 8, E, S, 6, 1, D, 2, E, S, 6, 1, D, 4, E}, {4, 6});
       batch.lengths = Tensor<std::int32_t>::from({5, 6, 6, 6});
-      batch.sequences = 2;
+      batch.sequences_per_example = 2;
       break;
   }
   return batch;
@@ -91,7 +91,7 @@ struct BagOfTokens {
     double initializer_range = 0.5;
   };
   Config config;
-  std::shared_ptr<Mode> mode = std::make_shared<Mode>();
+  std::shared_ptr<TrainingMode> mode = std::make_shared<TrainingMode>();
   Embedding<double> embeddings;
 
   explicit BagOfTokens(Generator init) : embeddings(20, 4, Init::normal(0.5), init) {}
@@ -180,7 +180,7 @@ TEST_CASE("the heads read the extract tokens, and padding changes nothing") {
     CAPTURE(name_of(task));
     const TaskModel<GPT<double>> model = model_for<double>(task);
     const TaskBatch<double> batch = batch_of<double>(task);
-    const Index B = 2, S = batch.sequences, C = 8, positions = batch.tokens.shape()[1];
+    const Index B = 2, S = batch.sequences_per_example, C = 8, positions = batch.tokens.shape()[1];
     const Tensor<double> h = model.backbone.hidden(batch.tokens), scores = model.logits(batch);
     const Index n = task == Task::multiple_choice ? S : model.score.weight.shape()[1];
     CHECK(scores.shape() == Shape{B, n});
@@ -254,10 +254,10 @@ TEST_CASE("what a TaskModel refuses") {
   TaskBatch<float> batch = batch_of<float>(Task::classification);
   CHECK(message_of<ConfigError>([&] { model.loss(batch, -0.5); }) ==
         "[TaskModel] lambda must be 0 or positive and finite, got -0.5");
-  batch.sequences = 3;
+  batch.sequences_per_example = 3;
   CHECK(message_of<ShapeError>([&] { model.loss(batch); }) ==
         "[TaskModel] 2 sequences are no multiple of 3 an example");
-  batch.sequences = 1;
+  batch.sequences_per_example = 1;
   batch.lengths = Tensor<std::int32_t>::from({5, 7});
   CHECK(message_of<IndexError>([&] { model.loss(batch); }) == "[TaskModel] length 7 of sequence 1 is outside 1..6");
   batch.lengths = Tensor<std::int32_t>::from({5});
@@ -266,8 +266,8 @@ TEST_CASE("what a TaskModel refuses") {
   batch.lengths = Tensor<std::int32_t>::from({1, 1});
   CHECK(message_of<DataError>([&] { model.loss(batch, 0.5); }) ==
         "[GPT] no sequence has a second token, which L1 needs");
-  CHECK(message_of<ConfigError>([] { task_from_name("sentiment"); }) ==
-        "[task_from_name] \"sentiment\" is no task, only classification, entailment, similarity and "
+  CHECK(message_of<ConfigError>([] { parse<Task>("sentiment"); }) ==
+        "[parse] \"sentiment\" is no task; there are classification, entailment, similarity, "
         "multiple-choice");
-  for (const Task task : tasks) CHECK(task_from_name(name_of(task)) == task);
+  for (const Task task : tasks) CHECK(parse<Task>(name_of(task)) == task);
 }

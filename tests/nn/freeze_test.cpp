@@ -68,7 +68,7 @@ TEST_CASE("frozen parameters get no gradient, the others the same as without fre
                        [&](const std::string& name, auto& tensor) { expected[name] = tensor.grad().to_vector(); });
       visit_parameters(model, [&](const std::string& name, auto& tensor) {
         CAPTURE(name);
-        CHECK(tensor.has_grad() == !matches(name, pattern));
+        CHECK(tensor.has_grad() == !glob_match(name, pattern));
         if (tensor.has_grad()) CHECK(tensor.grad().to_vector() == expected[name]);
       });
     }
@@ -116,7 +116,7 @@ TEST_CASE("an optimizer that was made before does not move what is frozen later,
     const std::string& name = each.first;
     const auto& after = each.second;
     CAPTURE(name);
-    CHECK(same_bits(before.at(name), after) == matches(name, "*attn*"));
+    CHECK(same_bits(before.at(name), after) == glob_match(name, "*attn*"));
   }
   unfreeze(model, "*attn*");
   train::AdamW anew(model, {.learning_rate = 0.01});
@@ -148,8 +148,9 @@ TEST_CASE("a pattern that matches nothing is refused with all names, and nothing
   CHECK(message_of<ConfigError>([&] { freeze(model, "attn"); }) == "[freeze] no parameter matches \"attn\"" + known);
   CHECK(message_of<ConfigError>([&] { unfreeze(model, "h.2.*"); }) ==
         "[unfreeze] no parameter matches \"h.2.*\"" + known);
-  CHECK(message_of<ConfigError>([&] { freeze(model, {"wte.*", "lm_head.*"}); }) ==
-        "[freeze] no parameter matches \"lm_head.*\"" + known);
+  CHECK(message_of<ConfigError>([&] {
+          freeze(model, {"wte.*", "lm_head.*"});
+        }) == "[freeze] no parameter matches \"lm_head.*\"" + known);
   CHECK(model.wte.weight.requires_grad());
   CHECK(message_of<ConfigError>([&] { freeze(model, std::vector<std::string>{}); }) == "[freeze] no pattern is given");
   CHECK(message_of<ConfigError>([&] { freeze(model.wte, ""); }) ==

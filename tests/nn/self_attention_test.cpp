@@ -13,7 +13,7 @@ namespace {
 
 SelfAttention<double> layer(bool causal) {
   Generator init(1);
-  const Dropout<double> dropout{0, std::make_shared<Mode>()};
+  const Dropout<double> dropout{0, std::make_shared<TrainingMode>()};
   return {.n_head = 2,
           .causal = causal,
           .c_attn = Linear<double>(6, 18, Init::normal(0.5), init),

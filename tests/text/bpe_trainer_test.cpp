@@ -14,7 +14,7 @@ namespace {
 text::BpeVocabulary::Merges merges(const text::ByteBpe& bpe) {
   text::BpeVocabulary::Merges strings;
   for (const text::BpeMerge& merge : bpe.vocabulary().merges().merges())
-    strings.emplace_back(bpe.token(merge.left), bpe.token(merge.right));
+    strings.emplace_back(bpe.id_to_token(merge.left), bpe.id_to_token(merge.right));
   return strings;
 }
 }  // namespace

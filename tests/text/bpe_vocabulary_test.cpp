@@ -28,17 +28,18 @@ std::string refused(const std::vector<std::string>& tokens, const BpeVocabulary:
 TEST_CASE("tokens have ids in their order") {
   const BpeVocabulary vocabulary({"a", "b", "ab"}, {{"a", "b"}}, {"b"});
   CHECK(vocabulary.size() == 3);
-  CHECK(vocabulary.id("ab") == 2);
-  CHECK(vocabulary.token(1) == "b");
-  CHECK(vocabulary.find("b") == 1);
-  CHECK(!vocabulary.find("c"));
+  CHECK(vocabulary.required_id("ab") == 2);
+  CHECK(vocabulary.id_to_token(1) == "b");
+  CHECK(vocabulary.token_to_id("b") == 1);
+  CHECK(!vocabulary.token_to_id("c"));
   CHECK(vocabulary.special_tokens() == std::vector<TokenId>{1});
   CHECK(vocabulary.merges().merges().size() == 1u);
   CHECK(vocabulary.merges().merges()[0].merged == 2);
-  CHECK(message_of<DataError>([&] { vocabulary.id("c"); }) == "[BpeVocabulary] \"c\" is not in the vocabulary of 3");
-  CHECK(message_of<IndexError>([&] { vocabulary.token(3); }) ==
+  CHECK(message_of<DataError>([&] { vocabulary.required_id("c"); }) ==
+        "[BpeVocabulary] \"c\" is not in the vocabulary of 3");
+  CHECK(message_of<IndexError>([&] { vocabulary.id_to_token(3); }) ==
         "[BpeVocabulary] token 3 is outside the vocabulary of 3");
-  CHECK(message_of<IndexError>([&] { vocabulary.token(-1); }) ==
+  CHECK(message_of<IndexError>([&] { vocabulary.id_to_token(-1); }) ==
         "[BpeVocabulary] token -1 is outside the vocabulary of 3");
 }
 
@@ -47,7 +48,7 @@ TEST_CASE("a copy stands alone") {
                                                   std::vector<std::string>{});
   const BpeVocabulary copy = *original;
   original.reset();
-  CHECK(copy.id("b") == 1);
+  CHECK(copy.required_id("b") == 1);
 }
 
 TEST_CASE("vocabularies that contradict themselves are refused") {

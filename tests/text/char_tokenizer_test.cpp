@@ -28,6 +28,16 @@ TEST_CASE("encode gives one token for each code point and decode the text back")
   CHECK(tokenizer.decode({}).empty());
 }
 
+TEST_CASE("a token is spelt as its character") {
+  const text::CharTokenizer tokenizer("hello \xE2\x82\xAC\xC3\xA4");
+  CHECK(tokenizer.id_to_token(6) == "\xE2\x82\xAC");
+  CHECK(tokenizer.id_to_bytes(1) == "e");
+  CHECK(tokenizer.token_to_id("\xE2\x82\xAC") == 6);
+  for (const char* none : {"", "x", "he", "\xE2\x82", "\xFF"}) CHECK_FALSE(tokenizer.token_to_id(none));
+  CHECK(tokenizer.special_tokens().empty());
+  CHECK_FALSE(tokenizer.end_of_text());
+}
+
 TEST_CASE("characters below and between and above the vocabulary are refused") {
   const text::CharTokenizer tokenizer("bd");
   CHECK(message_of<DataError>([&] { tokenizer.encode("a"); }) ==

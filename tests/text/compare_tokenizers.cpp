@@ -6,7 +6,7 @@
 #include <iostream>
 #include <string>
 
-#include "gptlite/io/tokenizer_files.hpp"
+#include "gptlite/io/tokenizer_folder.hpp"
 #include "gptlite/text/bpe_trainer.hpp"
 
 int main(int argc, char** argv) {
@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
   nlohmann::json answers = nlohmann::json::array();
   const auto texts = nlohmann::json::parse(std::cin).get<std::vector<std::string>>();
   if (what == "encode") {
-    const io::Tokenizer tokenizer = io::load_tokenizer(argv[2]);
+    const text::Tokenizer tokenizer = io::load_tokenizer(argv[2]);
     for (const std::string& text : texts) answers.push_back(tokenizer.encode(text));
   } else if (what == "train" && argc > 3) {
     for (const std::string& text : texts) {
@@ -23,7 +23,7 @@ int main(int argc, char** argv) {
           text::train_byte_bpe(text, {.vocab_size = std::stol(argv[2]), .min_frequency = std::stol(argv[3])});
       nlohmann::json merges = nlohmann::json::array();
       for (const text::BpeMerge& merge : bpe.vocabulary().merges().merges())
-        merges.push_back({bpe.token(merge.left), bpe.token(merge.right)});
+        merges.push_back({bpe.id_to_token(merge.left), bpe.id_to_token(merge.right)});
       answers.push_back({bpe.vocabulary().tokens(), merges});
     }
   } else {

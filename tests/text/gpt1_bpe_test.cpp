@@ -39,10 +39,10 @@ TEST_CASE("what stands between a word's parts decides: control characters do not
 TEST_CASE("tokens, ids and bytes") {
   const text::Gpt1Bpe bpe = tokenizer();
   CHECK(bpe.vocab_size() == 150);
-  CHECK(bpe.token(bpe.id("the</w>")) == "the</w>");
-  CHECK(bpe.bytes(bpe.id("the</w>")) == "the ");
-  CHECK(bpe.bytes(bpe.id("t")) == "t");
-  CHECK(bpe.decode({bpe.id("t"), bpe.id("the</w>"), bpe.id("the</w>")}) == "tthe the");
+  CHECK(bpe.id_to_token(*bpe.token_to_id("the</w>")) == "the</w>");
+  CHECK(bpe.id_to_bytes(*bpe.token_to_id("the</w>")) == "the ");
+  CHECK(bpe.id_to_bytes(*bpe.token_to_id("t")) == "t");
+  CHECK(bpe.decode({*bpe.token_to_id("t"), *bpe.token_to_id("the</w>"), *bpe.token_to_id("the</w>")}) == "tthe the");
   CHECK(bpe.decode({}) == "");
 }
 

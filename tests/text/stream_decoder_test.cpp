@@ -16,7 +16,7 @@ using namespace gptlite;
 namespace {
 // A token for each byte.
 struct Bytes {
-  std::string bytes(TokenId token) const { return std::string(1, static_cast<char>(token)); }
+  std::string id_to_bytes(TokenId token) const { return std::string(1, static_cast<char>(token)); }
 };
 // What comes for each byte and at the end, cut by |.
 std::string stream(const std::string& bytes) {

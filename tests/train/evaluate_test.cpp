@@ -33,16 +33,16 @@ TEST_CASE("threads that evaluate one model in training mode get the same loss, a
 }
 
 TEST_CASE("an EvalScope ends with its scope, and another thread's model keeps its dropout") {
-  const auto mode = std::make_shared<Mode>();
+  const auto mode = std::make_shared<TrainingMode>();
   const Dropout<float> dropout{0.5, mode};
   {
     const EvalScope eval;
-    CHECK(dropout.active() == 0);
+    CHECK(dropout.rate() == 0);
     { const EvalScope again; }
-    CHECK(dropout.active() == 0);
+    CHECK(dropout.rate() == 0);
     double elsewhere = 0;
-    std::thread([&] { elsewhere = dropout.active(); }).join();
+    std::thread([&] { elsewhere = dropout.rate(); }).join();
     CHECK(elsewhere == 0.5);
   }
-  CHECK(dropout.active() == 0.5);
+  CHECK(dropout.rate() == 0.5);
 }

@@ -21,12 +21,12 @@ TaskModel<GPT<double>> model_of(Task task) {
   return model;
 }
 
-std::vector<data::TaskInput> inputs_of(Task task, Index count) {
+std::vector<data::EncodedExample> inputs_of(Task task, Index count) {
   Generator random(9, RandomUse::other);
   const std::size_t sequences = task == Task::similarity ? 2 : task == Task::multiple_choice ? 3 : 1;
-  std::vector<data::TaskInput> inputs;
+  std::vector<data::EncodedExample> inputs;
   for (Index i = 0; i < count; ++i) {
-    data::TaskInput input{{}, i % 3, 0.5 * static_cast<double>(i % 7)};
+    data::EncodedExample input{{}, i % 3, 0.5 * static_cast<double>(i % 7)};
     for (std::size_t s = 0; s < sequences; ++s) {
       text::Tokens tokens;
       const Index length = 3 + random.below(9);
@@ -43,7 +43,7 @@ std::vector<data::TaskInput> inputs_of(Task task, Index count) {
 TEST_CASE("answers are in the order of the inputs, whatever the size of a batch") {
   for (const Task task : {Task::classification, Task::entailment, Task::similarity, Task::multiple_choice}) {
     const TaskModel<GPT<double>> model = model_of(task);
-    const std::vector<data::TaskInput> inputs = inputs_of(task, 11);
+    const std::vector<data::EncodedExample> inputs = inputs_of(task, 11);
     const auto all = train::predict_task(model, inputs), some = train::predict_task(model, inputs, 3);
     CHECK(model.mode->training);  // as before
     REQUIRE(all.size() == 11);
@@ -69,7 +69,7 @@ TEST_CASE("answers are in the order of the inputs, whatever the size of a batch"
 }
 
 TEST_CASE("the metrics of a task, the one that chooses a model first") {
-  std::vector<data::TaskInput> inputs;
+  std::vector<data::EncodedExample> inputs;
   std::vector<train::TaskPrediction> predictions;
   for (const Index label : {0, 0, 1, 1}) inputs.push_back({{}, label, 2.0 * static_cast<double>(label)});
   for (const Index label : {0, 0, 1, 0}) predictions.push_back({{0.5, 0.5}, label, static_cast<double>(label)});

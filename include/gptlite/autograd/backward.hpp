@@ -51,7 +51,7 @@ void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const {
   check<ShapeError>(grad.shape() == shape(), "backward", "gradient ", grad.shape(), " for a tensor ", shape());
 
   std::vector<std::shared_ptr<GradState<T>>> states = detail::newest_first(grad_state());
-  Input<T>(*this).add_grad(grad);
+  Input<T>(*this).accumulate_grad(grad);
   const NoGrad no_grad;
   for (auto state = states.begin(); state != states.end();) {
     const std::shared_ptr<Node<T>> node = (*state)->node;
@@ -60,7 +60,7 @@ void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const {
     for (; state != states.end() && (*state)->node == node; (state++)->reset()) {  // of its outputs
       Storage<T>& sum = (*state)->grad;
       if (!sum) continue;
-      dy[(*state)->output] = Tensor<T>::over(node->output_shapes()[(*state)->output], std::move(sum));
+      dy[(*state)->output] = Tensor<T>::from_storage(node->output_shapes()[(*state)->output], std::move(sum));
       sum = {};  // only leaves keep theirs
       any = true;
     }

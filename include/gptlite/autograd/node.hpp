@@ -47,7 +47,7 @@ class Input {
 
   /// Adds `grad`, which has as many elements as the input. If nothing was added before it is not copied but shared, so
   /// it must not be written to afterwards.
-  void add_grad(const Tensor<T>& grad) const {
+  void accumulate_grad(const Tensor<T>& grad) const {
     Storage<T>& sum = tensor_.grad_state()->grad;
     const bool leaf = tensor_.grad_state()->node == nullptr;  // its gradient is the user's, who may write to it
     if (!sum)
@@ -57,10 +57,10 @@ class Input {
   }
 
  private:
-  // The gradient so far, as no other tensor's: add_grad may have left it shared.
+  // The gradient so far, as no other tensor's: accumulate_grad may have left it shared.
   Storage<T>& own_grad() const {
     Storage<T>& grad = tensor_.grad_state()->grad;
-    if (!grad.unique()) grad = Tensor<T>::over(shape(), grad).clone().storage();
+    if (!grad.unique()) grad = Tensor<T>::from_storage(shape(), grad).clone().storage();
     return grad;
   }
 

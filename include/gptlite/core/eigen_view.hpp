@@ -27,7 +27,7 @@ void eigen_view(Tensor<T>&& tensor) = delete;  // the view would outlive the ten
 /// A row-major Eigen matrix as a tensor (rows, columns) over the same numbers; the matrix must outlive the tensor.
 template <class T>
 Tensor<T> tensor_view(RowMajorMatrix<T>& matrix) {
-  return Tensor<T>::borrowed(matrix.data(), {matrix.rows(), matrix.cols()});
+  return Tensor<T>::from_blob(matrix.data(), {matrix.rows(), matrix.cols()});
 }
 
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -115,15 +115,15 @@ template <class E>
 
 /// Throws E with the message "[where] part part ...". Parts are anything an ostream prints.
 template <class E, class... Parts>
-[[noreturn]] void fail(std::string_view where, const Parts&... parts) {
+[[noreturn]] void raise(std::string_view where, const Parts&... parts) {
   detail::throw_message<E>(where, {detail::MessagePart(parts)...});
 }
 
-/// Throws E as `fail` does unless `condition` holds. The message is only composed when it is needed.
+/// Throws E as `raise` does unless `condition` holds. The message is only composed when it is needed.
 template <class E, class... Parts>
 void check(bool condition, std::string_view where, const Parts&... parts) {
   if (!condition) [[unlikely]]
-    fail<E>(where, parts...);
+    raise<E>(where, parts...);
 }
 
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -10,6 +10,7 @@
 #include <new>
 #include <type_traits>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "gptlite/core/error.hpp"
@@ -132,7 +133,7 @@ inline std::size_t cached_memory() { return detail::BlockCache::instance().cache
 /// Returns all memory kept for reuse to the system.
 inline void release_cached_memory() { detail::BlockCache::instance().clear(); }
 
-/// `size` elements of a trivial type T, uninitialised, aligned to 64 bytes. Copies share the block.
+/// `size` elements of a trivial type T, uninitialised, aligned to 64 bytes unless borrowed. Copies share the block.
 template <class T>
 class Storage {
   static_assert(std::is_trivially_copyable_v<T>, "tensors hold plain numbers");
@@ -153,11 +154,16 @@ class Storage {
     storage.fill_zero();
     return storage;
   }
-  /// Elements owned by somebody else, who keeps them alive.
-  static Storage borrowed(T* data, Index size) {
-    if (data == nullptr && size == 0) return Storage(0);  // an empty matrix of Eigen has no address
+  /// Elements owned by somebody else, aligned as T is. The memory is never freed here and must outlive all copies: the
+  /// caller keeps it alive, or `owner` does, which is released once, when the last copy goes, on the thread that drops
+  /// it. Throws ShapeError for a null pointer to more than no elements.
+  static Storage borrowed(T* data, Index size, std::shared_ptr<void> owner = nullptr) {
+    check<ShapeError>(data != nullptr || size == 0, "storage", "a null pointer holds no ", size, " elements");
+    if (data == nullptr) return Storage(0);  // an empty matrix of Eigen has no address
     Storage storage;
-    storage.block_ = std::shared_ptr<T[]>(data, [](T*) noexcept {});
+    // The owner is in the deleter, not an alias: unique() counts copies of the storage alone, whoever else has the
+    // owner.
+    storage.block_ = std::shared_ptr<T[]>(data, [owner = std::move(owner)](T*) mutable noexcept { owner.reset(); });
     storage.size_ = size;
     return storage;
   }

@@ -88,10 +88,14 @@ class Tensor {
     fill_uniform(tensor.data(), tensor.size(), low, high, stream);
     return tensor;
   }
-  /// A tensor over memory that the caller owns and keeps alive; nothing is copied.
-  static Tensor borrowed(T* data, Shape shape) {
+  /// A tensor over memory of somebody else's, row-major, without gaps and aligned as T is; nothing is copied. The
+  /// caller keeps the memory alive as long as this tensor, its copies and views, and graphs that saved it; or `owner`
+  /// does, which the last of them releases, on whatever thread that is. What the owner frees must therefore not need a
+  /// lock that the thread may not have: a numpy array's deleter takes Python's GIL. Operations that write, as an
+  /// optimizer's step, write to the memory. Throws ShapeError for a null pointer to more than no elements.
+  static Tensor from_blob(T* data, Shape shape, std::shared_ptr<void> owner = nullptr) {
     const Index size = shape.numel();
-    return Tensor(std::move(shape), Storage<T>::borrowed(data, size));
+    return Tensor(std::move(shape), Storage<T>::borrowed(data, size, std::move(owner)));
   }
 
   bool defined() const { return static_cast<bool>(storage_); }
@@ -136,7 +140,7 @@ class Tensor {
   Tensor detach() const { return Tensor(shape_, storage_); }
   /// The same numbers, not copied, in another shape and outside any graph; `reshape` is the recorded operation.
   /// Throws ShapeError if the number of elements differs.
-  Tensor viewed_as(Shape shape) const {
+  Tensor view(Shape shape) const {
     check<ShapeError>(shape.numel() == size(), "reshape", shape_, " has ", size(), " elements, ", shape, " has ",
                       shape.numel());
     return Tensor(std::move(shape), storage_);
@@ -177,7 +181,7 @@ class Tensor {
   const std::shared_ptr<GradState<T>>& grad_state() const { return grad_state_; }
   void set_grad_state(std::shared_ptr<GradState<T>> state) { grad_state_ = std::move(state); }
   const Storage<T>& storage() const { return storage_; }
-  static Tensor over(Shape shape, Storage<T> storage) { return Tensor(std::move(shape), std::move(storage)); }
+  static Tensor from_storage(Shape shape, Storage<T> storage) { return Tensor(std::move(shape), std::move(storage)); }
   /// This tensor's shape and place in the graph without its numbers: for inputs whose values backward does not read,
   /// so that their memory is free as soon as the forward pass is done with it.
   Tensor without_data() const {

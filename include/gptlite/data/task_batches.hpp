@@ -8,14 +8,14 @@
 #include <vector>
 
 #include "gptlite/data/task_set.hpp"
-#include "gptlite/text/task_inputs.hpp"
+#include "gptlite/text/task_layout.hpp"
 #include "gptlite/text/utf8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace data {
 
-/// An example as a model reads it.
-struct TaskInput {
+/// An example as the tokens that a model reads.
+struct EncodedExample {
   std::vector<text::Tokens> sequences;  ///< similarity: both orders; multiple choice: one an answer
   Index label = 0;
   double score = 0;
@@ -28,12 +28,14 @@ struct TaskInput {
   }
 };
 
-/// The inputs of a task's examples. `special`: the tokenizer's special tokens, which are no text. Throws DataError,
-/// with file and row, for a text that is not UTF-8, has none but special tokens, or one of the layout's.
+/// The examples of a set as tokens, laid out for its task. tokenizer: a text::TokenizerLike, of which encode and
+/// special_tokens are used. Throws DataError, with file and row, for a text that is not UTF-8, has no tokens but
+/// special ones, or one of the layout's.
 template <class Tokenizer>
-std::vector<TaskInput> encode_task(const TaskSet& set, const Tokenizer& tokenizer, const text::TaskLayout& layout,
-                                   const std::vector<TokenId>& special = {}) {
-  std::vector<TaskInput> inputs;
+std::vector<EncodedExample> encode_task(const TaskSet& set, const Tokenizer& tokenizer,
+                                        const text::TaskLayout& layout) {
+  std::vector<EncodedExample> inputs;
+  const std::vector<TokenId> special = tokenizer.special_tokens();
   const std::vector<TokenId> own{layout.tokens.start, layout.tokens.delimiter, layout.tokens.extract};
   const auto in = [](const std::vector<TokenId>& list, TokenId token) {
     return std::find(list.begin(), list.end(), token) != list.end();
@@ -57,7 +59,7 @@ std::vector<TaskInput> encode_task(const TaskSet& set, const Tokenizer& tokenize
       check<DataError>(plain, "encode_task", set.path, ", row ", example.row, ": the text \"", text,
                        "\" has no tokens but special ones");
     }
-    TaskInput input{{}, example.label, example.score};
+    EncodedExample input{{}, example.label, example.score};
     switch (set.task) {
       case Task::classification:
         input.sequences = {layout.classification(texts[0])};
@@ -89,25 +91,28 @@ void put_grades(T* probabilities, Index n, double score) {
 /// The chosen inputs as one batch, padded on the right to its longest sequence. n_class: similarity's grades. Throws
 /// DataError if two have another number of sequences.
 template <class T>
-TaskBatch<T> collate(const std::vector<TaskInput>& inputs, const std::vector<Index>& chosen, Task task, Index n_class) {
+TaskBatch<T> collate(const std::vector<EncodedExample>& inputs, const std::vector<Index>& chosen, Task task,
+                     Index n_class) {
   check<DataError>(!chosen.empty(), "collate", "a batch needs an example");
-  const auto input = [&](std::size_t i) -> const TaskInput& { return inputs[static_cast<std::size_t>(chosen[i])]; };
+  const auto input = [&](std::size_t i) -> const EncodedExample& {
+    return inputs[static_cast<std::size_t>(chosen[i])];
+  };
   TaskBatch<T> batch;
-  batch.sequences = static_cast<Index>(input(0).sequences.size());
+  batch.sequences_per_example = static_cast<Index>(input(0).sequences.size());
   std::size_t longest = 0;
   for (std::size_t i = 0; i < chosen.size(); ++i) longest = std::max(longest, input(i).length());
   const Index B = static_cast<Index>(chosen.size()), positions = static_cast<Index>(longest);
-  batch.tokens = Tensor<TokenId>::zeros({B * batch.sequences, positions});
-  batch.lengths = Tensor<std::int32_t>::empty({B * batch.sequences});
+  batch.tokens = Tensor<TokenId>::zeros({B * batch.sequences_per_example, positions});
+  batch.lengths = Tensor<std::int32_t>::empty({B * batch.sequences_per_example});
   if (task == Task::similarity)
     batch.probabilities = Tensor<T>::empty({B, n_class});
   else
     batch.labels = Tensor<std::int32_t>::empty({B});
   Index row = 0;
   for (Index b = 0; b < B; ++b) {
-    const TaskInput& example = input(static_cast<std::size_t>(b));
-    check<DataError>(static_cast<Index>(example.sequences.size()) == batch.sequences, "collate", "example ", b, " has ",
-                     example.sequences.size(), " sequences, the first ", batch.sequences);
+    const EncodedExample& example = input(static_cast<std::size_t>(b));
+    check<DataError>(static_cast<Index>(example.sequences.size()) == batch.sequences_per_example, "collate", "example ",
+                     b, " has ", example.sequences.size(), " sequences, the first ", batch.sequences_per_example);
     for (const text::Tokens& sequence : example.sequences) {
       std::copy(sequence.begin(), sequence.end(), batch.tokens.data() + row * positions);
       batch.lengths.data()[row++] = static_cast<std::int32_t>(sequence.size());
@@ -132,7 +137,7 @@ struct TaskBatchesOptions {
 template <class T>
 class TaskBatches {
  public:
-  TaskBatches(std::vector<TaskInput> inputs, Task task, TaskBatchesOptions options)
+  TaskBatches(std::vector<EncodedExample> inputs, Task task, TaskBatchesOptions options)
       : inputs_(std::move(inputs)), task_(task), options_(options) {
     check<ConfigError>(options.batch_size > 0, "TaskBatches", "batch_size must be positive, got ", options.batch_size);
     check<DataError>(!inputs_.empty(), "TaskBatches", "there are no examples");
@@ -187,7 +192,7 @@ class TaskBatches {
     shuffle(batches_, random);
   }
 
-  std::vector<TaskInput> inputs_;
+  std::vector<EncodedExample> inputs_;
   Task task_;
   TaskBatchesOptions options_;
   Index position_ = 0, epoch_ = -1;

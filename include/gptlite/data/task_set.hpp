@@ -1,5 +1,6 @@
 #pragma once
 // Labelled examples of a task from a TSV file: one header line, UTF-8, no quoting, no tab or new line inside a field.
+// Empty lines are passed over.
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +10,7 @@
 #include <vector>
 
 #include "gptlite/core/parse_number.hpp"
-#include "gptlite/data/text_file.hpp"
+#include "gptlite/core/text_file.hpp"
 #include "gptlite/models/task.hpp"
 #include "gptlite/text/utf8.hpp"
 
@@ -46,15 +47,19 @@ namespace detail {
 /// A TSV file whose fields are asked for by row and column; what is wrong is said with file, row and column.
 class TsvFile {
  public:
-  explicit TsvFile(const std::string& path) : path_(path), bytes_(read_text(path)) {
+  explicit TsvFile(const std::string& path) : path_(path), bytes_(io::read_text(path)) {
     std::string_view rest = bytes_;
     if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
+    Index number = 0;
     while (!rest.empty()) {
       const std::size_t end = rest.find('\n');
       std::string_view line = rest.substr(0, end);
       rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
       if (line.ends_with('\r')) line.remove_suffix(1);
+      ++number;
+      if (line.find_first_not_of(' ') == line.npos) continue;  // as editors and spreadsheets leave them
       rows_.push_back(split(line));
+      lines_.push_back(number);
     }
     for (std::size_t row = 1; row < rows_.size(); ++row)
       expect(rows_[row].size() == header().size(), row, "has ", rows_[row].size(), " columns, the header has ",
@@ -65,6 +70,8 @@ class TsvFile {
   const std::vector<std::string_view>& header() const { return rows_.front(); }
   /// Rows and the header, which is row 0.
   std::size_t size() const { return rows_.size(); }
+  /// Where a row is in the file, from 1. Empty lines count, but are no rows.
+  Index line(std::size_t row) const { return lines_[row]; }
   std::size_t column(std::string_view name) const {
     const auto found = std::find(header().begin(), header().end(), name);
     std::string known;
@@ -93,11 +100,11 @@ class TsvFile {
 
   template <class... Parts>
   void expect(bool condition, std::size_t row, const Parts&... parts) const {
-    check<DataError>(condition, "read_task", path_, ", row ", row + 1, ": ", parts...);
+    check<DataError>(condition, "read_task", path_, ", row ", line(row), ": ", parts...);
   }
   template <class... Parts>
   void expect_field(bool condition, std::size_t row, std::size_t column, const Parts&... parts) const {
-    check<DataError>(condition, "read_task", path_, ", row ", row + 1, ", column ", header()[column], ": ", parts...);
+    check<DataError>(condition, "read_task", path_, ", row ", line(row), ", column ", header()[column], ": ", parts...);
   }
 
  private:
@@ -111,6 +118,7 @@ class TsvFile {
 
   std::string path_, bytes_;
   std::vector<std::vector<std::string_view>> rows_;
+  std::vector<Index> lines_;  // of the rows
 };
 
 /// The columns that a task is read from: the label or score, then the texts.
@@ -163,7 +171,7 @@ inline TaskSet read_task(const std::string& path, Task task, const TaskSetOption
   for (const std::string& label : set.labels) known.append(known.empty() ? "" : ", ").append(label);
   for (std::size_t row = 1; row < file.size(); ++row) {
     TaskExample example;
-    example.row = static_cast<Index>(row) + 1;
+    example.row = file.line(row);
     const std::string_view target = file.field(row, columns[0]);
     if (classes) {
       const auto at = std::find(set.labels.begin(), set.labels.end(), target);

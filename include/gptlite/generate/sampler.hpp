@@ -49,9 +49,9 @@ class Sampler {
   TokenId operator()(const T* logits, Index vocabulary, std::span<const TokenId> sequence = {}) {
     const auto not_a_number = [](T logit) { return is_nan(logit); };
     if (std::count_if(logits, logits + vocabulary, not_a_number) > 0)
-      fail<DataError>("Sampler", "the logit of token ",
-                      std::find_if(logits, logits + vocabulary, not_a_number) - logits,
-                      " is not a number: has the model diverged?");
+      raise<DataError>("Sampler", "the logit of token ",
+                       std::find_if(logits, logits + vocabulary, not_a_number) - logits,
+                       " is not a number: has the model diverged?");
     std::vector<T> changed;
     if (options_.repetition_penalty != 1) {
       changed = penalised(logits, vocabulary, sequence);

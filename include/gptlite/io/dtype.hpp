@@ -1,13 +1,11 @@
 #pragma once
 // DType: the number formats of safetensors files, and which C++ type each is.
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <string_view>
 
+#include "gptlite/core/enum_names.hpp"
 #include "gptlite/io/float16.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -39,27 +37,36 @@ enum class DType {
   U64
 };
 
-namespace detail {
-struct DTypeInfo {
-  std::string_view name;
-  unsigned bits;
-};
-inline constexpr std::array<DTypeInfo, 22> dtypes{
-    {{"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},          {"I8", 8},
-     {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
-     {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
-     {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64}}};
-}  // namespace detail
+constexpr auto enum_names(DType) {
+  return EnumNames<DType, 22>{"number format",
+                              {{{"BOOL", DType::BOOL},
+                                {"F4", DType::F4},
+                                {"F6_E2M3", DType::F6_E2M3},
+                                {"F6_E3M2", DType::F6_E3M2},
+                                {"U8", DType::U8},
+                                {"I8", DType::I8},
+                                {"F8_E5M2", DType::F8_E5M2},
+                                {"F8_E4M3", DType::F8_E4M3},
+                                {"F8_E8M0", DType::F8_E8M0},
+                                {"F8_E4M3FNUZ", DType::F8_E4M3FNUZ},
+                                {"F8_E5M2FNUZ", DType::F8_E5M2FNUZ},
+                                {"I16", DType::I16},
+                                {"U16", DType::U16},
+                                {"F16", DType::F16},
+                                {"BF16", DType::BF16},
+                                {"I32", DType::I32},
+                                {"U32", DType::U32},
+                                {"F32", DType::F32},
+                                {"C64", DType::C64},
+                                {"F64", DType::F64},
+                                {"I64", DType::I64},
+                                {"U64", DType::U64}}}};
+}
 
-constexpr std::string_view name_of(DType dtype) { return detail::dtypes[static_cast<std::size_t>(dtype)].name; }
 /// Size of one number, in bits: 4 and 6 too.
-constexpr unsigned bits_of(DType dtype) { return detail::dtypes[static_cast<std::size_t>(dtype)].bits; }
-/// The format of that name, if there is one.
-inline std::optional<DType> dtype_named(std::string_view name) {
-  const auto found =
-      std::find_if(detail::dtypes.begin(), detail::dtypes.end(), [&](auto& d) { return d.name == name; });
-  if (found == detail::dtypes.end()) return std::nullopt;
-  return static_cast<DType>(found - detail::dtypes.begin());
+constexpr unsigned bits_of(DType dtype) {
+  constexpr std::array<unsigned, 22> bits{8, 4, 6, 6, 8, 8, 8, 8, 8, 8, 8, 16, 16, 16, 16, 32, 32, 32, 64, 64, 64, 64};
+  return bits[static_cast<std::size_t>(dtype)];
 }
 
 /// The format of the elements of a Tensor<T>.

@@ -8,11 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "gptlite/io/atomic_file.hpp"
+#include "gptlite/core/atomic_file.hpp"
 #include "gptlite/io/float16.hpp"
-#include "gptlite/io/tokenizer.hpp"
 #include "gptlite/kernels/packed/weight_formats.hpp"
 #include "gptlite/models/gpt.hpp"
+#include "gptlite/text/tokenizer.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
@@ -91,12 +91,18 @@ inline void append_gguf_row(std::string& out, std::uint32_t type, const std::vec
 
 }  // namespace detail
 
+/// True if a GGUF file can hold the tokenizer: llama.cpp's gpt2 has byte-level BPE only.
+inline bool gguf_supports(const text::Tokenizer& tokenizer) {
+  return std::holds_alternative<text::ByteBpe>(tokenizer.variant());
+}
+
 /// Writes a model of GPT-2's form as GGUF: matrices in F32, BF16, or for int8 in Q8_0; vectors and positions in F32.
-/// `tokenizer`: the model's own, a ByteBpe; null: the file has none and llama.cpp takes ids. The file is replaced whole
-/// or not at all. Throws ConfigError for what llama.cpp cannot run (NormOrder::post, a window, Q8_0 with channels that
-/// are not a multiple of 32, another tokenizer) and for a model with adapters, IoError if it cannot be written.
+/// `tokenizer`: the model's own, one that gguf_supports(); rows of the embeddings behind its tokens are named
+/// [PAD50257] and so on. Null: the file has none and llama.cpp takes ids. The file is replaced whole or not at all.
+/// Throws ConfigError for what llama.cpp cannot run (NormOrder::post, a window, Q8_0 with channels that are not a
+/// multiple of 32, another tokenizer) and for a model with adapters, IoError if it cannot be written.
 inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFormat format = WeightFormat::fp32,
-                      const Tokenizer* tokenizer = nullptr) {
+                      const text::Tokenizer* tokenizer = nullptr) {
   constexpr auto where = "save_gguf";
   const GPTConfig& c = model.config;
   check<ConfigError>(c.norm_order == NormOrder::pre, where, "llama.cpp has no models of GPT-1's norm order");
@@ -105,7 +111,7 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
                      "Q8_0 needs channels in multiples of 32, the model has ", c.n_embd);
   const text::ByteBpe* bpe = tokenizer == nullptr ? nullptr : std::get_if<text::ByteBpe>(&tokenizer->variant());
   check<ConfigError>(tokenizer == nullptr || bpe != nullptr, where, "llama.cpp's gpt2 has byte-level BPE only");
-  check<ConfigError>(bpe == nullptr || bpe->vocab_size() == c.vocab_size, where, "the tokenizer has ",
+  check<ConfigError>(bpe == nullptr || bpe->vocab_size() <= c.vocab_size, where, "the tokenizer has ",
                      bpe == nullptr ? 0 : bpe->vocab_size(), " tokens, the model ", c.vocab_size);
 
   detail::GgufHeader settings;
@@ -121,16 +127,21 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
   settings.setting("tokenizer.ggml.model", std::string_view(bpe != nullptr ? "gpt2" : "none"));
   if (bpe != nullptr) {
     const text::BpeVocabulary& vocabulary = bpe->vocabulary();
-    std::vector<std::int32_t> types(vocabulary.tokens().size(), 1);
+    std::vector<std::string> tokens = vocabulary.tokens();
+    std::vector<std::int32_t> types(tokens.size(), 1);
     for (const TokenId id : vocabulary.special_tokens()) types[static_cast<std::size_t>(id)] = 3;  // control
+    for (Index row = vocabulary.size(); row < c.vocab_size; ++row) {  // as llama.cpp's own converter
+      tokens.push_back("[PAD" + std::to_string(row) + ']');
+      types.push_back(5);  // unused
+    }
     std::vector<std::string> merges;
     for (const text::BpeMerge& merge : vocabulary.merges().merges())
-      merges.push_back(vocabulary.token(merge.left) + ' ' + vocabulary.token(merge.right));
+      merges.push_back(vocabulary.id_to_token(merge.left) + ' ' + vocabulary.id_to_token(merge.right));
     settings.setting("tokenizer.ggml.pre", std::string_view("gpt-2"));
-    settings.setting("tokenizer.ggml.tokens", vocabulary.tokens());
+    settings.setting("tokenizer.ggml.tokens", tokens);
     settings.setting("tokenizer.ggml.token_type", types);
     settings.setting("tokenizer.ggml.merges", merges);
-    if (const auto end = vocabulary.find("<|endoftext|>")) {
+    if (const auto end = bpe->end_of_text()) {
       size("tokenizer.ggml.bos_token_id", *end);
       size("tokenizer.ggml.eos_token_id", *end);
     }

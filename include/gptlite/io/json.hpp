@@ -1,5 +1,5 @@
 #pragma once
-// JSON of foreign origin, read strictly: keys that stand twice, bad UTF-8 and endless nesting are refused.
+// Strict parser for untrusted JSON: rejects duplicate keys, invalid UTF-8 and nesting deeper than 127.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "gptlite/core/error.hpp"
-#include "gptlite/data/text_file.hpp"
+#include "gptlite/core/text_file.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
@@ -59,7 +59,7 @@ class JsonBuilder {
   }
 
   [[noreturn]] void invalid(std::size_t byte) const {
-    fail<DataError>(terms_.where, path_, ": ", terms_.text, "invalid at byte ", byte);
+    raise<DataError>(terms_.where, path_, ": ", terms_.text, "invalid at byte ", byte);
   }
 
  private:
@@ -110,7 +110,7 @@ inline nlohmann::json parse_json(std::string_view text, std::string_view path, c
 }
 
 /// The value of a JSON file. Throws DataError as read_text and parse_json do.
-inline nlohmann::json read_json(const std::string& path) { return parse_json(data::read_text(path), path); }
+inline nlohmann::json read_json(const std::string& path) { return parse_json(io::read_text(path), path); }
 
 }  // namespace io
 }  // namespace gptlite::inline GPTLITE_ABI

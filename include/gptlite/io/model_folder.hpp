@@ -3,29 +3,45 @@
 
 #include <optional>
 #include <string>
-#include <variant>
+#include <utility>
 
-#include "gptlite/io/huggingface.hpp"
-#include "gptlite/io/tokenizer_files.hpp"
+#include "gptlite/io/gpt_folder.hpp"
+#include "gptlite/io/tokenizer_folder.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
 /// Throws DataError if a tokenizer of the folder gives tokens that its model does not have.
-inline void check_vocabulary(const std::string& folder, const Tokenizer& tokenizer, const GPTConfig& config) {
+inline void check_vocabulary(const std::string& folder, const text::Tokenizer& tokenizer, const GPTConfig& config) {
   check<DataError>(tokenizer.vocab_size() <= config.vocab_size, "check_vocabulary", folder, ": the tokenizer has ",
                    tokenizer.vocab_size(), " tokens, the model ", config.vocab_size);
 }
 
-/// Writes what load_gpt, load_tokenizer and transformers open. `dtype`: F32, BF16 or F16, what weights are rounded to.
+/// A model and its tokenizer.
 template <class T>
-void save_model(const std::string& folder, GPT<T>& model, const Tokenizer& tokenizer,
+struct ModelFolder {
+  GPT<T> model;
+  text::Tokenizer tokenizer;
+};
+
+/// The model and the tokenizer in a folder: `auto [model, tokenizer] = load_model("gpt2");` The model is in evaluation
+/// mode; ids of rows that the tokenizer has no token for decode to nothing. Throws DataError, with the path, as
+/// load_gpt and load_tokenizer do, and if the tokenizer has more tokens than the model.
+template <class T = float>
+ModelFolder<T> load_model(const std::string& folder) {
+  text::Tokenizer tokenizer = load_tokenizer(folder);  // first, as it takes no time if there is none
+  ModelFolder<T> loaded{load_gpt<T>(folder), std::move(tokenizer)};
+  check_vocabulary(folder, loaded.tokenizer, loaded.model.config);
+  loaded.tokenizer.set_padded_size(loaded.model.config.vocab_size);
+  return loaded;
+}
+
+/// Writes what load_model and transformers open. `dtype`: F32, BF16 or F16, what weights are rounded to.
+template <class T>
+void save_model(const std::string& folder, const GPT<T>& model, const text::Tokenizer& tokenizer,
                 std::optional<DType> dtype = std::nullopt) {
   check_vocabulary(folder, tokenizer, model.config);
-  std::optional<TokenId> end_of_text;
-  if (const auto* bpe = std::get_if<text::ByteBpe>(&tokenizer.variant()))
-    end_of_text = bpe->vocabulary().find("<|endoftext|>");
-  save_gpt(folder, model, {.dtype = dtype, .end_of_text = end_of_text});
+  save_gpt(folder, model, {.dtype = dtype, .end_of_text = tokenizer.end_of_text()});
   save_tokenizer(folder, tokenizer);
 }
 

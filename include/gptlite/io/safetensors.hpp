@@ -23,8 +23,8 @@
 #include <variant>
 #include <vector>
 
+#include "gptlite/core/atomic_file.hpp"
 #include "gptlite/core/tensor.hpp"
-#include "gptlite/io/atomic_file.hpp"
 #include "gptlite/io/dtype.hpp"
 #include "gptlite/io/json.hpp"
 
@@ -161,7 +161,7 @@ class SafetensorsFile {
                 unsigned_array("shape") && value.contains("data_offsets") && unsigned_array("data_offsets") &&
                 value["data_offsets"].size() == 2,
             what, R"(: expected {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, with its own values)");
-    const std::optional<DType> dtype = dtype_named(value["dtype"].get_ref<const std::string&>());
+    const std::optional<DType> dtype = try_parse<DType>(value["dtype"].get_ref<const std::string&>());
     require(dtype.has_value(), what, ": unknown dtype ", value["dtype"].dump());
     const std::uint64_t begin = value["data_offsets"][0], end = value["data_offsets"][1];
     require(begin <= end, what, ": ends at ", end, ", before it starts at ", begin);
@@ -283,7 +283,7 @@ inline void save_safetensors(const std::string& path, const NamedTensors& tensor
   try {
     header = detail::safetensors_header(order, metadata);
   } catch (const nlohmann::json::type_error&) {
-    fail<DataError>(where, path, ": a name of a tensor or a text of the metadata is not UTF-8");
+    raise<DataError>(where, path, ": a name of a tensor or a text of the metadata is not UTF-8");
   }
   const std::uint64_t header_size = header.size();
   check<DataError>(header_size <= max_safetensors_header, where, path, ": header length ", header_size,

@@ -11,70 +11,16 @@
 
 #include "gptlite/io/model_folder.hpp"
 #include "gptlite/models/task_model.hpp"
-#include "gptlite/text/task_inputs.hpp"
+#include "gptlite/text/task_tokenizer.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
-
-/// The spellings of the tokens that fine-tuning adds to a vocabulary.
-inline constexpr const char* task_token_names[] = {"<|start|>", "<|delimiter|>", "<|extract|>"};
-
-/// A tokenizer with its task tokens. The ids of all other tokens are those of the tokenizer before.
-struct TaskTokenizer {
-  Tokenizer tokenizer;
-  text::TaskTokens tokens;
-};
-
-namespace detail {
-template <class Bpe>
-TaskTokenizer with_task_tokens(const Bpe& bpe, Index vocab_size) {
-  const text::BpeVocabulary& vocabulary = bpe.vocabulary();
-  check<DataError>(vocabulary.size() <= vocab_size, "with_task_tokens", "the tokenizer has ", vocabulary.size(),
-                   " tokens, the model ", vocab_size);
-  std::vector<std::string> tokens = vocabulary.tokens(), special;
-  for (const TokenId id : vocabulary.special_tokens()) special.push_back(vocabulary.token(id));
-  text::BpeVocabulary::Merges merges;
-  for (const text::BpeMerge& merge : vocabulary.merges().merges())
-    merges.emplace_back(vocabulary.token(merge.left), vocabulary.token(merge.right));
-  for (Index id = vocabulary.size(); id < vocab_size; ++id) {  // a model may have more rows than tokens have names
-    tokens.push_back("<|unused" + std::to_string(id) + "|>");
-    special.push_back(tokens.back());
-  }
-  for (const char* name : task_token_names) {
-    tokens.emplace_back(name);
-    special.emplace_back(name);
-  }
-  const auto first = static_cast<TokenId>(vocab_size);
-  return {Bpe(std::move(tokens), merges, special), {first, first + 1, first + 2}};
-}
-}  // namespace detail
-
-/// The tokenizer of a model of vocab_size tokens with start, delimiter and extract token behind them; one that has them
-/// already as it is. Throws DataError for a CharTokenizer, whose tokens are single characters, and for one of more
-/// tokens than the model has.
-inline TaskTokenizer with_task_tokens(const Tokenizer& tokenizer, Index vocab_size) {
-  return std::visit(
-      [&](const auto& own) -> TaskTokenizer {
-        if constexpr (requires { own.vocabulary(); }) {
-          const auto start = own.vocabulary().find(task_token_names[0]);
-          const auto delimiter = own.vocabulary().find(task_token_names[1]);
-          const auto extract = own.vocabulary().find(task_token_names[2]);
-          if (start && delimiter && extract) return {own, {*start, *delimiter, *extract}};
-          return detail::with_task_tokens(own, vocab_size);
-        } else {
-          fail<DataError>("with_task_tokens",
-                          "a tokenizer of single characters has no room for the start, delimiter and extract tokens; "
-                          "pre-train with byte-pair encoding");
-        }
-      },
-      tokenizer.variant());
-}
 
 /// What a folder of a fine-tuned model holds.
 template <class T>
 struct TaskFolder {
   TaskModel<GPT<T>> model;
-  TaskTokenizer tokenizer;
+  text::TaskTokenizer tokenizer;
   std::vector<std::string> labels;  ///< names of the classes; empty for similarity and multiple choice
   Index max_part_length = 0;        ///< of the TaskLayout that it learned with
 
@@ -82,10 +28,24 @@ struct TaskFolder {
   text::TaskLayout layout() const { return {tokenizer.tokens, model.backbone.config.block_size, max_part_length}; }
 };
 
-/// Writes what load_task_model opens, and transformers as ...ForSequenceClassification. For classification and
-/// entailment its labels are those of `model` on texts laid out by layout(), padded on the right; of similarity and
-/// multiple choice it computes the scores of a sequence. The folder is made if it is not there. Throws ConfigError for
-/// a model with adapters, DataError for labels that are not UTF-8, IoError.
+namespace detail {
+/// Writes a tokenizer that puts the task's tokens around a text or a pair of texts in transformers, and pads.
+inline void save_task_tokenizer(const std::string& folder, const text::Tokenizer& tokenizer, Index max_length) {
+  TokenizerFiles files = std::visit([](const auto& own) { return files_of(own); }, tokenizer.variant());
+  files.tokenizer["post_processor"] = task_template(files.tokenizer["model"]["vocab"]);
+  files.config["tokenizer_class"] = "PreTrainedTokenizerFast";  // GPT2Tokenizer has a post-processor of its own
+  files.config["pad_token"] = text::task_token_names[0];
+  files.config["padding_side"] = "right";
+  files.config["model_max_length"] = max_length;
+  write_tokenizer(folder, files);
+}
+}  // namespace detail
+
+/// Writes what load_task_model opens, and transformers as ...ForSequenceClassification, with a tokenizer that puts
+/// start, delimiter and extract token around a text or a pair of texts: for classification and entailment,
+/// pipeline("text-classification", folder) gives the labels and probabilities of `model` on texts laid out by layout(),
+/// if they are not too long. Of similarity and multiple choice it computes the scores of a sequence. The folder is made
+/// if it is not there. Throws ConfigError for a model with adapters, DataError for labels that are not UTF-8, IoError.
 template <class T>
 void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   TaskModel<GPT<T>> model = from.model;  // handles
@@ -112,7 +72,7 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   NamedTensors tensors = detail::published_tensors(model.backbone);
   tensors.emplace("score.weight", transpose(model.score.weight.detach(), 0, 1));  // (n, C), as torch.nn.Linear has it
   detail::save_model_files(folder, config, tensors, std::nullopt);
-  save_tokenizer(folder, from.tokenizer.tokenizer);
+  detail::save_task_tokenizer(folder, from.tokenizer.tokenizer, model.backbone.config.block_size);
 }
 
 /// The fine-tuned model in a folder, in evaluation mode. Throws DataError, with the path, as load_gpt and
@@ -129,9 +89,9 @@ TaskFolder<T> load_task_model(const std::string& folder) {
   const nlohmann::json& about = config.at("gptlite_task");
   expect(about.contains("task") && about.at("task").is_string(), path, ": \"task\" must be the name of a task");
   const std::string name = about.at("task").get<std::string>();
-  expect(std::any_of(task_names.begin(), task_names.end(), [&](const auto& known) { return known.first == name; }),
-         path, ": \"", name, "\" is no task");
-  const Task task = task_from_name(name);
+  const std::optional<Task> known = try_parse<Task>(name);
+  expect(known.has_value(), path, ": \"", name, "\" is no task");
+  const Task task = *known;
   const bool classes = task == Task::classification || task == Task::entailment;
   std::vector<std::string> labels;
   if (about.contains("labels")) {
@@ -142,14 +102,14 @@ TaskFolder<T> load_task_model(const std::string& folder) {
     }
   }
   GPT<T> gpt = load_gpt<T>(folder);
-  SafetensorsFile weights(folder + "/model.safetensors");
-  expect(weights.contains("score.weight"), folder, "/model.safetensors: has no score.weight, the head of the task");
+  ModelWeights weights(folder, "load_task_model");
+  expect(weights.contains("score.weight"), weights.path(), ": has no score.weight, the head of the task");
   const Tensor<T> read = weights.read<T>("score.weight");
   const Index C = gpt.config.n_embd;
   expect(read.rank() == 2 && read.shape()[1] == C &&
              (task == Task::multiple_choice ? read.shape()[0] == 1 : read.shape()[0] >= 2),
-         folder, "/model.safetensors: score.weight has shape ", read.shape(), ", which does not fit ", name_of(task),
-         " with ", C, " channels");
+         weights.path(), ": score.weight has shape ", read.shape(), ", which does not fit ", name_of(task), " with ", C,
+         " channels");
   const Index n = read.shape()[0];
   expect(labels.empty() || (classes && static_cast<Index>(labels.size()) == n), path, ": ", labels.size(),
          " labels for ", classes ? n : 0, " classes");
@@ -160,7 +120,7 @@ TaskFolder<T> load_task_model(const std::string& folder) {
            ": \"max_part_length\" must be a whole number");
     max_part_length = length.get<Index>();
   }
-  TaskTokenizer tokenizer = with_task_tokens(load_tokenizer(folder), gpt.config.vocab_size);
+  text::TaskTokenizer tokenizer = text::with_task_tokens(load_tokenizer(folder), gpt.config.vocab_size);
   check_vocabulary(folder, tokenizer.tokenizer, gpt.config);
   TaskModel<GPT<T>> model(gpt, {.task = task, .n_class = n, .seed = 0});
   const Tensor<T> weight = transpose(read, 0, 1);

@@ -62,9 +62,9 @@ struct GPT {
   using value_type = T;
 
   GPTConfig config;
-  std::shared_ptr<Mode> mode;  // training or not, and dropout's random numbers; shared by all layers
-  Embedding<T> wte;            // tokens (V, C); also the output head
-  Embedding<T> wpe;            // positions (block_size, C)
+  std::shared_ptr<TrainingMode> mode;  // training or not, and dropout's random numbers; shared by all layers
+  Embedding<T> wte;                    // tokens (V, C); also the output head
+  Embedding<T> wpe;                    // positions (block_size, C)
   Dropout<T> drop;
   std::vector<Block<T>> h;
   LayerNorm<T> ln_f;  // used with NormOrder::pre only
@@ -186,7 +186,7 @@ struct GPT {
   // Cold: it runs once, and is compiled for size.
   [[gnu::cold]] GPT(const GPTConfig& options, std::optional<Init> init, Generator generator)
       : config(validated(options)),
-        mode(std::make_shared<Mode>(Mode{true, Generator(config.seed, RandomUse::dropout)})),
+        mode(std::make_shared<TrainingMode>(TrainingMode{true, Generator(config.seed, RandomUse::dropout)})),
         wte(config.vocab_size, config.n_embd, init.value_or(Init::normal(config.initializer_range)), generator),
         wpe(config.block_size, config.n_embd, init.value_or(Init::normal(config.initializer_range)), generator),
         drop{config.dropout, mode},

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "gptlite/core/enum_names.hpp"
 #include "gptlite/core/precision.hpp"
 #include "gptlite/core/shape.hpp"
 
@@ -11,6 +12,10 @@ namespace gptlite::inline GPTLITE_ABI {
 /// Where a block normalises: after each residual sum (GPT-1), or before attention and MLP with one more norm after the
 /// last block (GPT-2).
 enum class NormOrder { post, pre };
+
+constexpr auto enum_names(NormOrder) {
+  return EnumNames<NormOrder, 2>{"order of norms", {{{"post", NormOrder::post}, {"pre", NormOrder::pre}}}};
+}
 
 struct GPTConfig {
   Index vocab_size = 0;

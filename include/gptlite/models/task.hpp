@@ -1,12 +1,9 @@
 #pragma once
 // The four tasks of Radford et al. 2018, section 3.3, and a batch of one: what a TaskModel reads.
 
-#include <array>
 #include <cstdint>
-#include <string>
-#include <string_view>
-#include <utility>
 
+#include "gptlite/core/enum_names.hpp"
 #include "gptlite/core/tensor.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -18,31 +15,23 @@ namespace gptlite::inline GPTLITE_ABI {
 ///   multiple_choice:  which of several answers fits a context
 enum class Task { classification, entailment, similarity, multiple_choice };
 
-inline constexpr std::array<std::pair<std::string_view, Task>, 4> task_names{
-    {{"classification", Task::classification},
-     {"entailment", Task::entailment},
-     {"similarity", Task::similarity},
-     {"multiple-choice", Task::multiple_choice}}};
-
-inline std::string_view name_of(Task task) { return task_names[static_cast<std::size_t>(task)].first; }
-
-/// Throws ConfigError, with the four names, for any other.
-inline Task task_from_name(std::string_view name) {
-  for (const auto& [known, task] : task_names)
-    if (known == name) return task;
-  fail<ConfigError>("task_from_name", '"', name,
-                    "\" is no task, only classification, entailment, similarity and multiple-choice");
+constexpr auto enum_names(Task) {
+  return EnumNames<Task, 4>{"task",
+                            {{{"classification", Task::classification},
+                              {"entailment", Task::entailment},
+                              {"similarity", Task::similarity},
+                              {"multiple-choice", Task::multiple_choice}}}};
 }
 
 /// B examples of S sequences each, of T tokens with padding on the right: S is 1, for similarity 2 (both orders), for
 /// multiple choice the number of answers. The backbone is causal, so no mask is needed for the padding.
 template <class T>
 struct TaskBatch {
-  Tensor<TokenId> tokens;        // (B S, T)
-  Tensor<std::int32_t> lengths;  // (B S): tokens before the padding; the last of them is the extract token
-  Index sequences = 1;           // S
-  Tensor<std::int32_t> labels;   // (B): the class or the right answer
-  Tensor<T> probabilities;       // (B, n): similarity's targets, in place of labels
+  Tensor<TokenId> tokens;           // (B S, T)
+  Tensor<std::int32_t> lengths;     // (B S): tokens before the padding; the last of them is the extract token
+  Index sequences_per_example = 1;  // S
+  Tensor<std::int32_t> labels;      // (B): the class or the right answer
+  Tensor<T> probabilities;          // (B, n): similarity's targets, in place of labels
 };
 
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -24,7 +24,7 @@ namespace gptlite::inline GPTLITE_ABI {
 template <class M>
 concept Backbone = requires(const M& model, const Tensor<TokenId>& tokens, const Tensor<std::int32_t>& lengths) {
   { M::base_model_prefix } -> std::convertible_to<const char*>;
-  { model.mode } -> std::convertible_to<std::shared_ptr<Mode>>;
+  { model.mode } -> std::convertible_to<std::shared_ptr<TrainingMode>>;
   { model.config.n_embd } -> std::convertible_to<Index>;
   { model.config.initializer_range } -> std::convertible_to<double>;
   { model.summary(model.pass(tokens, lengths), lengths) } -> std::same_as<Tensor<typename M::value_type>>;
@@ -61,7 +61,7 @@ struct TaskModel {
 
   Task task;
   BackboneModel backbone;
-  std::shared_ptr<Mode> mode;  // the backbone's
+  std::shared_ptr<TrainingMode> mode;  // the backbone's
   Dropout<T> drop;
   Linear<T> score;  // Wy (C, n_class), without bias; multiple choice: (C, 1), the same for every answer
 
@@ -128,8 +128,8 @@ struct TaskModel {
     const Shape &tokens = batch.tokens.shape(), &lengths = batch.lengths.shape();
     check<ShapeError>(tokens.rank() == 2 && lengths == Shape{tokens[0]}, "TaskModel", "tokens ", tokens,
                       " must be (sequences, T), with a length for each, got lengths ", lengths);
-    check<ShapeError>(batch.sequences > 0 && tokens[0] % batch.sequences == 0, "TaskModel", tokens[0],
-                      " sequences are no multiple of ", batch.sequences, " an example");
+    check<ShapeError>(batch.sequences_per_example > 0 && tokens[0] % batch.sequences_per_example == 0, "TaskModel",
+                      tokens[0], " sequences are no multiple of ", batch.sequences_per_example, " an example");
     for (Index s = 0; s < tokens[0]; ++s) {
       const std::int32_t length = batch.lengths.data()[s];
       check<IndexError>(length >= 1 && length <= tokens[1], "TaskModel", "length ", length, " of sequence ", s,
@@ -138,10 +138,10 @@ struct TaskModel {
   }
   // Wy on the sum of an example's states (similarity has two), or on each, where one shared Wy scores the answers.
   Tensor<T> head(const Tensor<T>& summaries, const TaskBatch<T>& batch) const {  // (B S, C)
-    const Index S = batch.sequences, B = summaries.shape()[0] / S, C = summaries.shape()[1];
+    const Index S = batch.sequences_per_example, B = summaries.shape()[0] / S, C = summaries.shape()[1];
     const Tensor<T> states = reshape(summaries, {B, S, C});
     if (task != Task::multiple_choice) return score(drop(sum(states, 1)));
-    if (same_channels_dropped() && drop.active() > 0)
+    if (same_channels_dropped() && drop.rate() > 0)
       return reshape(score(states * drop(Tensor<T>::full({B, 1, C}, 1))), {B, S});
     return reshape(score(drop(states)), {B, S});
   }

@@ -9,7 +9,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 
 /// Shared by all layers of a model. The generator's position counts the masks drawn: saving it resumes exactly.
-struct Mode {
+struct TrainingMode {
   bool training = true;
   Generator generator;
 };
@@ -38,12 +38,12 @@ class EvalScope {
 template <class T>
 struct Dropout {
   double p;
-  std::shared_ptr<Mode> mode;
+  std::shared_ptr<TrainingMode> mode;
 
   void visit(auto&&) {}
   /// The probability that is in force: 0 outside training and in an EvalScope.
-  double active() const { return mode->training && !detail::evaluating_flag() ? p : 0; }
-  Tensor<T> operator()(const Tensor<T>& x) const { return active() > 0 ? dropout(x, p, mode->generator) : x; }
+  double rate() const { return mode->training && !detail::evaluating_flag() ? p : 0; }
+  Tensor<T> operator()(const Tensor<T>& x) const { return rate() > 0 ? dropout(x, p, mode->generator) : x; }
 };
 
 }  // namespace gptlite::inline GPTLITE_ABI

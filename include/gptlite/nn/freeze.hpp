@@ -21,7 +21,7 @@ Index set_trainable(std::string_view where, Module& module, const std::vector<st
   check_patterns(where, "parameter", names, patterns);
   Index count = 0;
   visit_parameters(module, [&](const std::string& name, auto& tensor) {
-    if (!matches_any(name, patterns)) return;
+    if (!glob_match_any(name, patterns)) return;
     // An optimizer's handle shares the gradient: without it, it passes the parameter over.
     if (!wanted) tensor.zero_grad();
     tensor.set_requires_grad(wanted);
@@ -33,7 +33,7 @@ Index set_trainable(std::string_view where, Module& module, const std::vector<st
 }  // namespace detail
 
 /// Makes parameters stop training: no gradient is computed for them, and no optimizer moves them, not even one made
-/// before. `patterns`: matched against the names of visit_parameters, as `matches` does. Returns how many tensors
+/// before. `patterns`: matched against the names of visit_parameters, as `glob_match` does. Returns how many tensors
 /// match. Freezes this model, not copies of it made before; call it between steps, not between a loss and its
 /// backward(). Throws ConfigError, and changes nothing, if a pattern matches no parameter.
 template <class Module>

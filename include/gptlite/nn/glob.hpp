@@ -14,7 +14,7 @@ namespace gptlite::inline GPTLITE_ABI {
 
 /// True if the whole name fits the pattern, in which * stands for any characters, dots too, or none, and ? for one:
 /// "h.0.attn.c_attn.weight" matches "h.0.*", "*.c_attn.*" and "h.?.attn.*".
-inline bool matches(std::string_view name, std::string_view pattern) {
+inline bool glob_match(std::string_view name, std::string_view pattern) {
   std::size_t n = 0, p = 0;
   std::size_t star = std::string_view::npos, star_name = 0;  // the last * and the name's rest when it was met
   while (n < name.size()) {
@@ -36,9 +36,9 @@ inline bool matches(std::string_view name, std::string_view pattern) {
 }
 
 /// True if the name fits one of the patterns.
-inline bool matches_any(std::string_view name, const std::vector<std::string>& patterns) {
+inline bool glob_match_any(std::string_view name, const std::vector<std::string>& patterns) {
   for (const std::string& pattern : patterns)
-    if (matches(name, pattern)) return true;
+    if (glob_match(name, pattern)) return true;
   return false;
 }
 
@@ -63,7 +63,7 @@ inline void check_patterns(std::string_view where, std::string_view what, const 
   check<ConfigError>(!patterns.empty(), where, "no pattern is given");
   for (const std::string& pattern : patterns) {
     bool found = false;
-    for (const std::string& name : names) found = found || matches(name, pattern);
+    for (const std::string& name : names) found = found || glob_match(name, pattern);
     if (found) continue;
     std::vector<std::string> known;
     for (const std::string& name : names)
@@ -71,8 +71,8 @@ inline void check_patterns(std::string_view where, std::string_view what, const 
         known.push_back(std::move(general));
     std::string list;
     for (const std::string& name : known) list.append(list.empty() ? "" : ", ").append(name);
-    fail<ConfigError>(where, "no ", what, " matches \"", pattern, "\"; there ", known.size() == 1 ? "is " : "are ",
-                      known.empty() ? "none" : list);
+    raise<ConfigError>(where, "no ", what, " matches \"", pattern, "\"; there ", known.size() == 1 ? "is " : "are ",
+                       known.empty() ? "none" : list);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -17,7 +18,7 @@ namespace gptlite::inline GPTLITE_ABI {
 struct LoraOptions {
   Index rank = 8;                                    ///< r: columns of A, rows of B
   double alpha = 16;                                 ///< the adapters' part is multiplied by alpha / r
-  std::vector<std::string> targets{"*attn.c_attn"};  ///< patterns of the names of Linear layers: those of `matches`
+  std::vector<std::string> targets{"*attn.c_attn"};  ///< patterns of the names of Linear layers: those of `glob_match`
   std::vector<std::string> trainable{};              ///< patterns of other parameters that train: "score.*"
   std::uint64_t seed = 1337;                         ///< of A
 };
@@ -32,7 +33,8 @@ void visit_linear_layers(Module& module, F&& f) {
 /// The Linear layers of a module with their names.
 template <class Module>
 auto linear_layers(Module& module) {
-  std::vector<std::pair<std::string, Linear<typename Module::value_type>*>> layers;
+  using Layer = Linear<typename Module::value_type>;
+  std::vector<std::pair<std::string, std::conditional_t<std::is_const_v<Module>, const Layer, Layer>*>> layers;
   visit_linear_layers(module, [&](const std::string& name, auto& layer) { layers.emplace_back(name, &layer); });
   return layers;
 }
@@ -85,7 +87,7 @@ Index add_lora(Module& module, const LoraOptions& options = {}) {
 
   Generator init(options.seed, RandomUse::adapters);
   for (const auto& [name, layer] : layers) {
-    if (!matches_any(name, options.targets)) continue;
+    if (!glob_match_any(name, options.targets)) continue;
     const Index in = layer->weight.shape()[0], out = layer->weight.shape()[1];
     const double bound = 1 / std::sqrt(static_cast<double>(in));
     layer->lora.A = Tensor<T>::uniform({in, options.rank}, -bound, bound, init.fork());

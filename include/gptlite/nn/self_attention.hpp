@@ -28,7 +28,7 @@ struct SelfAttention {
                                    .causal = causal,
                                    .window = window,
                                    .lengths = lengths,
-                                   .dropout = attn_dropout.active(),
+                                   .dropout = attn_dropout.rate(),
                                    .generator = &attn_dropout.mode->generator};
     const Tensor<T> y =
         c_attn.is_plain() ? attention(x, c_attn.weight, c_attn.bias, options) : attention(c_attn(x), options);

@@ -35,10 +35,10 @@ class BpeVocabulary {
     by_id.reserve(merges.size());
     for (const auto& merge : merges) {
       const auto part = [&](const std::string& token) {
-        const auto found = find(token);
+        const auto found = token_to_id(token);
         if (!found) {
-          fail<DataError>("BpeVocabulary", "merge ", by_id.size(), ", \"", merge.first, ' ', merge.second, "\": \"",
-                          token, "\" is not in the vocabulary");
+          raise<DataError>("BpeVocabulary", "merge ", by_id.size(), ", \"", merge.first, ' ', merge.second, "\": \"",
+                           token, "\" is not in the vocabulary");
         }
         return *found;
       };
@@ -47,7 +47,7 @@ class BpeVocabulary {
     merges_ = BpeMerges(std::move(by_id));
     for (const std::string& token : special_tokens) {
       check<DataError>(!token.empty(), "BpeVocabulary", "a special token is empty");
-      special_.push_back(id(token));
+      special_.push_back(required_id(token));
     }
     std::sort(special_.begin(), special_.end());
     special_.erase(std::unique(special_.begin(), special_.end()), special_.end());
@@ -55,17 +55,18 @@ class BpeVocabulary {
 
   Index size() const { return static_cast<Index>(tokens_.size()); }
   /// As the vocabulary spells it. Throws IndexError for an id outside the vocabulary.
-  const std::string& token(TokenId id) const {
+  const std::string& id_to_token(TokenId id) const {
     check<IndexError>(id >= 0 && id < size(), "BpeVocabulary", "token ", id, " is outside the vocabulary of ", size());
     return tokens_[static_cast<std::size_t>(id)];
   }
-  std::optional<TokenId> find(std::string_view token) const {
+  /// The id of a token as the vocabulary spells it, if there is one.
+  std::optional<TokenId> token_to_id(std::string_view token) const {
     const auto found = ids_.find(token);
     return found == ids_.end() ? std::nullopt : std::optional(found->second);
   }
-  /// Throws DataError for a token that is not there.
-  TokenId id(std::string_view token) const {
-    const auto found = find(token);
+  /// The id of a token that must be there: throws DataError if it is not.
+  TokenId required_id(std::string_view token) const {
+    const auto found = token_to_id(token);
     check<DataError>(found.has_value(), "BpeVocabulary", '"', token, "\" is not in the vocabulary of ", size());
     return *found;
   }
@@ -73,6 +74,8 @@ class BpeVocabulary {
   const BpeMerges& merges() const { return merges_; }
   /// The ids of the special tokens, ascending.
   const std::vector<TokenId>& special_tokens() const { return special_; }
+  /// The id of <|endoftext|>, which GPT-2's vocabulary has between texts, if it is there.
+  std::optional<TokenId> end_of_text() const { return token_to_id("<|endoftext|>"); }
 
   /// Cuts a text at its special tokens, the leftmost first, of several at one place the longest. Calls
   /// plain(begin, end) with places in the text, and special(id).

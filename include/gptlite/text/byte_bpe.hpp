@@ -1,7 +1,9 @@
 #pragma once
 // ByteBpe: the tokenizer of GPT-2. Byte-pair encoding of bytes, so that every text has tokens.
 
+#include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,7 +36,7 @@ class ByteBpe {
     }
     for (std::size_t byte = 0; byte < 256; ++byte) {
       const std::string spelt = to_byte_alphabet(std::string(1, static_cast<char>(byte)));
-      const auto id = vocabulary_.find(spelt);
+      const auto id = vocabulary_.token_to_id(spelt);
       check<DataError>(id.has_value(), "ByteBpe", "byte ", byte, " has no token, \"", spelt, '"');
       byte_ids_[byte] = *id;
     }
@@ -64,18 +66,23 @@ class ByteBpe {
   /// a token outside the vocabulary.
   std::string decode(const std::vector<TokenId>& tokens) const {
     std::string text;
-    for (const TokenId token : tokens) text += bytes(token);
+    for (const TokenId token : tokens) text += id_to_bytes(token);
     return text;
   }
 
   /// What a token adds to a text. Throws IndexError for a token outside the vocabulary.
-  const std::string& bytes(TokenId token) const {
-    vocabulary_.token(token);
-    return bytes_[static_cast<std::size_t>(token)];
+  const std::string& id_to_bytes(TokenId id) const {
+    vocabulary_.id_to_token(id);
+    return bytes_[static_cast<std::size_t>(id)];
   }
-  /// A token as the vocabulary spells it, and its id. Throw IndexError and DataError for what is not there.
-  const std::string& token(TokenId id) const { return vocabulary_.token(id); }
-  TokenId id(std::string_view token) const { return vocabulary_.id(token); }
+  /// A token in GPT-2's alphabet of bytes, special tokens as they are. Throws IndexError outside the vocabulary.
+  const std::string& id_to_token(TokenId id) const { return vocabulary_.id_to_token(id); }
+  /// The id of a token that is spelt so, if there is one.
+  std::optional<TokenId> token_to_id(std::string_view token) const { return vocabulary_.token_to_id(token); }
+  /// The ids of the special tokens, ascending.
+  const std::vector<TokenId>& special_tokens() const { return vocabulary_.special_tokens(); }
+  /// The id of <|endoftext|>, if the vocabulary has it.
+  std::optional<TokenId> end_of_text() const { return vocabulary_.end_of_text(); }
   const BpeVocabulary& vocabulary() const { return vocabulary_; }
 
  private:

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,12 +32,12 @@ class CharTokenizer {
     std::vector<TokenId> tokens;
     tokens.reserve(points.size());
     for (const char32_t point : points) {
-      const auto found = std::lower_bound(points_.begin(), points_.end(), point);
-      if (found == points_.end() || *found != point) {
-        fail<DataError>("CharTokenizer", "character ", shown(point), " at position ", tokens.size(),
-                        " is not in the vocabulary of ", vocab_size());
+      const std::optional<TokenId> id = find(point);
+      if (!id) {
+        raise<DataError>("CharTokenizer", "character ", shown(point), " at position ", tokens.size(),
+                         " is not in the vocabulary of ", vocab_size());
       }
-      tokens.push_back(static_cast<TokenId>(found - points_.begin()));
+      tokens.push_back(*id);
     }
     return tokens;
   }
@@ -44,20 +45,38 @@ class CharTokenizer {
   /// Throws IndexError for a token outside the vocabulary.
   std::string decode(const std::vector<TokenId>& tokens) const {
     std::string text;
-    for (const TokenId token : tokens) text += bytes(token);
+    for (const TokenId token : tokens) text += id_to_bytes(token);
     return text;
   }
 
   /// The character of a token. Throws IndexError for a token outside the vocabulary.
-  std::string bytes(TokenId token) const {
-    check<IndexError>(token >= 0 && token < vocab_size(), "CharTokenizer", "token ", token,
-                      " is outside the vocabulary of ", vocab_size());
+  std::string id_to_bytes(TokenId id) const {
+    check<IndexError>(id >= 0 && id < vocab_size(), "CharTokenizer", "token ", id, " is outside the vocabulary of ",
+                      vocab_size());
     std::string character;
-    append_utf8(character, points_[static_cast<std::size_t>(token)]);
+    append_utf8(character, points_[static_cast<std::size_t>(id)]);
     return character;
   }
+  /// The character of a token: it is spelt as what it stands for.
+  std::string id_to_token(TokenId id) const { return id_to_bytes(id); }
+  /// The id of a text of one character, if the vocabulary has it.
+  std::optional<TokenId> token_to_id(std::string_view token) const {
+    if (token.empty()) return std::nullopt;
+    const Utf8Sequence character = utf8_sequence(token, 0);
+    if (!character.well_formed || character.length != token.size()) return std::nullopt;
+    return find(character.point);
+  }
+  /// There are none: every token is a character.
+  std::vector<TokenId> special_tokens() const { return {}; }
+  std::optional<TokenId> end_of_text() const { return std::nullopt; }
 
  private:
+  std::optional<TokenId> find(char32_t point) const {
+    const auto found = std::lower_bound(points_.begin(), points_.end(), point);
+    if (found == points_.end() || *found != point) return std::nullopt;
+    return static_cast<TokenId>(found - points_.begin());
+  }
+
   // "a" in quotes; control characters, which would break the line, as U+000A.
   static std::string shown(char32_t point) {
     const bool control = point < 0x20 || (point >= 0x7F && point < 0xA0);

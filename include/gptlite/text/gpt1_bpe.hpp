@@ -2,6 +2,7 @@
 // Gpt1Bpe: the tokenizer of GPT-1. Byte-pair encoding of the characters of words in lower case.
 
 #include <array>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,7 +24,7 @@ class Gpt1Bpe {
   /// Throws DataError for what BpeVocabulary refuses, and a vocabulary without <unk>.
   Gpt1Bpe(std::vector<std::string> tokens, const BpeVocabulary::Merges& merges,
           const std::vector<std::string>& special_tokens = {"<unk>"})
-      : vocabulary_(std::move(tokens), merges, special_tokens), unknown_(vocabulary_.id("<unk>")) {}
+      : vocabulary_(std::move(tokens), merges, special_tokens), unknown_(vocabulary_.required_id("<unk>")) {}
 
   Index vocab_size() const { return vocabulary_.size(); }
 
@@ -50,20 +51,25 @@ class Gpt1Bpe {
   /// IndexError for a token outside the vocabulary.
   std::string decode(const std::vector<TokenId>& tokens) const {
     std::string text;
-    for (const TokenId token : tokens) text += bytes(token);
-    if (!tokens.empty() && token(tokens.back()).ends_with(word_end)) text.pop_back();
+    for (const TokenId token : tokens) text += id_to_bytes(token);
+    if (!tokens.empty() && id_to_token(tokens.back()).ends_with(word_end)) text.pop_back();
     return text;
   }
 
   /// What a token adds to a text: the last of a word a space too. Throws IndexError for a token outside the vocabulary.
-  std::string bytes(TokenId id) const {
-    std::string text = token(id);
+  std::string id_to_bytes(TokenId id) const {
+    std::string text = id_to_token(id);
     if (text.ends_with(word_end)) text.replace(text.size() - word_end.size(), word_end.size(), " ");
     return text;
   }
-  /// A token as the vocabulary spells it, and its id. Throw IndexError and DataError for what is not there.
-  const std::string& token(TokenId id) const { return vocabulary_.token(id); }
-  TokenId id(std::string_view token) const { return vocabulary_.id(token); }
+  /// A token with </w> if it ends a word. Throws IndexError for a token outside the vocabulary.
+  const std::string& id_to_token(TokenId id) const { return vocabulary_.id_to_token(id); }
+  /// The id of a token that is spelt so, if there is one.
+  std::optional<TokenId> token_to_id(std::string_view token) const { return vocabulary_.token_to_id(token); }
+  /// The ids of the special tokens, ascending.
+  const std::vector<TokenId>& special_tokens() const { return vocabulary_.special_tokens(); }
+  /// The id of <|endoftext|>, if the vocabulary has it; GPT-1's published one does not.
+  std::optional<TokenId> end_of_text() const { return vocabulary_.end_of_text(); }
   const BpeVocabulary& vocabulary() const { return vocabulary_; }
 
  private:
@@ -89,7 +95,7 @@ class Gpt1Bpe {
         std::string symbol;
         append_utf8(symbol, word[i]);
         if (i + 1 == word.size()) symbol += word_end;
-        tokens.push_back(vocabulary_.find(symbol).value_or(unknown_));
+        tokens.push_back(vocabulary_.token_to_id(symbol).value_or(unknown_));
       }
       vocabulary_.merges().apply(tokens, begin);
       word.clear();

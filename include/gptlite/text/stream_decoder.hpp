@@ -10,7 +10,7 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
 /// Gives whole code points only; U+FFFD stands for bytes that are not UTF-8. All it gives, joined, is the decoded text
-/// (and for Gpt1Bpe the space after the last word). The tokenizer must outlive it.
+/// (and for Gpt1Bpe the space after the last word). Of the tokenizer, which must outlive it, it uses id_to_bytes alone.
 ///
 ///   text::StreamDecoder decoder(tokenizer);
 ///   for (TokenId token : tokens) std::cout << decoder.next(token) << std::flush;
@@ -22,7 +22,7 @@ class StreamDecoder {
 
   /// The code points that are whole with this token. Throws IndexError for a token outside the vocabulary.
   std::string next(TokenId token) {
-    pending_ += tokenizer_->bytes(token);
+    pending_ += tokenizer_->id_to_bytes(token);
     return take(false);
   }
   /// What is left, which is not whole. The decoder may be used again.

@@ -104,7 +104,7 @@ class AdamW {
     f(std::string("step"), step_count_);
     if (step_count_ < 0) {
       const std::int64_t refused = std::exchange(step_count_, steps);
-      fail<DataError>("AdamW", "step must be 0 or positive, got ", refused);
+      raise<DataError>("AdamW", "step must be 0 or positive, got ", refused);
     }
     const auto visit_moment = [&](const std::string& name, Tensor<T>& moment) {
       const Tensor<T> before = moment;
@@ -113,7 +113,7 @@ class AdamW {
       const Tensor<T> refused = std::exchange(moment, before);
       check<ShapeError>(refused.defined(), "AdamW", name, " must have shape ", before.shape(),
                         ", got an undefined tensor");
-      fail<ShapeError>("AdamW", name, " must have shape ", before.shape(), ", got ", refused.shape());
+      raise<ShapeError>("AdamW", name, " must have shape ", before.shape(), ", got ", refused.shape());
     };
     for (Parameter& parameter : parameters_) {
       visit_moment("m." + parameter.name, parameter.m);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <numbers>
 
+#include "gptlite/core/enum_names.hpp"
 #include "gptlite/core/error.hpp"
 #include "gptlite/core/finite.hpp"
 
@@ -15,6 +16,11 @@ namespace train {
 
 /// How the learning rate falls after the warm-up.
 enum class Decay { cosine, linear, constant };
+
+constexpr auto enum_names(Decay) {
+  return EnumNames<Decay, 3>{"decay",
+                             {{{"cosine", Decay::cosine}, {"linear", Decay::linear}, {"constant", Decay::constant}}}};
+}
 
 /// Learning rate of every step. Steps count from 0.
 struct Schedule {

@@ -27,8 +27,8 @@ struct TaskPrediction {
 
 /// Predictions for all inputs, in their order and without dropout. Does not write to the model.
 template <class Backbone>
-std::vector<TaskPrediction> predict_task(const TaskModel<Backbone>& model, const std::vector<data::TaskInput>& inputs,
-                                         Index batch_size = 32) {
+std::vector<TaskPrediction> predict_task(const TaskModel<Backbone>& model,
+                                         const std::vector<data::EncodedExample>& inputs, Index batch_size = 32) {
   using T = typename Backbone::value_type;
   check<ConfigError>(batch_size > 0, "predict_task", "batch_size must be positive, got ", batch_size);
   const NoGrad no_grad;
@@ -64,7 +64,7 @@ using TaskMetrics = std::vector<std::pair<std::string, double>>;
 /// Metrics of predictions: accuracy, macro_f1 and matthews of the labels; for similarity pearson and spearman of the
 /// scores. All are NaN if a probability is not finite. Throws ShapeError if the sizes differ, DataError if they are 0.
 inline TaskMetrics task_metrics(Task task, const std::vector<TaskPrediction>& predictions,
-                                const std::vector<data::TaskInput>& inputs) {
+                                const std::vector<data::EncodedExample>& inputs) {
   check<ShapeError>(predictions.size() == inputs.size(), "task_metrics", "there are ", predictions.size(),
                     " predictions for ", inputs.size(), " examples");
   check<DataError>(!inputs.empty(), "task_metrics", "there are no examples");

@@ -17,7 +17,7 @@ template <class T>
 class WeightSnapshot {
  public:
   template <class Module>
-  explicit WeightSnapshot(Module& module) {
+  explicit WeightSnapshot(const Module& module) {
     visit_parameters(module, [&](const std::string& name, const Tensor<T>& tensor) {
       values_.emplace_back(name, tensor.detach().clone());
     });
@@ -48,7 +48,7 @@ class WeightSnapshot {
 };
 
 template <class Module>
-WeightSnapshot(Module&) -> WeightSnapshot<typename Module::value_type>;
+WeightSnapshot(const Module&) -> WeightSnapshot<typename Module::value_type>;
 
 }  // namespace train
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -21,9 +21,9 @@ Tensor<T> broadcast(const char* name, const Tensor<T>& a, const Tensor<T>& b, F&
 
 /// Adds `grad`, which has the output's shape, to an input: summed over the axes along which the input was broadcast.
 template <class T>
-void add_grad(Input<T> in, const Tensor<T>& grad) {
+void accumulate_broadcast_grad(Input<T> in, const Tensor<T>& grad) {
   const Shape& shape = in.shape();
-  if (grad.shape() == shape) return in.add_grad(grad);
+  if (grad.shape() == shape) return in.accumulate_grad(grad);
   Tensor<T> x = grad;
   while (x.rank() > shape.rank()) {
     Tensor<T> y = Tensor<T>::empty(x.shape().without(0));
@@ -37,7 +37,7 @@ void add_grad(Input<T> in, const Tensor<T>& grad) {
                       x.shape().numel_between(axis + 1, x.rank()));
     x = y;
   }
-  in.add_grad(x);
+  in.accumulate_grad(x);
 }
 
 template <class T>
@@ -51,8 +51,8 @@ Tensor<T> operator+(const Tensor<T>& a, const Tensor<T>& b) {
   using V = kernels::simd::Vec<T>;
   Tensor<T> y = detail::broadcast("add", a, b, [](V x, V z) { return x + z; });
   return record("add", y, {a.without_data(), b.without_data()}, [](Inputs<T> in, const Tensor<T>& dy) {
-    if (in[0].wants_grad()) detail::add_grad(in[0], dy);
-    if (in[1].wants_grad()) detail::add_grad(in[1], dy);
+    if (in[0].wants_grad()) detail::accumulate_broadcast_grad(in[0], dy);
+    if (in[1].wants_grad()) detail::accumulate_broadcast_grad(in[1], dy);
   });
 }
 
@@ -63,7 +63,7 @@ Tensor<T> operator-(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
   kernels::transform(
       y.data(), y.size(), [](V v) { return -v; }, x.data());
-  return record("neg", y, {x.without_data()}, [](Inputs<T> in, const Tensor<T>& dy) { in[0].add_grad(-dy); });
+  return record("neg", y, {x.without_data()}, [](Inputs<T> in, const Tensor<T>& dy) { in[0].accumulate_grad(-dy); });
 }
 
 /// a - b with NumPy's broadcasting. Saves nothing.
@@ -72,8 +72,8 @@ Tensor<T> operator-(const Tensor<T>& a, const Tensor<T>& b) {
   using V = kernels::simd::Vec<T>;
   Tensor<T> y = detail::broadcast("sub", a, b, [](V x, V z) { return x - z; });
   return record("sub", y, {a.without_data(), b.without_data()}, [](Inputs<T> in, const Tensor<T>& dy) {
-    if (in[1].wants_grad()) detail::add_grad(in[1], -dy);
-    if (in[0].wants_grad()) detail::add_grad(in[0], dy);
+    if (in[1].wants_grad()) detail::accumulate_broadcast_grad(in[1], -dy);
+    if (in[0].wants_grad()) detail::accumulate_broadcast_grad(in[0], dy);
   });
 }
 
@@ -84,7 +84,7 @@ Tensor<T> operator*(const Tensor<T>& a, const Tensor<T>& b) {
   Tensor<T> y = detail::broadcast("mul", a, b, [](V x, V z) { return x * z; });
   return record("mul", y, {a, b}, [](Inputs<T> in, const Tensor<T>& dy) {
     for (std::size_t i = 0; i < 2; ++i)
-      if (in[i].wants_grad()) detail::add_grad(in[i], dy * in[1 - i].tensor());
+      if (in[i].wants_grad()) detail::accumulate_broadcast_grad(in[i], dy * in[1 - i].tensor());
   });
 }
 
@@ -95,8 +95,8 @@ Tensor<T> operator/(const Tensor<T>& a, const Tensor<T>& b) {
   Tensor<T> y = detail::broadcast("div", a, b, [](V x, V z) { return x / z; });
   return record("div", y, {a, b}, [](Inputs<T> in, const Tensor<T>& dy) {
     const Tensor<T> da = dy / in[1].tensor();  // db = -dy a / b^2 = -da a / b
-    if (in[1].wants_grad()) detail::add_grad(in[1], -(da * in[0].tensor() / in[1].tensor()));
-    if (in[0].wants_grad()) detail::add_grad(in[0], da);
+    if (in[1].wants_grad()) detail::accumulate_broadcast_grad(in[1], -(da * in[0].tensor() / in[1].tensor()));
+    if (in[0].wants_grad()) detail::accumulate_broadcast_grad(in[0], da);
   });
 }
 
@@ -134,6 +134,6 @@ Tensor<T> operator/(detail::Scalar<T> a, const Tensor<T>& b) {
   return Tensor<T>::scalar(a) / b;
 }
 
-GPTLITE_COMPILED_FUNCTION(detail::add_grad)
+GPTLITE_COMPILED_FUNCTION(detail::accumulate_grad)
 
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -112,7 +112,7 @@ Tensor<T> linear_cross_entropy(const Tensor<T>& h, const Tensor<T>& weight, cons
                   const T scale = dy.item();
                   const auto add = [&](const Input<T>& input, const Tensor<T>& grad) {
                     if (!input.wants_grad()) return;
-                    if (scale == T(1)) return input.add_grad(grad);
+                    if (scale == T(1)) return input.accumulate_grad(grad);
                     kernels::add_to(
                         input.grad_target(), grad.size(), [scale](kernels::simd::Vec<T> g) { return g * scale; },
                         grad.data());

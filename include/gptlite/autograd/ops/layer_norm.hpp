@@ -76,7 +76,7 @@ AddNorm<T> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T
       r.backward({dsum.data(), accumulate}, dweight, dbias, dy[1].data(), saved.data(), in[2].data());
     }
     for (std::size_t i = 0; i < 2; ++i)
-      if (in[i].wants_grad()) in[i].add_grad(dsum);
+      if (in[i].wants_grad()) in[i].accumulate_grad(dsum);
   };
   const auto outputs = record("add_layer_norm", std::vector<Tensor<T>>{sum, norm},
                               {a.without_data(), b.without_data(), weight, bias.without_data()}, backward);

@@ -25,8 +25,8 @@ Tensor<T> reshape(const Tensor<T>& x, std::vector<Index> sizes) {
                       " elements, no multiple of ", known);
     *unknown = x.size() / known;
   }
-  return record("reshape", x.viewed_as(Shape(std::move(sizes))), {x.without_data()},
-                [](Inputs<T> in, const Tensor<T>& dy) { in[0].add_grad(dy); });
+  return record("reshape", x.view(Shape(std::move(sizes))), {x.without_data()},
+                [](Inputs<T> in, const Tensor<T>& dy) { in[0].accumulate_grad(dy); });
 }
 
 /// Exchanges two axes. Returns a copy. Throws IndexError for an axis that x does not have.
@@ -43,7 +43,7 @@ Tensor<T> transpose(const Tensor<T>& x, Index axis0, Index axis1) {
     kernels::exchange_axes(y.data(), x.data(), x.shape().numel_between(0, a), x.shape()[a],
                            x.shape().numel_between(a + 1, b), x.shape()[b], x.shape().numel_between(b + 1, x.rank()));
   return record("transpose", y, {x.without_data()},
-                [a, b](Inputs<T> in, const Tensor<T>& dy) { in[0].add_grad(transpose(dy, a, b)); });
+                [a, b](Inputs<T> in, const Tensor<T>& dy) { in[0].accumulate_grad(transpose(dy, a, b)); });
 }
 
 /// The part start, ..., stop - 1 of an axis. Returns a copy. Throws IndexError unless 0 <= start <= stop <= size.

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "gptlite/core/enum_names.hpp"
 #include "gptlite/core/finite.hpp"
 #include "gptlite/kernels/packed/short_exponents.hpp"
 #include "gptlite/kernels/simd/int8.hpp"
@@ -19,6 +20,11 @@ namespace gptlite::inline GPTLITE_ABI {
 /// How weights are held for inference. fp32 stands for the model's own numbers. With bf16 the long products of a prompt
 /// round their other operand too where the machine multiplies bfloat16 faster (bf16_products_are_fast).
 enum class WeightFormat { fp32, bf16, int8 };
+
+constexpr auto enum_names(WeightFormat) {
+  return EnumNames<WeightFormat, 3>{
+      "weight format", {{{"fp32", WeightFormat::fp32}, {"bf16", WeightFormat::bf16}, {"int8", WeightFormat::int8}}}};
+}
 
 namespace kernels {
 

@@ -1,6 +1,6 @@
 // Tokenizers from and to folders: what is saved loads, what Hugging Face writes loads, and what malformed files say.
 
-#include "gptlite/io/tokenizer_files.hpp"
+#include "gptlite/io/tokenizer_folder.hpp"
 
 #include <doctest/doctest.h>
 
@@ -34,12 +34,12 @@ std::uint64_t hashed(const std::vector<TokenId>& ids) {
   return hash.value;
 }
 
-io::Tokenizer gpt2() { return fixture_tokenizer<text::ByteBpe>("gpt2", {"<|end|>"}); }
-io::Tokenizer gpt1() { return fixture_tokenizer<text::Gpt1Bpe>("gpt1", {"<unk>"}); }
+text::Tokenizer gpt2() { return fixture_tokenizer<text::ByteBpe>("gpt2", {"<|end|>"}); }
+text::Tokenizer gpt1() { return fixture_tokenizer<text::Gpt1Bpe>("gpt1", {"<unk>"}); }
 
 // What a change to a saved tokenizer.json is refused with.
 template <class Change>
-std::string refusal(const io::Tokenizer& tokenizer, Change&& change) {
+std::string refusal(const text::Tokenizer& tokenizer, Change&& change) {
   const Folder folder;
   io::save_tokenizer(folder.path, tokenizer);
   json saved = folder.read("tokenizer.json");
@@ -52,10 +52,11 @@ std::string refusal(const io::Tokenizer& tokenizer, Change&& change) {
 
 TEST_CASE("every tokenizer loads as it was saved") {
   const std::string text = "the lowest<|end|> bank, <unk>";
-  for (const io::Tokenizer& tokenizer : {gpt2(), gpt1(), io::Tokenizer(text::CharTokenizer(text + "\n\"\\\u20AC"))}) {
+  for (const text::Tokenizer& tokenizer :
+       {gpt2(), gpt1(), text::Tokenizer(text::CharTokenizer(text + "\n\"\\\u20AC"))}) {
     const Folder folder;
     io::save_tokenizer(folder.path + "/new", tokenizer);
-    const io::Tokenizer loaded = io::load_tokenizer(folder.path + "/new");
+    const text::Tokenizer loaded = io::load_tokenizer(folder.path + "/new");
     CHECK(loaded.variant().index() == tokenizer.variant().index());
     CHECK(loaded.vocab_size() == tokenizer.vocab_size());
     CHECK(loaded.encode(text) == tokenizer.encode(text));
@@ -65,11 +66,11 @@ TEST_CASE("every tokenizer loads as it was saved") {
 
 TEST_CASE("vocab.json and merges.txt alone are enough, with added_tokens.json") {
   const Folder folder;
-  for (const io::Tokenizer& tokenizer : {gpt2(), gpt1()}) {
+  for (const text::Tokenizer& tokenizer : {gpt2(), gpt1()}) {
     io::save_tokenizer(folder.path, tokenizer);
     fs::remove(folder.path + "/tokenizer.json");
     folder.write("added_tokens.json", "{\"<new>\": " + std::to_string(tokenizer.vocab_size()) + "}");
-    const io::Tokenizer loaded = io::load_tokenizer(folder.path);
+    const text::Tokenizer loaded = io::load_tokenizer(folder.path);
     CHECK(loaded.variant().index() == tokenizer.variant().index());
     CHECK(loaded.encode("the lowest bank") == tokenizer.encode("the lowest bank"));
     CHECK(loaded.encode("<new>") == std::vector{static_cast<TokenId>(tokenizer.vocab_size())});
@@ -171,15 +172,15 @@ TEST_CASE("the vocabularies of GPT-2 and GPT-1 have the ids they are known for")
   }
   const auto load = [&](const std::string& vocabulary, const std::string& merges) {
     const Folder folder;
-    folder.write("vocab.json", data::read_text(data + ("/vocab/" + vocabulary)));
-    folder.write("merges.txt", data::read_text(data + ("/vocab/" + merges)));
+    folder.write("vocab.json", io::read_text(data + ("/vocab/" + vocabulary)));
+    folder.write("merges.txt", io::read_text(data + ("/vocab/" + merges)));
     return io::load_tokenizer(folder.path);
   };
   using Tokens = std::vector<TokenId>;
-  const io::Tokenizer two = load("gpt2_encoder.json", "gpt2_vocab.bpe");
+  const text::Tokenizer two = load("gpt2_encoder.json", "gpt2_vocab.bpe");
   CHECK(two.vocab_size() == 50257);
   CHECK(two.encode("Hello world<|endoftext|>") == Tokens{15496, 995, 50256});
-  const io::Tokenizer one = load("gpt1_encoder_bpe_40000.json", "gpt1_vocab_40000.bpe");
+  const text::Tokenizer one = load("gpt1_encoder_bpe_40000.json", "gpt1_vocab_40000.bpe");
   CHECK(one.vocab_size() == 40478);
   // Hashes of the ids that the Python package gives.
   struct Expected {
@@ -192,7 +193,7 @@ TEST_CASE("the vocabularies of GPT-2 and GPT-1 have the ids they are known for")
                             {"movie_reviews.txt", 0x6C0D890320F456E6, 0x95B26465D9E34EFA}};
   for (const Expected& expected : texts) {
     CAPTURE(expected.name);
-    const std::string text = data::read_text(data + std::string("/text/") + expected.name);
+    const std::string text = io::read_text(data + std::string("/text/") + expected.name);
     const Tokens two_ids = two.encode(text);
     CHECK(two.decode(two_ids) == text);
     CHECK(hashed(two_ids) == expected.two);

@@ -1,6 +1,6 @@
 // AtomicFile: files are replaced whole or not at all; the order of its system calls, and each of them failing.
 
-#include "gptlite/io/atomic_file.hpp"
+#include "gptlite/core/atomic_file.hpp"
 
 #include <doctest/doctest.h>
 

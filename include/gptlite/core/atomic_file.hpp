@@ -1,12 +1,12 @@
 #pragma once
 // AtomicFile: a file that is replaced whole or not at all, whatever fails: a full disk, a killed process, lost power.
+// In core/, as text_file.hpp, since all floors may read and write files; io/ has the formats that need nlohmann-json.
 
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -115,8 +115,8 @@ class BasicAtomicFile {
     temporary_.clear();
     const std::string folder = std::filesystem::path(path_).parent_path().string();
     if (repeated([&] { return Calls::sync_folder(folder.empty() ? "." : folder.c_str()); }) < 0) {
-      fail<IoError>("AtomicFile", path_, ": fsync of its folder failed: ", std::strerror(errno),
-                    "; the new file is there, but a loss of power may still undo it: check the disk and save again");
+      raise<IoError>("AtomicFile", path_, ": fsync of its folder failed: ", std::strerror(errno),
+                     "; the new file is there, but a loss of power may still undo it: check the disk and save again");
     }
   }
 
@@ -142,8 +142,8 @@ class BasicAtomicFile {
                          : reason == ENOENT                    ? "create its folder"
                          : reason == EACCES || reason == EROFS ? "make its folder writable"
                                                                : "check the disk";
-    fail<IoError>("AtomicFile", path_, ": ", call, " failed: ", std::strerror(reason),
-                  "; what stood there before is untouched: ", advice, " and save again");
+    raise<IoError>("AtomicFile", path_, ": ", call, " failed: ", std::strerror(reason),
+                   "; what stood there before is untouched: ", advice, " and save again");
   }
 
   std::string path_, temporary_;  // temporary_ is empty once there is nothing to remove
@@ -167,13 +167,6 @@ inline void make_folder(const std::string& folder) {
   std::filesystem::create_directories(folder, error);
   check<IoError>(!error, "make_folder", folder, ": ", error.message());
   check<IoError>(std::filesystem::is_directory(folder, error), "make_folder", folder, ": not a folder");
-}
-
-/// Makes `text` the whole content of a file. Throws IoError; then what stood there before is untouched.
-inline void save_text(const std::string& path, std::string_view text) {
-  AtomicFile file(path);
-  file.write(text.data(), text.size());
-  file.commit();
 }
 
 }  // namespace io

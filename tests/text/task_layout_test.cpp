@@ -1,6 +1,6 @@
 // TaskLayout: the four layouts, and shortening that keeps the special tokens.
 
-#include "gptlite/text/task_inputs.hpp"
+#include "gptlite/text/task_layout.hpp"
 
 #include <doctest/doctest.h>
 
@@ -39,8 +39,9 @@ TEST_CASE("each part is cut at max_part_length first") {
   CHECK(exact.entailment({1, 2, 3, 4, 5}, {6, 7, 8, 9, 10, 11}) == Tokens{100, 1, 2, 3, 4, 101, 6, 7, 8, 9, 102});
   CHECK(text::TaskLayout{{100, 101, 102}, 9, 4}.entailment({1, 2, 3, 4, 5}, {6, 7, 8, 9, 10}) ==
         Tokens{100, 1, 2, 3, 101, 6, 7, 8, 102});
-  CHECK(message_of<ConfigError>([] { text::TaskLayout{{100, 101, 102}, 9, -1}.classification({1}); }) ==
-        "[TaskLayout] max_part_length must be 0 (no limit) or positive, got -1");
+  CHECK(message_of<ConfigError>([] {
+          text::TaskLayout{{100, 101, 102}, 9, -1}.classification({1});
+        }) == "[TaskLayout] max_part_length must be 0 (no limit) or positive, got -1");
 }
 
 TEST_CASE("a length without room for a token of each part is refused") {

@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "gptlite/core/finite.hpp"
-#include "gptlite/io/atomic_file.hpp"
+#include "gptlite/core/text_file.hpp"
+#include "gptlite/io/model_weights.hpp"
 #include "gptlite/io/safetensors.hpp"
 #include "gptlite/models/gpt.hpp"
 #include "gptlite/nn/lora.hpp"
@@ -46,18 +47,18 @@ class ModelConfigFile {
     expect(all, '"', key, "\" must be a list of texts");
     return json_.at(key).get<std::vector<std::string>>();
   }
-  Index size(const char* key) const {
+  Index required_size(const char* key) const {
     expect(has(key) && json_.at(key).is_number_unsigned() && json_.at(key).get<std::uint64_t>() <= 1u << 30, '"', key,
            "\" must be a whole number", has(key) ? ", not " : "", has(key) ? json_.at(key).dump() : "");
     return json_.at(key).get<Index>();
   }
-  double number(const char* key, double otherwise) const {
+  double number_or(const char* key, double otherwise) const {
     if (!has(key)) return otherwise;
     expect(json_.at(key).is_number(), '"', key, "\" must be a number, not ", json_.at(key).dump());
     return json_.at(key).get<double>();
   }
-  /// Refuses what would compute something else than a GPT does: a value must be one of these, or missing.
-  void only(const char* key, std::initializer_list<nlohmann::json> values) const {
+  /// Throws unless the key is absent or one of `values`: any other would compute something else than a GPT does.
+  void require_one_of(const char* key, std::initializer_list<nlohmann::json> values) const {
     expect(!has(key) || std::find(values.begin(), values.end(), json_.at(key)) != values.end(), '"', key, "\" is ",
            has(key) ? json_.at(key).dump() : "", ", which is not supported, only ", values.begin()->dump());
   }
@@ -74,24 +75,24 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
               "\", which is not supported, only openai-gpt and gpt2");
   GPTConfig config;
   config.norm_order = type == "gpt2" ? NormOrder::pre : NormOrder::post;
-  config.vocab_size = file.size("vocab_size");
-  config.block_size = file.size("n_positions");
-  config.n_layer = file.size("n_layer");
-  config.n_head = file.size("n_head");
-  config.n_embd = file.size("n_embd");
-  config.window = file.has("gptlite_window") ? file.size("gptlite_window") : 0;
-  config.dropout = file.number("resid_pdrop", 0.1);
-  config.layer_norm_epsilon = file.number("layer_norm_epsilon", 1e-5);
-  config.initializer_range = file.number("initializer_range", 0.02);
+  config.vocab_size = file.required_size("vocab_size");
+  config.block_size = file.required_size("n_positions");
+  config.n_layer = file.required_size("n_layer");
+  config.n_head = file.required_size("n_head");
+  config.n_embd = file.required_size("n_embd");
+  config.window = file.has("gptlite_window") ? file.required_size("gptlite_window") : 0;
+  config.dropout = file.number_or("resid_pdrop", 0.1);
+  config.layer_norm_epsilon = file.number_or("layer_norm_epsilon", 1e-5);
+  config.initializer_range = file.number_or("initializer_range", 0.02);
   // transformers' "gelu" of openai-gpt is GPT-1's tanh form; that of gpt2 is the other one.
-  file.only(type == "gpt2" ? "activation_function" : "afn",
-            type == "gpt2" ? std::initializer_list<nlohmann::json>{"gelu_new", "gelu_pytorch_tanh"}
-                           : std::initializer_list<nlohmann::json>{"gelu"});
-  file.only("n_inner", {4 * config.n_embd});
-  file.only("scale_attn_weights", {true});
-  file.only("scale_attn_by_inverse_layer_idx", {false});
-  file.only("add_cross_attention", {false});
-  file.only("tie_word_embeddings", {true});
+  file.require_one_of(type == "gpt2" ? "activation_function" : "afn",
+                      type == "gpt2" ? std::initializer_list<nlohmann::json>{"gelu_new", "gelu_pytorch_tanh"}
+                                     : std::initializer_list<nlohmann::json>{"gelu"});
+  file.require_one_of("n_inner", {4 * config.n_embd});
+  file.require_one_of("scale_attn_weights", {true});
+  file.require_one_of("scale_attn_by_inverse_layer_idx", {false});
+  file.require_one_of("add_cross_attention", {false});
+  file.require_one_of("tie_word_embeddings", {true});
   try {
     config.validate();
   } catch (const ConfigError& error) {
@@ -108,10 +109,11 @@ inline std::string published_name(const std::string& name, NormOrder norm_order)
 }
 
 /// True for what checkpoints hold beside a GPT's parameters: the causal mask, positions, the output head, which is
-/// tied, and the head of a task, which load_task_model reads.
-inline bool is_no_parameter(const std::string& name) {
+/// tied, and other heads: of a task, which load_task_model reads, of values (TRL's v_head), of multiple choice. These
+/// stand beside the names that begin with "transformer.", and transformers passes them over too.
+inline bool is_no_parameter(const std::string& name, bool beside_transformer) {
   return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name == "position_ids" ||
-         name == "lm_head.weight" || name == "score.weight";
+         name == "lm_head.weight" || name == "score.weight" || (beside_transformer && !name.starts_with("lm_head."));
 }
 
 /// How a file of weights differs from the model it is for; all is told in one message.
@@ -136,13 +138,16 @@ struct ModelDifferences {
   }
 };
 
-/// Where each parameter of a model is in a file: the file's name for it.
+/// Where each parameter of a model is in a folder's weights: their name for it.
 template <class T>
-std::map<std::string, std::string> matched_names(GPT<T>& model, const SafetensorsFile& file, const std::string& path) {
+std::map<std::string, std::string> matched_names(const GPT<T>& model, const ModelWeights& weights) {
   const std::string prefix = "transformer.";
+  bool has_prefix = false;
   std::map<std::string, std::string> in_file;  // by the name without prefix
-  for (const auto& [name, entry] : file.tensors())
+  for (const std::string& name : weights.names()) {
+    has_prefix = has_prefix || name.starts_with(prefix);
     in_file.emplace(name.starts_with(prefix) ? name.substr(prefix.size()) : name, name);
+  }
   std::map<std::string, std::string> matched;
   ModelDifferences differences("config.json asks for ");
   visit_parameters(model, [&](const std::string& parameter, const Tensor<T>& tensor) {
@@ -152,53 +157,47 @@ std::map<std::string, std::string> matched_names(GPT<T>& model, const Safetensor
       differences.missing.push_back(name);
       return;
     }
-    differences.compare(name, file.entry(found->second).shape, tensor.shape());
+    differences.compare(name, weights.entry(found->second).shape, tensor.shape());
     matched.emplace(parameter, found->second);
     in_file.erase(found);
   });
   for (const auto& [name, full] : in_file)
-    if (!is_no_parameter(name)) differences.unexpected.push_back(full);
-  differences.check_none("load_gpt", path);
+    if (!is_no_parameter(name, has_prefix && !full.starts_with(prefix))) differences.unexpected.push_back(full);
+  differences.check_none("load_gpt", weights.path());
   return matched;
 }
 
-}  // namespace detail
-
-namespace detail {
 /// Throws DataError, before a model of absurd size is made, if config.json asks for far more than the file holds.
-inline void check_size(const GPTConfig& c, const SafetensorsFile& weights, const std::string& folder) {
+inline void check_size(const GPTConfig& c, const ModelWeights& weights, const std::string& folder) {
   double held = 0, wide = static_cast<double>(c.n_embd);
-  for (const auto& [name, entry] : weights.tensors()) held += static_cast<double>(entry.shape.numel());
+  for (const std::string& name : weights.names()) held += static_cast<double>(weights.entry(name).shape.numel());
   const double asked = (static_cast<double>(c.vocab_size) + static_cast<double>(c.block_size)) * wide +
                        static_cast<double>(c.n_layer) * (12 * wide * wide + 13 * wide);
   check<DataError>(asked <= 16 * held + 1e6, "load_gpt", folder, ": config.json asks for ", asked,
-                   " numbers, model.safetensors has ", held);
+                   " numbers, its safetensors have ", held);
 }
+
 }  // namespace detail
 
 /// The GPT in a folder of transformers, of model_type openai-gpt or gpt2, in evaluation mode: weights of any float
-/// format are converted to T. Throws DataError, with the path: a file that is missing or malformed, a setting that GPT
-/// does not have, an output head of its own; and, all in one message, every parameter that is missing, not known or of
-/// another shape.
+/// format, in one file or several (ModelWeights), are converted to T. Heads beside the language model's are passed
+/// over. Throws DataError, with the path: a file that is missing or malformed, a setting that GPT does not have, an
+/// output head of its own; and, all in one message, every parameter that is missing, not known or of another shape.
 template <class T = float>
 GPT<T> load_gpt(const std::string& folder) {
   const detail::ModelConfigFile file(folder + "/config.json");
   const GPTConfig config = detail::read_config(file);
-  const std::string path = folder + "/model.safetensors";
-  check<DataError>(path_exists(path) || !path_exists(folder + "/pytorch_model.bin"), "load_gpt", folder,
-                   ": has pytorch_model.bin but no model.safetensors: open it in transformers and save it with ",
-                   "save_pretrained(folder, safe_serialization=True)");
-  SafetensorsFile weights(path);
+  ModelWeights weights(folder, "load_gpt");
   detail::check_size(config, weights, folder);
   GPT<T> model(config, Init::none());
-  const auto names = detail::matched_names(model, weights, path);
+  const auto names = detail::matched_names(model, weights);
   visit_parameters(model, [&](const std::string& name, Tensor<T>& tensor) {
     const Tensor<T> read = weights.read<T>(names.at(name));
     std::copy_n(read.data(), read.size(), tensor.data());
   });
   if (weights.contains("lm_head.weight")) {
     const std::string& embedding = names.at("wte.weight");
-    check<DataError>(weights.read_bytes("lm_head.weight") == weights.read_bytes(embedding), "load_gpt", path,
+    check<DataError>(weights.read_bytes("lm_head.weight") == weights.read_bytes(embedding), "load_gpt", weights.path(),
                      ": lm_head.weight is not ", embedding, "; a GPT's output head is its token embedding");
   }
   model.eval();
@@ -238,7 +237,7 @@ inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string&
 
 /// A GPT's parameters under their published names.
 template <class T>
-NamedTensors published_tensors(GPT<T>& model) {
+NamedTensors published_tensors(const GPT<T>& model) {
   NamedTensors tensors;
   visit_parameters(model, [&](const std::string& name, const Tensor<T>& tensor) {
     tensors.emplace("transformer." + published_name(name, model.config.norm_order), tensor.detach());
@@ -248,7 +247,7 @@ NamedTensors published_tensors(GPT<T>& model) {
 
 /// Throws ConfigError for a model with adapters, which a file of weights has no place for.
 template <class Module>
-void check_no_lora(std::string_view where, Module& model) {
+void check_no_lora(std::string_view where, const Module& model) {
   check<ConfigError>(!has_lora(model), where,
                      "the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
 }
@@ -274,7 +273,7 @@ inline void save_model_files(const std::string& folder, const nlohmann::ordered_
   if (dtype) check_representable(folder, tensors, *dtype);
   make_folder(folder);
   save_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}}, dtype);
-  save_text(folder + "/config.json", text);
+  write_text(folder + "/config.json", text);
 }
 
 }  // namespace detail
@@ -284,7 +283,7 @@ inline void save_model_files(const std::string& folder, const nlohmann::ordered_
 /// "gptlite_window", which transformers does not know: it attends to everything. Throws ConfigError for a
 /// model with adapters, IoError.
 template <class T>
-void save_gpt(const std::string& folder, GPT<T>& model, const SaveOptions& options = {}) {
+void save_gpt(const std::string& folder, const GPT<T>& model, const SaveOptions& options = {}) {
   detail::check_no_lora("save_gpt", model);
   detail::save_model_files(folder, detail::config_json(model.config, "LMHeadModel", options),
                            detail::published_tensors(model), options.dtype);

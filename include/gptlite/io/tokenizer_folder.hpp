@@ -11,17 +11,15 @@
 #include <variant>
 #include <vector>
 
-#include "gptlite/data/text_file.hpp"
-#include "gptlite/io/atomic_file.hpp"
+#include "gptlite/core/text_file.hpp"
 #include "gptlite/io/json.hpp"
-#include "gptlite/io/tokenizer.hpp"
+#include "gptlite/io/tokenizer_json.hpp"
+#include "gptlite/text/tokenizer.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
 namespace detail {
-
-using Json = nlohmann::json;
 
 /// One file's JSON and its path, for messages.
 struct JsonFile {
@@ -39,8 +37,8 @@ struct JsonFile {
            object.at(key).type_name());
     return object.at(key);
   }
-  /// Refuses what would give other tokens than here: a member must have one of the values, or be missing.
-  void only(const Json& object, const char* key, std::initializer_list<Json> values) const {
+  /// Throws unless the member is absent or one of `values`: any other would give other tokens than here.
+  void require_one_of(const Json& object, const char* key, std::initializer_list<Json> values) const {
     if (!object.is_object() || !object.contains(key)) return;
     const Json& value = object.at(key);
     expect(std::find(values.begin(), values.end(), value) != values.end(), '"', key, "\" is ", value.dump(),
@@ -78,20 +76,20 @@ inline void add_merge(text::BpeVocabulary::Merges& merges, const std::string& li
 
 /// A tokenizer of type T from what a file said; what its constructor refuses, with the path.
 template <class T, class... Parts>
-Tokenizer made(const JsonFile& file, Parts&&... parts) {
+text::Tokenizer made(const JsonFile& file, Parts&&... parts) {
   try {
     return T(std::forward<Parts>(parts)...);
   } catch (const DataError& error) {
-    fail<DataError>("load_tokenizer", file.path, ": ", error.what());
+    raise<DataError>("load_tokenizer", file.path, ": ", error.what());
   }
 }
 
-inline Tokenizer read_tokenizer_json(const std::string& path) {
+inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   const JsonFile file{read_json(path), path};
   const Json& model = file.member(file.json, "model", "object");
-  file.only(model, "type", {"BPE"});
-  for (const char* key : {"dropout", "continuing_subword_prefix"}) file.only(model, key, {nullptr, ""});
-  for (const char* key : {"fuse_unk", "byte_fallback", "ignore_merges"}) file.only(model, key, {false});
+  file.require_one_of(model, "type", {"BPE"});
+  for (const char* key : {"dropout", "continuing_subword_prefix"}) file.require_one_of(model, key, {nullptr, ""});
+  for (const char* key : {"fuse_unk", "byte_fallback", "ignore_merges"}) file.require_one_of(model, key, {false});
 
   text::BpeVocabulary::Merges merges;
   for (const Json& merge : file.member(model, "merges", "array")) {
@@ -106,8 +104,8 @@ inline Tokenizer read_tokenizer_json(const std::string& path) {
   std::vector<std::string> special;
   if (file.json.contains("added_tokens")) {
     for (const Json& added : file.member(file.json, "added_tokens", "array")) {
-      for (const char* key : {"single_word", "lstrip", "rstrip"}) file.only(added, key, {false});
-      if (words == "BertPreTokenizer") file.only(added, "normalized", {false});
+      for (const char* key : {"single_word", "lstrip", "rstrip"}) file.require_one_of(added, key, {false});
+      if (words == "BertPreTokenizer") file.require_one_of(added, "normalized", {false});
       special.push_back(file.member(added, "content", "string").get<std::string>());
       const Json& id = file.member(added, "id", "number");
       const auto known = vocabulary.emplace(special.back(), id).first;
@@ -120,22 +118,26 @@ inline Tokenizer read_tokenizer_json(const std::string& path) {
   const std::string post_processor = file.type_of(file.json, "post_processor");
   file.expect(post_processor.empty() || post_processor == "ByteLevel" || post_processor == "TemplateProcessing",
               "post_processor ", post_processor, " is not supported");
-  if (post_processor == "TemplateProcessing")  // it adds these
-    file.only(file.json.at("post_processor"), "special_tokens", {Json::object()});
+  if (post_processor == "TemplateProcessing") {  // it adds these; those of a task a TaskLayout adds
+    const Json& added = file.json.at("post_processor");
+    const bool of_task = added.value("special_tokens", Json()) == task_template(vocabulary)["special_tokens"];
+    if (!of_task) file.require_one_of(added, "special_tokens", {Json::object()});
+  }
   file.expect(normalizer == (words == "BertPreTokenizer" ? "BertNormalizer" : ""), "normalizer ", normalizer,
               " is not supported with this pre_tokenizer");
   if (words == "BertPreTokenizer") {
     const Json& options = file.json.at("normalizer");
-    for (const char* key : {"clean_text", "handle_chinese_chars", "lowercase"}) file.only(options, key, {true});
-    file.only(options, "strip_accents", {nullptr, true});
-    file.only(model, "end_of_word_suffix", {"</w>"});
-    file.only(model, "unk_token", {"<unk>"});
+    for (const char* key : {"clean_text", "handle_chinese_chars", "lowercase"})
+      file.require_one_of(options, key, {true});
+    file.require_one_of(options, "strip_accents", {nullptr, true});
+    file.require_one_of(model, "end_of_word_suffix", {"</w>"});
+    file.require_one_of(model, "unk_token", {"<unk>"});
     return made<text::Gpt1Bpe>(file, std::move(tokens), merges, special);
   }
-  file.only(model, "end_of_word_suffix", {nullptr, ""});
+  file.require_one_of(model, "end_of_word_suffix", {nullptr, ""});
   if (words == "ByteLevel") {
-    file.only(file.json.at("pre_tokenizer"), "add_prefix_space", {false});
-    file.only(file.json.at("pre_tokenizer"), "use_regex", {true});
+    file.require_one_of(file.json.at("pre_tokenizer"), "add_prefix_space", {false});
+    file.require_one_of(file.json.at("pre_tokenizer"), "use_regex", {true});
     return made<text::ByteBpe>(file, std::move(tokens), merges, special);
   }
   file.expect(words.empty() && merges.empty(), "pre_tokenizer ", words.empty() ? "null" : words,
@@ -144,17 +146,17 @@ inline Tokenizer read_tokenizer_json(const std::string& path) {
   for (const std::string& token : tokens) characters += token;
   auto tokenizer = made<text::CharTokenizer>(file, characters);
   for (TokenId id = 0; id < static_cast<TokenId>(tokens.size()); ++id)
-    file.expect(id < tokenizer.vocab_size() && tokenizer.bytes(id) == tokens[static_cast<std::size_t>(id)],
+    file.expect(id < tokenizer.vocab_size() && tokenizer.id_to_token(id) == tokens[static_cast<std::size_t>(id)],
                 "tokens without merges must be single characters in ascending order");
   return tokenizer;
 }
 
-inline Tokenizer read_vocabulary_and_merges(const std::string& folder) {
+inline text::Tokenizer read_vocabulary_and_merges(const std::string& folder) {
   JsonFile file{read_json(folder + "/vocab.json"), folder + "/vocab.json"};
   file.expect(file.json.is_object(), "an object of ids by token is expected");
   const JsonFile merges_file{{}, folder + "/merges.txt"};
   text::BpeVocabulary::Merges merges;
-  std::istringstream lines(data::read_text(merges_file.path));
+  std::istringstream lines(io::read_text(merges_file.path));
   for (std::string line; std::getline(lines, line);) {
     if (line.ends_with('\r')) line.pop_back();
     if (!line.empty() && !line.starts_with("#version")) add_merge(merges, line, merges_file);
@@ -174,28 +176,14 @@ inline Tokenizer read_vocabulary_and_merges(const std::string& folder) {
   return made<text::ByteBpe>(file, std::move(tokens), merges, special);
 }
 
-/// What the tokenizer.json of all three has in common.
-inline Json tokenizer_json(const std::vector<std::string>& tokens) {
-  Json json = {{"version", "1.0"},
-               {"truncation", nullptr},
-               {"padding", nullptr},
-               {"normalizer", nullptr},
-               {"added_tokens", Json::array()},
-               {"pre_tokenizer", nullptr},
-               {"post_processor", nullptr},
-               {"decoder", nullptr}};
-  Json& model = json["model"] = {{"type", "BPE"},
-                                 {"dropout", nullptr},
-                                 {"unk_token", nullptr},
-                                 {"fuse_unk", false},
-                                 {"byte_fallback", false},
-                                 {"ignore_merges", false},
-                                 {"merges", Json::array()},
-                                 {"vocab", Json::object()},
-                                 {"end_of_word_suffix", nullptr},
-                                 {"continuing_subword_prefix", nullptr}};
-  for (std::size_t id = 0; id < tokens.size(); ++id) model["vocab"][tokens[id]] = id;
-  return json;
+inline void write_tokenizer(const std::string& folder, const TokenizerFiles& files) {
+  make_folder(folder);
+  if (!files.merges.empty()) {
+    write_text(folder + "/vocab.json", files.tokenizer["model"]["vocab"].dump());
+    write_text(folder + "/merges.txt", files.merges);
+  }
+  write_text(folder + "/tokenizer_config.json", files.config.dump(2));
+  write_text(folder + "/tokenizer.json", files.tokenizer.dump());
 }
 
 }  // namespace detail
@@ -203,7 +191,7 @@ inline Json tokenizer_json(const std::vector<std::string>& tokens) {
 /// The tokenizer in a folder, from its tokenizer.json, or else from vocab.json, merges.txt and added_tokens.json.
 /// Throws DataError, with the path, for files that are missing or malformed, and for a kind of tokenizer that the
 /// library does not have: it would give other tokens.
-inline Tokenizer load_tokenizer(const std::string& folder) {
+inline text::Tokenizer load_tokenizer(const std::string& folder) {
   const std::string path = folder + "/tokenizer.json";
   if (path_exists(path)) return detail::read_tokenizer_json(path);
   check<DataError>(path_exists(folder + "/vocab.json"), "load_tokenizer", folder,
@@ -214,61 +202,9 @@ inline Tokenizer load_tokenizer(const std::string& folder) {
 /// Writes tokenizer.json and tokenizer_config.json, which the Python packages `tokenizers` and `transformers` open to
 /// the same tokens, and vocab.json and merges.txt where there are merges. The folder is made if it is not there. Throws
 /// IoError if a file cannot be written.
-inline void save_tokenizer(const std::string& folder, const Tokenizer& tokenizer) {
-  using detail::Json;
-  Json json, config = {{"tokenizer_class", "PreTrainedTokenizerFast"}, {"clean_up_tokenization_spaces", false}};
-  std::string merges_txt = "#version: 0.2\n";
-  const auto put_vocabulary = [&](const text::BpeVocabulary& vocabulary) {
-    json = detail::tokenizer_json(vocabulary.tokens());
-    for (const TokenId id : vocabulary.special_tokens()) {
-      json["added_tokens"].push_back({{"id", id},
-                                      {"content", vocabulary.token(id)},
-                                      {"special", true},
-                                      {"single_word", false},
-                                      {"lstrip", false},
-                                      {"rstrip", false},
-                                      {"normalized", false}});
-    }
-    for (const text::BpeMerge& merge : vocabulary.merges().merges()) {
-      json["model"]["merges"].push_back({vocabulary.token(merge.left), vocabulary.token(merge.right)});
-      merges_txt += vocabulary.token(merge.left) + ' ' + vocabulary.token(merge.right) + '\n';
-    }
-  };
-  if (const auto* characters = std::get_if<text::CharTokenizer>(&tokenizer.variant())) {
-    std::vector<std::string> tokens;
-    for (TokenId id = 0; id < characters->vocab_size(); ++id) tokens.push_back(characters->bytes(id));
-    json = detail::tokenizer_json(tokens);
-    json["decoder"] = {{"type", "Fuse"}};
-  } else if (const auto* gpt2 = std::get_if<text::ByteBpe>(&tokenizer.variant())) {
-    put_vocabulary(gpt2->vocabulary());
-    const Json byte_level = {
-        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-    json["pre_tokenizer"] = json["post_processor"] = json["decoder"] = byte_level;
-    for (const Json& added : json["added_tokens"]) {
-      if (added["content"] != "<|endoftext|>") continue;  // GPT2Tokenizer would add it
-      config["tokenizer_class"] = "GPT2Tokenizer";
-      for (const char* key : {"bos_token", "eos_token", "unk_token"}) config[key] = "<|endoftext|>";
-    }
-  } else {
-    put_vocabulary(std::get<text::Gpt1Bpe>(tokenizer.variant()).vocabulary());
-    json["normalizer"] = {{"type", "BertNormalizer"},
-                          {"clean_text", true},
-                          {"handle_chinese_chars", true},
-                          {"strip_accents", nullptr},
-                          {"lowercase", true}};
-    json["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
-    json["decoder"] = {{"type", "BPEDecoder"}, {"suffix", "</w>"}};
-    json["model"]["unk_token"] = config["unk_token"] = "<unk>";
-    json["model"]["end_of_word_suffix"] = "</w>";
-    config["tokenizer_class"] = "OpenAIGPTTokenizer";
-  }
-  make_folder(folder);
-  if (!json["model"]["merges"].empty() || !json["pre_tokenizer"].is_null()) {
-    save_text(folder + "/vocab.json", json["model"]["vocab"].dump());
-    save_text(folder + "/merges.txt", merges_txt);
-  }
-  save_text(folder + "/tokenizer_config.json", config.dump(2));
-  save_text(folder + "/tokenizer.json", json.dump());
+inline void save_tokenizer(const std::string& folder, const text::Tokenizer& tokenizer) {
+  detail::write_tokenizer(folder,
+                          std::visit([](const auto& own) { return detail::files_of(own); }, tokenizer.variant()));
 }
 
 }  // namespace io

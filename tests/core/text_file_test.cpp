@@ -1,6 +1,6 @@
-// read_text: whole files byte by byte, and the reason why one cannot be read.
+// read_text and write_text: whole files byte by byte, and the reason why one cannot be read or written.
 
-#include "gptlite/data/text_file.hpp"
+#include "gptlite/core/text_file.hpp"
 
 #include <doctest/doctest.h>
 
@@ -21,16 +21,16 @@ TEST_CASE("a file is read byte by byte") {
   const TemporaryFolder folder;
   std::string bytes = "one\r\ntwo\n";
   for (int i = 0; i < 256; ++i) bytes.push_back(static_cast<char>(i));
-  CHECK(data::read_text(folder.file("bytes", bytes)) == bytes);
+  CHECK(io::read_text(folder.file("bytes", bytes)) == bytes);
   const std::string large(1000003, 'x');
-  CHECK((data::read_text(folder.file("large", large)) == large));
+  CHECK((io::read_text(folder.file("large", large)) == large));
 }
 
 TEST_CASE("a failure before is not taken for one of this file") {
   const TemporaryFolder folder;
   const std::string path = folder.file("text", "hello");
   errno = EACCES;
-  CHECK(data::read_text(path) == "hello");
+  CHECK(io::read_text(path) == "hello");
 }
 
 #if defined(__unix__)
@@ -44,7 +44,7 @@ TEST_CASE("a signal while a file is read fails nothing") {
   const itimerval every_ms{{0, 1000}, {0, 1000}}, never{};
   setitimer(ITIMER_REAL, &every_ms, nullptr);
   bool same = true;
-  for (int i = 0; i < 5 && same; ++i) same = data::read_text(path) == bytes;
+  for (int i = 0; i < 5 && same; ++i) same = io::read_text(path) == bytes;
   setitimer(ITIMER_REAL, &never, nullptr);
   sigaction(SIGALRM, &before, nullptr);
   CHECK(same);
@@ -54,19 +54,27 @@ TEST_CASE("a signal while a file is read fails nothing") {
 TEST_CASE("a missing file is reported with its path") {
   const TemporaryFolder folder;
   const std::string path = folder.file("missing.txt");
-  CHECK(message_of<DataError>([&] { data::read_text(path); }) ==
+  CHECK(message_of<DataError>([&] { io::read_text(path); }) ==
         "[read_text] " + path + ": cannot read: No such file or directory");
 }
 
 TEST_CASE("a folder is not a text") {
   const TemporaryFolder folder;
   const std::string path = folder.path.string();
-  CHECK(message_of<DataError>([&] { data::read_text(path); }) ==
-        "[read_text] " + path + ": cannot read: Is a directory");
+  CHECK(message_of<DataError>([&] { io::read_text(path); }) == "[read_text] " + path + ": cannot read: Is a directory");
 }
 
 TEST_CASE("an empty file is reported") {
   const TemporaryFolder folder;
   const std::string path = folder.file("empty.txt", "");
-  CHECK(message_of<DataError>([&] { data::read_text(path); }) == "[read_text] " + path + ": the file is empty");
+  CHECK(message_of<DataError>([&] { io::read_text(path); }) == "[read_text] " + path + ": the file is empty");
+}
+
+TEST_CASE("a text is written byte by byte in the place of what was there") {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("text", "a longer text that was there before"), bytes("a\r\n\0b", 5);
+  io::write_text(path, bytes);
+  CHECK(io::read_text(path) == bytes);
+  CHECK(message_of<IoError>([&] { io::write_text(folder.file("none") + "/text", "a"); }).find("create its folder") !=
+        std::string::npos);
 }

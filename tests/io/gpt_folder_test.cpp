@@ -2,7 +2,7 @@
 // (tests/fixtures/make_huggingface.py), come back with the same bits, and folders that do not fit are refused with all
 // that is wrong.
 
-#include "gptlite/io/huggingface.hpp"
+#include "gptlite/io/gpt_folder.hpp"
 
 #include <doctest/doctest.h>
 
@@ -12,7 +12,7 @@
 
 #include "gptlite/autograd/ops/softmax.hpp"
 #include "gptlite/generate/generate.hpp"
-#include "gptlite/io/tokenizer_files.hpp"
+#include "gptlite/io/tokenizer_folder.hpp"
 #include "support/fixture.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
@@ -149,6 +149,34 @@ TEST_CASE("names may lack the prefix; masks and a tied head are passed over") {
   GPT<float> model = io::load_gpt(folder.path.string()), expected = io::load_gpt(fixtures + "/gpt2");
   CHECK(model.wte.weight.to_vector() == expected.wte.weight.to_vector());
   CHECK(model.h[1].mlp.c_proj.weight.to_vector() == expected.h[1].mlp.c_proj.weight.to_vector());
+}
+
+TEST_CASE("heads beside the language model's are passed over, but nothing of an output head") {
+  Changed folder("gpt2");
+  io::NamedTensors tensors = folder.tensors();
+  for (const char* name : {"v_head.summary.weight", "multiple_choice_head.summary.bias", "classifier.weight"})
+    tensors.emplace(name, Tensor<float>::ones({1, 24}));
+  io::save_safetensors(folder.weights(), tensors);
+  GPT<float> model = io::load_gpt(folder.path.string());
+  CHECK(model.wte.weight.to_vector() == io::load_gpt(fixtures + "/gpt2").wte.weight.to_vector());
+  tensors.emplace("lm_head.bias", Tensor<float>::ones({61}));
+  tensors.emplace("transformer.v_head.bias", Tensor<float>::ones({1}));
+  io::save_safetensors(folder.weights(), tensors);
+  CHECK(folder.refusal() ==
+        "model.safetensors: 0 missing, 2 unexpected, 0 shape mismatches:\n"
+        "  unexpected lm_head.bias\n  unexpected transformer.v_head.bias");
+}
+
+TEST_CASE("a tied tensor that only the metadata names is found") {
+  Changed folder("gpt2");
+  io::NamedTensors tensors = folder.tensors();
+  const std::vector<float> embedding = std::get<Tensor<float>>(tensors.at("transformer.wte.weight")).to_vector();
+  tensors.emplace("lm_head.weight", tensors.at("transformer.wte.weight"));
+  tensors.erase("transformer.wte.weight");
+  io::save_safetensors(folder.weights(), tensors, {{"transformer.wte.weight", "lm_head.weight"}});
+  CHECK(io::load_gpt(folder.path.string()).wte.weight.to_vector() == embedding);
+  io::save_safetensors(folder.weights(), tensors);
+  CHECK(folder.refusal() == "model.safetensors: 1 missing, 0 unexpected, 0 shape mismatches:\n  missing wte.weight");
 }
 
 TEST_CASE("all that does not fit is listed at once") {

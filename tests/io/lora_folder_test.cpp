@@ -1,7 +1,7 @@
 // save_lora and load_lora: PEFT's adapters compute here what they compute there (tests/fixtures/make_lora.py) and come
 // back with the same bytes; what does not fit is refused with all that is wrong, and then nothing changes.
 
-#include "gptlite/io/lora_files.hpp"
+#include "gptlite/io/lora_folder.hpp"
 
 #include <doctest/doctest.h>
 
@@ -299,6 +299,17 @@ TEST_CASE("a kind of adapter that Linear does not have is refused") {
   CHECK(refusal("lora_alpha", "3") == "\"lora_alpha\" must be a number, not \"3\"");
   for (const std::string key : {"use_dora", "use_rslora", "lora_bias", "use_qalora", "use_bdlora"})
     CHECK(refusal(key.c_str(), true) == '"' + key + "\" is true, which is not supported, only false");
+  for (const std::string init : {"pissa", "pissa_niter_16", "olora", "corda", "loftq"})
+    CHECK(
+        refusal("init_lora_weights", init)
+            .starts_with("\"init_lora_weights\" is \"" + init + "\", which may have changed the weights of the model"));
+  for (const nlohmann::json& init : {nlohmann::json(true), nlohmann::json(false), nlohmann::json("gaussian")}) {
+    const Saved saved;
+    saved.set("init_lora_weights", init);
+    GPT<float> other(small());
+    io::load_lora(saved.folder, other);
+    CHECK(has_lora(other));
+  }
   CHECK(refusal("bias", "all") == "\"bias\" is \"all\", which is not supported, only \"none\"");
   CHECK(refusal("rank_pattern", {{"c_attn", 4}}) ==
         "\"rank_pattern\" is {\"c_attn\":4}, which is not supported, only {}");

@@ -1,16 +1,19 @@
 #pragma once
-// Reading a text file whole.
+// Text files, read and written whole. They are part of io/ to users, but stand here, where gptlite.hpp and the floors
+// below io/ reach them without nlohmann-json.
 
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <string>
+#include <string_view>
 
+#include "gptlite/core/atomic_file.hpp"
 #include "gptlite/core/error.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
-namespace data {
+namespace io {
 
 /// The bytes of a file. Throws DataError with the path and the system's reason if it cannot be read or is empty.
 inline std::string read_text(const std::string& path) {
@@ -28,5 +31,12 @@ inline std::string read_text(const std::string& path) {
   return text;
 }
 
-}  // namespace data
+/// Makes `text` the whole content of a file. Throws IoError; then what stood there before is untouched.
+inline void write_text(const std::string& path, std::string_view text) {
+  AtomicFile file(path);
+  file.write(text.data(), text.size());
+  file.commit();
+}
+
+}  // namespace io
 }  // namespace gptlite::inline GPTLITE_ABI

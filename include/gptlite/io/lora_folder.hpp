@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "gptlite/autograd/ops/layout.hpp"
-#include "gptlite/io/atomic_file.hpp"
-#include "gptlite/io/huggingface.hpp"
+#include "gptlite/core/text_file.hpp"
+#include "gptlite/io/gpt_folder.hpp"
 #include "gptlite/nn/lora.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -21,11 +21,11 @@ namespace io {
 namespace detail {
 
 /// A parameter of a model as PEFT names and stores it.
-template <class T>
+template <class Parameter>
 struct PeftTensor {
-  std::string name;    // "base_model.model.backbone.h.0.attn.c_attn.lora_A.weight"
+  std::string name;    // "base_model.model.transformer.h.0.attn.c_attn.lora_A.weight"
   std::string module;  // "transformer.h.0.attn.c_attn"
-  Tensor<T>* tensor;
+  Parameter* tensor;   // Tensor<T>, const if the model is
   bool adapter;
   bool transposed;  // in the file, against the model
 };
@@ -48,13 +48,14 @@ std::string peft_name(const Module& module, const std::string& name) {
 template <class Module>
 auto peft_tensors(Module& module) {
   using T = typename Module::value_type;
+  using Parameter = std::conditional_t<std::is_const_v<Module>, const Tensor<T>, Tensor<T>>;
   std::set<std::string> adapters, weights;
   for (const auto& [name, layer] : gptlite::detail::linear_layers(module)) {
     adapters.insert({name + ".lora_A", name + ".lora_B"});
     weights.insert(name + ".weight");
   }
-  std::vector<PeftTensor<T>> tensors;
-  visit_parameters(module, [&](const std::string& parameter, Tensor<T>& tensor) {
+  std::vector<PeftTensor<Parameter>> tensors;
+  visit_parameters(module, [&](const std::string& parameter, Parameter& tensor) {
     const std::string name = peft_name(module, parameter);
     const bool adapter = adapters.contains(parameter);
     const bool outside = weights.contains(parameter) && !name.starts_with("transformer.");
@@ -82,7 +83,7 @@ inline bool is_called(const std::string& module, const std::string& name) {
 
 /// The shortest names that mean the Linear layers with adapters, and none without.
 template <class Module>
-std::vector<std::string> target_modules(Module& module) {
+std::vector<std::string> target_modules(const Module& module) {
   std::vector<std::string> with, without;
   for (const auto& [name, layer] : gptlite::detail::linear_layers(module))
     (layer->lora.defined() ? with : without).push_back(peft_name(module, name));
@@ -110,19 +111,27 @@ struct PeftConfig {
 
   explicit PeftConfig(const std::string& path) {
     const ModelConfigFile file(path, "load_lora");
-    file.only("peft_type", {"LORA"});
+    file.require_one_of("peft_type", {"LORA"});
     file.text("peft_type");
-    rank = file.size("r");
+    rank = file.required_size("r");
     file.expect(rank > 0, "\"r\" must be positive");
     file.expect(file.has("lora_alpha"), "\"lora_alpha\" must be a number");
-    scale = file.number("lora_alpha", 0) / static_cast<double>(rank);
+    scale = file.number_or("lora_alpha", 0) / static_cast<double>(rank);
     file.expect(scale > 0 && scale < 1e30, "\"lora_alpha\" must be positive, and no more than a float holds");
     // What would compute something else.
-    for (const char* key : {"use_dora", "use_rslora", "lora_bias", "use_qalora", "use_bdlora"}) file.only(key, {false});
+    for (const char* key : {"use_dora", "use_rslora", "lora_bias", "use_qalora", "use_bdlora"})
+      file.require_one_of(key, {false});
+    // PiSSA, OLoRA and their like took something off the model's own weights when they made the adapters.
+    const nlohmann::json init = file.has("init_lora_weights") ? file.json().at("init_lora_weights") : nlohmann::json();
+    file.expect(
+        !init.is_string() || init == "gaussian" || init == "orthogonal" || init == "eva", "\"init_lora_weights\" is ",
+        init.dump(),
+        ", which may have changed the weights of the model that the adapters are for: convert them in peft with ",
+        "save_pretrained(folder, path_initial_model_for_weight_conversion=...)");
     file.expect(!file.has("alora_invocation_tokens"), "\"alora_invocation_tokens\" is not supported");
-    file.only("bias", {"none"});
-    file.only("rank_pattern", {nlohmann::json::object()});
-    file.only("alpha_pattern", {nlohmann::json::object()});
+    file.require_one_of("bias", {"none"});
+    file.require_one_of("rank_pattern", {nlohmann::json::object()});
+    file.require_one_of("alpha_pattern", {nlohmann::json::object()});
     const bool by_name =
         !file.has("layers_to_transform") && !file.has("exclude_modules") && file.is_list("target_modules");
     if (by_name) targets = file.texts("target_modules");
@@ -140,7 +149,7 @@ struct PeftConfig {
 /// it visits as "transformer", and what is beside it under transformers' names. Throws ConfigError for a model without
 /// adapters, with adapters of several ranks or scales, or with a layer that has adapters and trains besides; IoError.
 template <class Module>
-void save_lora(const std::string& folder, Module& model) {
+void save_lora(const std::string& folder, const Module& model) {
   using T = typename Module::value_type;
   constexpr auto where = "save_lora";
   const Linear<T>* first = nullptr;
@@ -152,11 +161,11 @@ void save_lora(const std::string& folder, Module& model) {
   }
   check<ConfigError>(first != nullptr, where, "the model has no adapters: call add_lora(model) first");
 
-  const std::vector<detail::PeftTensor<T>> all = detail::peft_tensors(model);
+  const std::vector<detail::PeftTensor<const Tensor<T>>> all = detail::peft_tensors(model);
   std::set<std::string> adapted, saved;  // modules
-  for (const detail::PeftTensor<T>& each : all)
+  for (const detail::PeftTensor<const Tensor<T>>& each : all)
     if (each.adapter) adapted.insert(each.module);
-  for (const detail::PeftTensor<T>& each : all) {
+  for (const detail::PeftTensor<const Tensor<T>>& each : all) {
     const bool beside = !each.module.starts_with("transformer.") && !adapted.contains(each.module);
     if (!each.adapter && (beside || each.tensor->requires_grad())) saved.insert(each.module);
   }
@@ -166,7 +175,7 @@ void save_lora(const std::string& folder, Module& model) {
                        "bias, or call merge_lora(model) and save the model");
   NamedTensors tensors;
   const NoGrad no_grad;
-  for (const detail::PeftTensor<T>& each : all)
+  for (const detail::PeftTensor<const Tensor<T>>& each : all)
     if (each.adapter || saved.contains(each.module))
       tensors.emplace(each.name, each.transposed ? transpose(*each.tensor, 0, 1) : each.tensor->detach());
   if (const auto embedding = tensors.find(detail::peft_embedding(model)); embedding != tensors.end()) {
@@ -197,7 +206,7 @@ void save_lora(const std::string& folder, Module& model) {
       {"inference_mode", true}};
   make_folder(folder);
   save_safetensors(folder + "/adapter_model.safetensors", tensors, {{"format", "pt"}});
-  save_text(folder + "/adapter_config.json", config.dump(2) + "\n");
+  write_text(folder + "/adapter_config.json", config.dump(2) + "\n");
 }
 
 /// Gives a model the adapters in a folder of PEFT, and the parameters stored whole beside them, which copies of the
@@ -246,9 +255,9 @@ void load_lora(const std::string& folder, Module& model) {
     if (wanted && !b) differences.missing.push_back(names.b);
     if (wanted) adapters.push_back(names);
   }
-  std::vector<detail::PeftTensor<T>> whole;
+  std::vector<detail::PeftTensor<Tensor<T>>> whole;
   std::map<std::string, bool> modules;  // those to save: whether the file has something of it
-  for (const detail::PeftTensor<T>& each : detail::peft_tensors(model)) {
+  for (const detail::PeftTensor<Tensor<T>>& each : detail::peft_tensors(model)) {
     const Shape& shape = each.tensor->shape();
     const bool found = expected(each.name, each.transposed ? Shape{shape[1], shape[0]} : shape);
     if (found) whole.push_back(each);
@@ -274,7 +283,7 @@ void load_lora(const std::string& folder, Module& model) {
     numbers.push_back(read(names.a, true));
     numbers.push_back(read(names.b, true));
   }
-  for (const detail::PeftTensor<T>& each : whole) numbers.push_back(read(each.name, each.transposed));
+  for (const detail::PeftTensor<Tensor<T>>& each : whole) numbers.push_back(read(each.name, each.transposed));
   auto next = numbers.begin();
   for (const Adapters& names : adapters) {
     names.layer->lora.A = *next++;
@@ -282,7 +291,7 @@ void load_lora(const std::string& folder, Module& model) {
     names.layer->lora.scale = config.scale;
   }
   gptlite::detail::train_adapters_only(model);
-  for (const detail::PeftTensor<T>& each : whole) {
+  for (const detail::PeftTensor<Tensor<T>>& each : whole) {
     std::copy_n(next->data(), next->size(), each.tensor->data());
     ++next;
     each.tensor->set_requires_grad();

@@ -1,0 +1,65 @@
+#pragma once
+// A tokenizer with the three tokens of the task layouts: start, delimiter and extract.
+
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "gptlite/text/task_layout.hpp"
+#include "gptlite/text/tokenizer.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace text {
+
+/// The spellings of the tokens that fine-tuning adds to a vocabulary.
+inline constexpr const char* task_token_names[] = {"<|start|>", "<|delimiter|>", "<|extract|>"};
+
+/// A tokenizer with its task tokens. The ids of all other tokens are those of the tokenizer before.
+struct TaskTokenizer {
+  Tokenizer tokenizer;
+  TaskTokens tokens;
+};
+
+namespace detail {
+template <class Bpe>
+TaskTokenizer with_task_tokens(const Bpe& bpe, Index vocab_size) {
+  const BpeVocabulary& vocabulary = bpe.vocabulary();
+  check<DataError>(vocabulary.size() <= vocab_size, "with_task_tokens", "the tokenizer has ", vocabulary.size(),
+                   " tokens, the model ", vocab_size);
+  std::vector<std::string> tokens = vocabulary.tokens(), special;
+  for (const TokenId id : vocabulary.special_tokens()) special.push_back(vocabulary.id_to_token(id));
+  BpeVocabulary::Merges merges;
+  for (const BpeMerge& merge : vocabulary.merges().merges())
+    merges.emplace_back(vocabulary.id_to_token(merge.left), vocabulary.id_to_token(merge.right));
+  for (Index id = vocabulary.size(); id < vocab_size; ++id) {  // a model may have more rows than tokens have names
+    tokens.push_back("<|unused" + std::to_string(id) + "|>");
+    special.push_back(tokens.back());
+  }
+  for (const char* name : task_token_names) {
+    tokens.emplace_back(name);
+    special.emplace_back(name);
+  }
+  const auto first = static_cast<TokenId>(vocab_size);
+  return {Bpe(std::move(tokens), merges, special), {first, first + 1, first + 2}};
+}
+inline TaskTokenizer with_task_tokens(const CharTokenizer&, Index) {
+  raise<DataError>("with_task_tokens",
+                   "a tokenizer of single characters has no room for the start, delimiter and extract tokens; "
+                   "pre-train with byte-pair encoding");
+}
+}  // namespace detail
+
+/// The tokenizer of a model of vocab_size tokens with start, delimiter and extract token behind them; one that has them
+/// already as it is. Throws DataError for a CharTokenizer, whose tokens are single characters, and for one of more
+/// tokens than the model has.
+inline TaskTokenizer with_task_tokens(const Tokenizer& tokenizer, Index vocab_size) {
+  const auto start = tokenizer.token_to_id(task_token_names[0]);
+  const auto delimiter = tokenizer.token_to_id(task_token_names[1]);
+  const auto extract = tokenizer.token_to_id(task_token_names[2]);
+  if (start && delimiter && extract) return {tokenizer, {*start, *delimiter, *extract}};
+  return std::visit([&](const auto& own) { return detail::with_task_tokens(own, vocab_size); }, tokenizer.variant());
+}
+
+}  // namespace text
+}  // namespace gptlite::inline GPTLITE_ABI
