@@ -94,10 +94,7 @@ int run(const Options& o) {
   check<ConfigError>(in(o.epochs, 1000000), "finetune", "--epochs must be in 1..1000000, got ", o.epochs);
   check<ConfigError>(o.batch_size > 0, "finetune", "--batch-size must be positive, got ", o.batch_size);
   check<ConfigError>(in(o.max_score, 1000), "finetune", "--max-score must be in 1..1000, got ", o.max_score);
-  check<ConfigError>(o.lambda >= 0 && is_finite(o.lambda), "finetune", "--lambda must be 0 or positive, got ",
-                     o.lambda);
-  check<ConfigError>(o.eval_interval >= 0, "finetune", "--eval-interval must be 0 or positive, got ", o.eval_interval);
-  check<ConfigError>(o.warmup >= 0 && o.warmup < 1, "finetune", "--warmup must be in 0..1 and below 1, got ", o.warmup);
+  check<ConfigError>(o.warmup < 1, "finetune", "--warmup must be in 0..1 and below 1, got ", o.warmup);
   set_num_threads(o.threads);
 
   // All that can be wrong with the input is found before anything is trained or written.

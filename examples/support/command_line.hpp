@@ -32,12 +32,13 @@ inline std::size_t edit_distance(const std::string& a, const std::string& b) {
 }
 
 /// Says what is wrong with the text of a number, or nothing. CLI11 itself takes the largest number for one that is out
-/// of range, 0 for no text at all, and NaN.
+/// of range, 0 for no text at all, and NaN. No option of any program means anything below 0.
 template <class Number>
 std::string number_error(const std::string& text, const std::string& kind) {
   Number number{};
   bool good = gptlite::parse_number(text, number);
   if constexpr (std::is_floating_point_v<Number>) good = good && gptlite::is_finite(number);
+  if constexpr (std::is_signed_v<Number>) good = good && number >= 0;
   return good ? "" : "needs " + kind + ", got \"" + text + "\"";
 }
 
@@ -47,13 +48,13 @@ inline void add_checks(CLI::App& app) {
     const std::string type = option->get_type_name();
     const auto check = [&](auto error) { option->check(CLI::Validator(error, "")); };
     if (type.starts_with("INT"))
-      check([](const std::string& text) { return number_error<std::int64_t>(text, "a whole number below 2^63"); });
+      check([](const std::string& text) { return number_error<std::int64_t>(text, "a whole number, 0 or more and below 2^63"); });
     else if (type.starts_with("UINT"))
       check([](const std::string& text) {
         return number_error<std::uint64_t>(text, "a whole number, 0 or more and below 2^64");
       });
     else if (type.starts_with("FLOAT"))
-      check([](const std::string& text) { return number_error<double>(text, "a number"); });
+      check([](const std::string& text) { return number_error<double>(text, "a number, 0 or more"); });
     else if (type.starts_with("PATH"))
       check([](const std::string& text) { return text.empty() ? "needs a path, got \"\"" : std::string(); });
   }

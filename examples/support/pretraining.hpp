@@ -68,9 +68,6 @@ inline int pretrain(const std::string& program, const PretrainingOptions& o, con
   check<ConfigError>(o.max_steps > 0, program, "--max-steps must be positive, got ", o.max_steps);
   check<ConfigError>(o.grad_accumulation > 0, program, "--grad-accumulation must be positive, got ",
                      o.grad_accumulation);
-  check<ConfigError>(o.eval_interval >= 0, program, "--eval-interval must be 0 or positive, got ", o.eval_interval);
-  check<ConfigError>(o.sample_every >= 0, program, "--sample-every must be 0 or positive, got ", o.sample_every);
-  check<ConfigError>(o.time_limit >= 0, program, "--time-limit must be 0 or positive, got ", o.time_limit);
   check<ConfigError>(o.eval_batches > 0, program, "--eval-batches must be positive, got ", o.eval_batches);
   const auto tokens = data::split(all_tokens, 0.9);
   data::TokenBatches batches(tokens.first, {o.batch_size, o.block_size, o.seed});

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "gptlite/gptlite.hpp"
 #include "support/free_memory.hpp"
+#include "support/operations.hpp"
 
 using namespace gptlite;
 
@@ -45,12 +47,24 @@ std::vector<Operation> all_operations() {
         return std::vector<Shape>{{s[0], s[1]}, {s[0], 1}};
       },
       [](const Doubles& x, const Sizes&) { return x[0] * x[1]; });
+  add("sub", 2, two, [](const Doubles& x, const Sizes&) { return x[0] - x[0]; });
+  add("div", 2, two, [](const Doubles& x, const Sizes&) { return x[0] / x[0]; });
+  add("neg", 2, two, [](const Doubles& x, const Sizes&) { return -x[0]; });
   add("gelu_tanh", 2, two, [](const Doubles& x, const Sizes&) { return gelu_tanh(x[0]); });
+  add("gelu_erf", 2, two, [](const Doubles& x, const Sizes&) { return gelu_erf(x[0]); });
+  add("relu", 2, two, [](const Doubles& x, const Sizes&) { return relu(x[0]); });
+  add("sigmoid", 2, two, [](const Doubles& x, const Sizes&) { return sigmoid(x[0]); });
+  add("exp", 2, two, [](const Doubles& x, const Sizes&) { return exp(x[0]); });
+  add("log", 2, two, [](const Doubles& x, const Sizes&) { return log(x[0]); });
+  add("dropout", 2, two, [](const Doubles& x, const Sizes&) {
+    Generator generator(7);
+    return dropout(x[0], 0.5, generator);
+  });
   add("tanh", 2, two, [](const Doubles& x, const Sizes&) { return tanh(x[0]); });
   add("softmax", 2, two, [](const Doubles& x, const Sizes&) { return softmax(x[0]); });
   add("log_softmax", 2, two, [](const Doubles& x, const Sizes&) { return log_softmax(x[0]); });
   add("sum of an axis", 2, two, [](const Doubles& x, const Sizes&) { return sum(x[0], 0); });
-  add("sum", 2, two, [](const Doubles& x, const Sizes&) { return sum(x[0]); });
+  add("sum_all", 2, two, [](const Doubles& x, const Sizes&) { return sum(x[0]); });
   add("transpose", 2, two, [](const Doubles& x, const Sizes&) { return transpose(x[0], 0, 1); });
   add("reshape", 2, two, [](const Doubles& x, const Sizes& s) { return reshape(x[0], {s[1], s[0]}); });
   add("slice", 2, two, [](const Doubles& x, const Sizes& s) { return slice(x[0], 0, s[0] / 2, s[0]); });
@@ -93,11 +107,28 @@ std::vector<Operation> all_operations() {
       },
       [](const Doubles& x, const Sizes&) { return layer_norm(x[0], x[1], x[2]); });
   add(
+      "add_layer_norm", 2,
+      [](const Sizes& s) {
+        return std::vector<Shape>{{s[0], s[1]}, {s[0], s[1]}, {s[1]}, {s[1]}};
+      },
+      [](const Doubles& x, const Sizes&) {
+        const auto [total, normed] = add_layer_norm(x[0], x[1], x[2], x[3]);
+        return total + normed;
+      });
+  add(
       "attention", 3,
       [](const Sizes& s) {
         return std::vector<Shape>{{s[0], s[1], 3 * 2 * s[2]}};
       },
       [](const Doubles& x, const Sizes&) { return attention(x[0], {.n_head = 2}); });
+  add(
+      "attention of padded sequences in both directions", 3,
+      [](const Sizes& s) {
+        return std::vector<Shape>{{s[0], s[1], 3 * 2 * s[2]}};
+      },
+      [](const Doubles& x, const Sizes& s) {
+        return attention(x[0], {.n_head = 2, .causal = false, .lengths = ids(s[0])});
+      });
   add(
       "attention with its projection", 4,
       [](const Sizes& s) {
@@ -126,6 +157,14 @@ std::vector<Operation> all_operations() {
 }
 
 }  // namespace
+
+TEST_CASE("every registered operation is tried with sizes of 0") {
+  std::set<std::string> tried;
+  for (const Operation& operation : all_operations()) tried.insert(operation.name.substr(0, operation.name.find(' ')));
+  for (const auto& c : operations::cases<double>())
+    if (c.operation != "cross_entropy")  // refuses them: a mean of no targets
+      CHECK_MESSAGE(tried.count(c.operation) == 1, c.operation);
+}
 
 TEST_CASE("operations take every size 0, and none of their gradients is left unwritten") {
   for (const Operation& operation : all_operations())

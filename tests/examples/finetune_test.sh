@@ -148,17 +148,17 @@ bad=(--model "$work/gpt" "${data[@]}" --out "$work/no")
 expect '"sentiment" is no task; there are classification, entailment, similarity, multiple-choice' finetune --task sentiment "${bad[@]}"
 expect 'has no column "colour", only label, text' finetune --task classification "${bad[@]}" --columns colour,text
 expect "--epochs must be in 1..1000000, got 0" finetune --task classification "${bad[@]}" --epochs 0
-expect "--lambda must be 0 or positive, got -1" finetune --task classification "${bad[@]}" --lambda -1
-expect "learning_rate must be" finetune --task classification "${bad[@]}" --learning-rate -1
+expect '--lambda: needs a number, 0 or more, got "-1"' finetune --task classification "${bad[@]}" --lambda -1
+expect '--learning-rate: needs a number, 0 or more, got "-1"' finetune --task classification "${bad[@]}" --learning-rate -1
 expect "dropout must be in 0..1 and below 1, got 1" finetune --task classification "${bad[@]}" --dropout 1
 expect "--freeze leaves nothing to train" finetune --task classification "${bad[@]}" --freeze '*'
 expect "--lora-targets requires --lora-rank" finetune --task classification "${bad[@]}" --lora-targets '*c_attn'
-expect '--lambda: needs a number, got "inf"' finetune --task classification "${bad[@]}" --lambda inf
+expect '--lambda: needs a number, 0 or more, got "inf"' finetune --task classification "${bad[@]}" --lambda inf
 expect "decay must be" finetune --task classification "${bad[@]}" --layer-decay 0
 expect 'no parameter matches "h.0.*"; there are transformer.wte.weight' finetune --task classification "${bad[@]}" --freeze 'h.0.*'
 expect 'no Linear layer matches "q_proj"' finetune --task classification "${bad[@]}" --lora-rank 2 --lora-targets q_proj
-expect "rank must be positive, got -1" finetune --task classification "${bad[@]}" --lora-rank -1
-expect "patience must be 0 (never) or positive, got -1" finetune --task classification "${bad[@]}" --patience -1
+expect '--lora-rank: needs a whole number, 0 or more and below 2^63, got "-1"' finetune --task classification "${bad[@]}" --lora-rank -1
+expect '--patience: needs a whole number, 0 or more and below 2^63, got "-1"' finetune --task classification "${bad[@]}" --patience -1
 expect "unknown option --lamda; did you mean --lambda?" finetune --task classification "${bad[@]}" --lamda 1
 expect "$work/nothing/config.json" finetune --task classification "${bad[@]}" --model "$work/nothing"
 expect 'has no "gptlite_task": the folder holds no model that was fine-tuned here' classify --model "$work/gpt"

@@ -98,8 +98,10 @@ expect "token 99 at position 1 is outside the vocabulary" score --model "$work/c
 expect "is not a token's id" score --model "$work/char" --tokens "1 b"
 expect '"99999999999" is not a token' score --model "$work/char" --tokens "1 2 99999999999"
 expect 'needs a whole number' score --model "$work/char" --tokens "1 2" --threads 99999999999999999999
-expect 'needs a number, got "nan"' generate --model "$work/char" --prompt a --temperature nan
-expect 'needs a number, got ""' generate --model "$work/char" --prompt a --temperature ""
+expect '--top-k: needs a whole number, 0 or more and below 2^63, got "-1"' generate --model "$work/char" --prompt a --top-k -1
+expect '--threads: needs a whole number, 0 or more and below 2^63, got "-2"' generate --model "$work/char" --threads -2
+expect 'needs a number, 0 or more, got "nan"' generate --model "$work/char" --prompt a --temperature nan
+expect 'needs a number, 0 or more, got ""' generate --model "$work/char" --prompt a --temperature ""
 expect 'needs a path' convert --model "$work/char" --out ""
 expect "a score needs two tokens at least, the text has 1" score --model "$work/char" --tokens "1"
 expect "give either --text FILE or --tokens" score --model "$work/char"

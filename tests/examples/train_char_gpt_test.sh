@@ -78,9 +78,9 @@ expect 'invalid UTF-8 at byte 16' --text "$work/latin1"
 expect 'n_embd 130 is not divisible by n_head 4' --text "$work/text" --n-embd 130
 expect 'character "é" at position 1 is not in the vocabulary' --text "$work/text" --prompt 'té'
 expect '--max-steps must be positive, got 0' --text "$work/text" --max-steps 0
-expect '--eval-interval must be 0 or positive, got -1' --text "$work/text" --eval-interval -1
-expect '--sample-every must be 0 or positive, got -1' --text "$work/text" --sample-every -1
-expect '--time-limit must be 0 or positive, got -1' --text "$work/text" --time-limit -1
+expect '--eval-interval: needs a whole number, 0 or more and below 2^63, got "-1"' --text "$work/text" --eval-interval -1
+expect '--sample-every: needs a whole number, 0 or more and below 2^63, got "-1"' --text "$work/text" --sample-every -1
+expect '--time-limit: needs a number, 0 or more, got "-1"' --text "$work/text" --time-limit -1
 expect '--n-layer' --text "$work/text" --n-layer many
 expect '"nano-gpu" is unknown; there is nano-cpu' --preset nano-gpu
 expect 'batch_size and block_size must be positive' --text "$work/text" --batch-size 0

@@ -134,6 +134,6 @@ Tensor<T> operator/(detail::Scalar<T> a, const Tensor<T>& b) {
   return Tensor<T>::scalar(a) / b;
 }
 
-GPTLITE_COMPILED_FUNCTION(detail::accumulate_grad)
+GPTLITE_COMPILED_FUNCTION(detail::accumulate_broadcast_grad)
 
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -208,11 +208,11 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
           const IndexRange seen = block.queries_of(key);
           if (seen.size() == 0) continue;
           const Index tile_keys = block.tile_keys(key);
-          const auto multiply_head = [&](T* to, const T* tiles, const T* packed) {
+          const auto multiply_head = [&](T* to, const T* tiles_a, const T* packed) {
             format.multiply_tile(TileProduct<T>{.rows = tile_keys,
                                                 .N = seen.size(),
                                                 .elements = head_elements,
-                                                .a = tile_of_rows(sizes, tiles + tile_offset, s.HS),
+                                                .a = tile_of_rows(sizes, tiles_a + tile_offset, s.HS),
                                                 .packed = packed + (q + seen.begin) / panel * head_panel,
                                                 .panel_stride = head_panel,
                                                 .c = to + seen.begin,
@@ -225,11 +225,11 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
                             s.dropout ? factors + key * query_block : nullptr, query_block, of_query.offset(q), seen,
                             tile_keys, scale);
           const Index queries = sizes.element_count(std::min(seen.end, s.T - q) - seen.begin);
-          const auto add = [&, at = key](T* to, const T* tiles, const T* packed) {
+          const auto add = [&, at = key](T* to, const T* tiles_a, const T* packed) {
             format.multiply_tile(TileProduct<T>{.rows = tile_keys,
                                                 .N = s.HS,
                                                 .elements = queries,
-                                                .a = tile_of_rows(sizes, tiles, query_block),
+                                                .a = tile_of_rows(sizes, tiles_a, query_block),
                                                 .packed = packed + (q + seen.begin) / k_per_element * panel,
                                                 .panel_stride = query_panel,
                                                 .c = to + at * s.HS,
