@@ -29,8 +29,8 @@ namespace detail {
 /// step, for example with batches of texts, blocks of sizes no longer used would accumulate.
 class BlockCache {
  public:
-  /// Size in bytes from which blocks are aligned to huge pages and request them: one TLB entry then covers 2 MB instead
-  /// of 4 KB, whereas the rows of a wide matrix would use up the entries.
+  /// Size in bytes from which blocks are aligned to huge pages and request them. One TLB entry then covers 2 MB; with
+  /// pages of 4 KB the rows of a wide matrix would use up the entries.
   static constexpr std::size_t huge_page = std::size_t{1} << 21;
 
   static std::align_val_t alignment(std::size_t bytes) { return std::align_val_t{bytes >= huge_page ? huge_page : 64}; }

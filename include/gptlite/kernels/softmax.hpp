@@ -22,8 +22,7 @@ template <class T>
 LogSumExp<T> log_sum_exp(const T* x, Index n) {
   using V = simd::Vec<T>;
   const T largest = simd::max_of(n, x);
-  if (!(largest > -std::numeric_limits<T>::infinity()))
-    return {largest, T(0)};  // an empty row, or all numbers are -inf
+  if (!(largest > -std::numeric_limits<T>::infinity())) return {largest, T(0)};  // an empty row, or all -inf
   return {largest, std::log(simd::sum_of(
                        n, [=](V v) { return simd::exp_nonpositive(v - largest); }, x))};
 }

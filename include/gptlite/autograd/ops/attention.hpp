@@ -16,10 +16,9 @@ struct AttentionOptions {
   Index n_head = 1;
   bool causal = true;  ///< a position sees no later position
   Index window = 0;    ///< a position sees those less than this many positions away, itself included; 0: any distance
-  Tensor<std::int32_t> lengths =
-      {};              ///< (B): length of each sequence without its padding, which no position sees; undefined: T
-  double dropout = 0;  ///< probability of dropping an attention weight
-  Generator* generator = nullptr;  ///< source of dropout's random stream; needed if dropout > 0
+  Tensor<std::int32_t> lengths = {};  ///< (B): sequence lengths without padding, which no position sees; undefined: T
+  double dropout = 0;                 ///< probability of dropping an attention weight
+  Generator* generator = nullptr;     ///< source of dropout's random stream; needed if dropout > 0
 };
 
 namespace detail {

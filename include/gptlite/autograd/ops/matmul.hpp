@@ -39,8 +39,7 @@ struct MatmulPlan {
     sizes.push_back(N);
     y_shape = Shape(std::move(sizes));
     batch = batch_y.numel();
-    if (batch > 0 && batch_b.numel() == 1 && batch_a == batch_y &&
-        !transpose_a) {  // all matrices of a share one b: one product of all rows of a
+    if (batch > 0 && batch_b.numel() == 1 && batch_a == batch_y && !transpose_a) {  // one b for all rows of a
       M *= batch;
       batch = 1;
     }

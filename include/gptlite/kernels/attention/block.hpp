@@ -4,12 +4,12 @@
 //
 // Sizes:  B batch    T positions    NH heads    HS head size    C = NH * HS channels
 //         qkv (B, T, 3C): at each position q, then k, then v, each (NH, HS)        y (B, T, C)
-//         softmax_sums (2, B, NH, T): for each softmax its largest score, before the scale, and log(sum(exp(...))) with
-//         the largest taken out. Kept apart, since their sum would round a small logarithm to a large score's
-//         precision. qkv and its gradient are stored as S: T, or BFloat16 for products in bf16
+//         softmax_sums (2, B, NH, T): per softmax its largest score, before the scale, and the logarithm of its sum
+//         without the largest. Kept apart: their sum would round a small logarithm to a large score's precision.
+//         qkv and its gradient are stored as S: T, or BFloat16 for products in bf16
 //
-// Scores are stored as (key, query), so a lane is a query. p is then, rounded in place, the B of y^T = v^T p, and ds
-// that of dq^T = k^T ds, and a softmax needs no sum over lanes. Queries are processed in whole steps, keys in tiles.
+// Scores are stored as (key, query), so a lane is a query. Rounded in place, p is then the B of y^T = v^T p, and ds the
+// B of dq^T = k^T ds; and a softmax needs no sum over lanes. Queries are processed in whole steps, keys in tiles.
 
 #include <algorithm>
 #include <cmath>

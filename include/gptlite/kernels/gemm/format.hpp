@@ -133,7 +133,7 @@ void for_parts(F&& f) {
 template <class Format>
 using ElementNumbers = std::array<typename Format::V, static_cast<std::size_t>(Format::k_per_element)>;
 
-/// Store along() and across() of numbers: one vector per part of the format, `part_stride` numbers apart.
+/// Stores along() (or across()) of numbers: one vector per part of the format, `part_stride` numbers apart.
 template <class Format, class T>
 void store_along(const ElementNumbers<Format>& v, T* to, Index part_stride) {
   for_parts<Format>([&]<class Part>(Part, Index i) { Part::along(v).store(to + i * part_stride); });
@@ -188,7 +188,7 @@ typename Format::V load_across(const S* from, Index stride, Index rows, Index co
   return Format::across(v);
 }
 
-/// Store load_along() and load_across(): one vector per part of the format, `part_stride` numbers apart. `counts` are
+/// Stores load_along() (or load_across()): one vector per part of the format, `part_stride` numbers apart. `counts` are
 /// the optional last arguments of these functions.
 template <class Format, class S, class T, class... Counts>
 void pack_along(T* to, Index part_stride, const S* from, Counts... counts) {

@@ -183,8 +183,7 @@ void gemm(const OperandFormat<T>& format, Index M, Index N, Index K, const Matri
     // Every row of blocks packs B; the first one sums its columns.
     const GradTarget<T> b_sums = i == 0 && options.b_sums ? options.b_sums.offset(column) : GradTarget<T>{};
     // Each job packs the part of B that it uses: into its core's cache, and no thread waits for another.
-    const bool whole =
-        c != nullptr || k_blocks.count != 1;  // a C seen only by the epilogue is one tile if K is one block
+    const bool whole = c != nullptr || k_blocks.count != 1;  // without c, one tile suffices if K is one block
     const Index c_stride = c != nullptr ? ldc : width + simd::line<T>;
     const Workspace<T, 3> space({sizes.packed_size(k_blocks.longest(), width),
                                  block_scratch_size(sizes, k_blocks.longest()),

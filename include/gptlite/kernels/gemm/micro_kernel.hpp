@@ -49,8 +49,8 @@ template <class T>
 using PanelRow = std::array<simd::Vec<T>, static_cast<std::size_t>(Tile<T>::vectors)>;
 
 /// Memory order of a tile's part of A. rows: blocks of one vector of elements per row, [k /
-/// width][FormatTile::mr][width]. columns: the elements of all rows side by side. Packing copies vectors in the order
-/// in which A itself is stored.
+/// width][FormatTile::mr][width]. columns: the elements of all rows side by side. The order is A's own, so packing
+/// copies vectors; only AMX needs a transpose.
 enum class OrderA { rows, columns };
 
 namespace detail {

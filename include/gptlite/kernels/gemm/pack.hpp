@@ -118,8 +118,7 @@ void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N
   for_parts<Format>([&](auto, Index part) {
     for (Index n = 0; n < N; n += width) {
       const T* from = packed + part * (stride / Format::parts) + n / columns * stride + n % columns;
-      std::array<V, 4> totals{V::zero(), V::zero(), V::zero(),
-                              V::zero()};  // four chains, since an addition takes a few cycles
+      std::array<V, 4> totals{V::zero(), V::zero(), V::zero(), V::zero()};  // four: an addition takes a few cycles
       for (Index e = 0; e < elements; ++e) {
         V& total = totals[static_cast<std::size_t>(e % 4)];
         total = total + Format::total(V::load(from + e * columns));

@@ -1,8 +1,8 @@
 #pragma once
 // Weights with short exponents: the same numbers in 28 bits instead of 32, or in 12 instead of 16 for bfloat16.
-// Generation waits for memory, so fewer bytes are more tokens per second. The weights of a column seldom differ by more
-// than 2^15, so four bits store an exponent as its distance from the column's lowest, the base. The few weights below
-// the base are kept apart, as outliers. Zhang et al. 2025 (DFloat11) shorten exponents too, with codes of varying
+// Generation waits for memory, so fewer bytes mean more tokens per second. The weights of a column seldom differ by
+// more than 2^15, so four bits store an exponent as its distance from the column's lowest, the base. The few weights
+// below the base are kept apart, as outliers. Zhang et al. 2025 (DFloat11) shorten exponents too, with codes of varying
 // length.
 //
 // Sizes:  K rows of the matrix    columns of a panel, Tile::nr    block: 8 rows, which share words

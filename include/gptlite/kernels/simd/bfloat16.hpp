@@ -87,7 +87,7 @@ inline void store_numbers(BFloat16* to, Vec<float> v) {
   for (std::size_t i = 0; i < lanes.size(); ++i) to[i] = BFloat16(lanes[i]);
 }
 
-/// Load the first `count` numbers (0 < count <= width) and zeros for the rest; store the first `count` numbers.
+/// Loads (or stores) the first `count` numbers, 0 < count <= width; the rest of a loaded vector is zero.
 template <class T>
 Vec<T> load_numbers(const T* from, Index count) {
   return count == Vec<T>::width ? Vec<T>::load(from) : Vec<T>::load_first(from, count);

@@ -34,7 +34,7 @@ inline constexpr bool broadcasts_from_memory = false;
 template <class T>
 inline constexpr Index line = 64 / static_cast<Index>(sizeof(T));
 
-/// Prefetch the cache line at `address`: for_write for writing at once, l2 for reading later, l1 for reading soon. g++
+/// Prefetches the cache line at `address`, to be written at once (for_write), read later (l2) or read soon (l1). g++
 /// drops calls of a function that only prefetches, since it has no effect; the empty asm is an effect.
 template <class T>
 void prefetch_for_write([[maybe_unused]] const T* address) {
