@@ -1,4 +1,4 @@
-// Compiled mode: products of matrices, and what is made of them.
+// Compiled mode: products of matrices, and the kernels that use them.
 #include "gptlite/kernels/activations.hpp"
 #include "gptlite/kernels/softmax.hpp"
 //

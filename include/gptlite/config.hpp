@@ -13,7 +13,8 @@
     "gptlite: a macro named `min` or `max` is defined (windows.h does so: define NOMINMAX before it). Or #undef min and max."
 #endif
 
-/// 1: parallel_for uses OpenMP. 0: everything runs on the calling thread. Default: what the compiler was asked for.
+/// 1: parallel_for uses several threads, as many as OpenMP says. 0: everything runs on the calling thread. Default: 1
+/// if the compiler is asked for OpenMP (-fopenmp).
 #ifndef GPTLITE_OPENMP
 #ifdef _OPENMP
 #define GPTLITE_OPENMP 1
@@ -22,7 +23,7 @@
 #endif
 #endif
 
-/// 1: freed tensor memory is kept for the next tensor of that size. 0: each tensor asks the system, which is what
+/// 1: freed tensor memory is kept for the next tensor of that size. 0: each tensor allocates from the system, which
 /// AddressSanitizer needs to see a use after free.
 #ifndef GPTLITE_RECYCLE
 #if defined(__SANITIZE_ADDRESS__)
@@ -37,7 +38,7 @@
 #endif
 #endif
 
-// 1 where Eigen is told to use no vectors.
+// 1 if Eigen is told to use no vectors.
 #if defined(EIGEN_DONT_VECTORIZE)
 #define GPTLITE_SCALAR 1
 #elif defined(EIGEN_MAX_ALIGN_BYTES)
@@ -49,15 +50,15 @@
 #define GPTLITE_SCALAR 0
 #endif
 
-// 1 where the compiler's target multiplies pairs of bfloat16 (VDPBF16PS).
+// 1 if the compiler's target multiplies pairs of bfloat16 (VDPBF16PS).
 #if defined(__AVX512BF16__) && !GPTLITE_SCALAR
 #define GPTLITE_HAS_BF16_PAIRS 1
 #else
 #define GPTLITE_HAS_BF16_PAIRS 0
 #endif
 
-// Instruction set as the compiler will see it: it decides the packet type and the tiles of every kernel template. SSE4A
-// is AMD's alone.
+// The instruction set of the compiler's target. It decides the packet type and the tiles of every kernel template.
+// SSE4A identifies AMD: no other vendor has it.
 #if GPTLITE_SCALAR
 #define GPTLITE_ISA scalar
 #elif defined(__AVX512BF16__) && defined(__SSE4A__)
@@ -84,25 +85,26 @@
 #define GPTLITE_JOIN(a, b, c, isa, omp, recycle) GPTLITE_JOIN_(a, b, c, isa, omp, recycle)
 
 /// Inline namespace of every name in the library. Two translation units built with different flags get different
-/// symbols, so the linker never takes one of the library's kernels for a program part that was built without its
-/// instructions. That holds for the library's names and for templates of others that are instantiated with them, not
-/// for the rest of the standard library and of Eigen: of an inline function that both units emit out of line, such as
+/// symbols, so the linker never puts one of the library's kernels into a part of the program that was built without its
+/// instructions. This covers the library's names and the templates of others that are instantiated with them, but not
+/// the rest of the standard library and of Eigen: if both units emit an inline function out of line, such as
 /// std::vector<int>::push_back, the linker keeps one, and it may be the one with AVX instructions. A program that must
-/// also run on processors without them therefore keeps its builds in shared libraries of their own, with hidden
-/// visibility (tests/packaging/two_builds_test.sh looks at the symbols).
+/// also run on processors without them keeps each build in its own shared library with hidden visibility
+/// (tests/packaging/two_builds_test.sh looks at the symbols).
 #define GPTLITE_ABI                                                                                              \
   GPTLITE_JOIN(GPTLITE_VERSION_MAJOR, GPTLITE_VERSION_MINOR, GPTLITE_VERSION_PATCH, GPTLITE_ISA, GPTLITE_OPENMP, \
                GPTLITE_RECYCLE)
 
-// Compiled mode. With GPTLITE_COMPILED set to 1 the templates that cost most are taken from the library that src/ makes
-// (gptlite::compiled in CMake) instead of being instantiated for float and double in every translation unit: each
-// header ends with a list of them. Headers that src/ includes after gptlite/src/define.hpp define what they list.
+// Compiled mode. With GPTLITE_COMPILED set to 1 the most expensive templates come from the library that src/ builds
+// (gptlite::compiled in CMake) instead of being instantiated for float and double in every translation unit. Each
+// header ends with a list of its templates of this kind. Headers that src/ includes after gptlite/src/define.hpp define
+// the templates they list.
 #ifndef GPTLITE_COMPILED
 #define GPTLITE_COMPILED 0
 #endif
 #if GPTLITE_COMPILED
 #define GPTLITE_EXTERN extern
-/// The function template `name` for one type of numbers.
+/// Declares the function template `name` for float and double; in src/, defines it.
 #define GPTLITE_COMPILED_FUNCTION(name)                      \
   GPTLITE_EXTERN template decltype(name<float>) name<float>; \
   GPTLITE_EXTERN template decltype(name<double>) name<double>;

@@ -1,23 +1,23 @@
 #pragma once
-// Autocast: the precision of matrix products for a scope, as `const Autocast bf16(Precision::bf16);`.
+// Autocast: sets the precision of matrix products for a scope: `const Autocast bf16(Precision::bf16);`.
 
 #include "gptlite/core/precision.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
 namespace detail {
-/// Documented global, one for each thread: what the Autocast in scope asks for.
+/// Documented global, one per thread: the precision set by the Autocast in scope.
 inline Precision& autocast_precision() {
   thread_local Precision precision = Precision::fp32;
   return precision;
 }
 }  // namespace detail
 
-/// The precision that the next linear, matmul, attention or linear_cross_entropy multiplies in. Their backward
-/// uses the precision of their forward.
+/// The precision in which the next linear, mlp, matmul, attention or linear_cross_entropy on this thread multiplies.
+/// Its backward uses the precision of its forward.
 inline Precision autocast_precision() { return detail::autocast_precision(); }
 
-/// Matrix products of tensors of float compute in `precision` on this thread until this goes out of scope.
+/// Matrix products of float tensors compute in `precision` on this thread until this object goes out of scope.
 class Autocast {
  public:
   explicit Autocast(Precision precision) : before_(detail::autocast_precision()) {

@@ -15,8 +15,8 @@ namespace gptlite::inline GPTLITE_ABI {
 
 namespace detail {
 
-/// All computed tensors that `root` depends on, itself included, newest first. Without recursion: a graph may be a
-/// chain of any length. Throws GraphError if a part of the graph was freed.
+/// All computed tensors that `root` depends on, including `root`, newest first. Not recursive: a graph may be a chain
+/// of any length. Throws GraphError if a part of the graph was freed.
 template <class T>
 std::vector<std::shared_ptr<GradState<T>>> newest_first(const std::shared_ptr<GradState<T>>& root) {
   std::vector<std::shared_ptr<GradState<T>>> found;
@@ -57,11 +57,11 @@ void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const {
     const std::shared_ptr<Node<T>> node = (*state)->node;
     std::vector<Tensor<T>> dy(node->output_shapes().size());
     bool any = false;
-    for (; state != states.end() && (*state)->node == node; (state++)->reset()) {  // of its outputs
+    for (; state != states.end() && (*state)->node == node; (state++)->reset()) {  // the outputs of this node
       Storage<T>& sum = (*state)->grad;
       if (!sum) continue;
       dy[(*state)->output] = Tensor<T>::from_storage(node->output_shapes()[(*state)->output], std::move(sum));
-      sum = {};  // only leaves keep theirs
+      sum = {};  // only leaves keep their gradient
       any = true;
     }
     if (any) node->backward(dy);

@@ -1,12 +1,12 @@
 #pragma once
-// NoGrad: no graph is recorded while one of these is in scope.
+// NoGrad: no graph is recorded while a NoGrad object is in scope.
 
 #include "gptlite/config.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
 namespace detail {
-/// Documented global, one a thread: whether operations are recorded.
+/// Documented global, one per thread: whether operations are recorded.
 inline bool& grad_enabled_flag() {
   static thread_local bool enabled = true;
   return enabled;
@@ -16,7 +16,7 @@ inline bool& grad_enabled_flag() {
 /// True unless a NoGrad is in scope on this thread.
 inline bool grad_enabled() { return detail::grad_enabled_flag(); }
 
-/// `const NoGrad no_grad;` Operations on this thread record nothing until it goes out of scope.
+/// `const NoGrad no_grad;` Operations on this thread record nothing until this object goes out of scope.
 class NoGrad {
  public:
   NoGrad() : previous_(detail::grad_enabled_flag()) { detail::grad_enabled_flag() = false; }

@@ -1,5 +1,5 @@
 #pragma once
-// gradcheck: holds the gradients of a function against finite differences. Public: check your own operations with it.
+// gradcheck: checks the gradients of a function against finite differences. Public: check your own operations with it.
 
 #include <cmath>
 #include <functional>
@@ -13,22 +13,22 @@
 namespace gptlite::inline GPTLITE_ABI {
 
 struct GradcheckOptions {
-  double step = 1e-3;       ///< distance of the finite differences, relative to inputs of the size of 1
+  double step = 1e-3;       ///< step h of the finite differences, for inputs of magnitude about 1
   double tolerance = 1e-6;  ///< largest error, relative to the largest gradient of the same input
 };
 
 struct GradcheckResult {
   bool ok = true;
   double error = 0;     ///< the largest relative error found
-  std::string message;  ///< where, and both gradients there; empty if ok
+  std::string message;  ///< the element with the largest error and both its gradients; empty if ok
   explicit operator bool() const { return ok; }
 };
 
-/// Compares the gradients that backward() gives for f(inputs) with differences of fourth order,
+/// Compares the gradients that backward() computes for f(inputs) with finite differences of fourth order,
 ///   f'(x) = (8 (f(x+h) - f(x-h)) - (f(x+2h) - f(x-2h))) / 12 h + O(h^4),
-/// element by element, for every input that requires a gradient. An output that is no scalar is reduced to one by fixed
-/// random weights. f must be a deterministic function of the numbers in `inputs`, and smooth around them.
-/// A template only so that nobody compiles it who does not call it: T stays double.
+/// element by element, for every input that requires a gradient. An output that is not a scalar is reduced to one with
+/// fixed random weights. f must be a deterministic function of the numbers in `inputs`, and smooth around them. It is a
+/// template only so that programs that do not call it do not compile it: T stays double.
 template <class T = double>
 GradcheckResult gradcheck(
     const std::function<std::type_identity_t<Tensor<T>>(const std::vector<std::type_identity_t<Tensor<T>>>&)>& f,

@@ -1,5 +1,5 @@
 #pragma once
-// Node: one recorded operation of the graph; record(): what every operation calls to become differentiable.
+// Node: one recorded operation of the graph. record(): makes the result of an operation differentiable.
 
 #include <algorithm>
 #include <atomic>
@@ -16,7 +16,7 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// One input of a recorded operation, as the operation's backward function sees it.
+/// One input of a recorded operation, as its backward function sees it.
 template <class T>
 class Input {
  public:
@@ -27,17 +27,17 @@ class Input {
   const T* data() const { return tensor_.data(); }
   const Shape& shape() const { return tensor_.shape(); }
   Index size() const { return tensor_.size(); }
-  /// False for inputs whose gradient nobody asked for; an operation with one input is never asked in vain.
+  /// True if this input needs a gradient; always true for an operation with a single input.
   bool wants_grad() const { return tensor_.requires_grad(); }
 
-  /// The gradient to add to; zeros if nothing was added before.
+  /// The gradient to add to, size() numbers; zeros if nothing was added before.
   T* grad() const {
     if (!tensor_.grad_state()->grad) tensor_.grad_state()->grad = Storage<T>::zeros(size());
     return own_grad().data();
   }
-  /// Where a kernel leaves the gradient: it adds, or overwrites every element if nothing was added before. A null
-  /// target if nobody asked for this input's gradient. Two inputs may be the same tensor: ask in the order in which the
-  /// kernel writes.
+  /// The target that a kernel writes the gradient to: it adds, or overwrites every element if nothing was added before.
+  /// The target is null if this input needs no gradient. Two inputs may be the same tensor: request targets in the
+  /// order in which the kernel writes.
   kernels::GradTarget<T> grad_target() const {
     if (!wants_grad()) return {};
     if (tensor_.grad_state()->grad) return {own_grad().data(), true};
@@ -45,11 +45,11 @@ class Input {
     return {tensor_.grad_state()->grad.data(), false};
   }
 
-  /// Adds `grad`, which has as many elements as the input. If nothing was added before it is not copied but shared, so
-  /// it must not be written to afterwards.
+  /// Adds `grad`, which has as many elements as the input. If nothing was added before, `grad` is shared, not copied,
+  /// so it must not be written to afterwards.
   void accumulate_grad(const Tensor<T>& grad) const {
     Storage<T>& sum = tensor_.grad_state()->grad;
-    const bool leaf = tensor_.grad_state()->node == nullptr;  // its gradient is the user's, who may write to it
+    const bool leaf = tensor_.grad_state()->node == nullptr;  // the user may write to its gradient
     if (!sum)
       sum = leaf && !grad.storage().unique() ? grad.clone().storage() : grad.storage();
     else
@@ -57,7 +57,7 @@ class Input {
   }
 
  private:
-  // The gradient so far, as no other tensor's: accumulate_grad may have left it shared.
+  // The gradient so far, not shared with another tensor: accumulate_grad may have left it shared.
   Storage<T>& own_grad() const {
     Storage<T>& grad = tensor_.grad_state()->grad;
     if (!grad.unique()) grad = Tensor<T>::from_storage(shape(), grad).clone().storage();
@@ -67,7 +67,7 @@ class Input {
   const Tensor<T>& tensor_;
 };
 
-/// The inputs of a recorded operation, in the order they were given to record().
+/// The inputs of a recorded operation, in the order in which record() got them.
 template <class T>
 class Inputs {
  public:
@@ -79,8 +79,8 @@ class Inputs {
   const std::vector<Tensor<T>>& tensors_;
 };
 
-/// Adds to the gradients of the inputs, given them and the gradient of each output: an undefined tensor for an output
-/// whose gradient nobody asked for. It never holds an output itself: that would be a cycle, and leak.
+/// Adds to the gradients of the inputs `in`. dy: the gradient of each output, undefined for an output that needs none.
+/// The function must not capture an output: that would be a cycle and leak memory.
 template <class T>
 using BackwardFunction = std::function<void(Inputs<T> in, std::span<const Tensor<T>> dy)>;
 
@@ -93,7 +93,7 @@ class Node {
         output_shapes_(std::move(output_shapes)),
         inputs_(std::move(inputs)),
         backward_(std::move(backward)) {
-    static std::atomic<std::uint64_t> created{0};  // documented global: orders the nodes of all graphs
+    static std::atomic<std::uint64_t> created{0};  // documented global: numbers the nodes of all graphs
     number_ = created.fetch_add(1, std::memory_order_relaxed);
   }
   ~Node() { release(); }
@@ -101,7 +101,7 @@ class Node {
   Node& operator=(const Node&) = delete;
 
   const char* name() const { return name_; }
-  /// Creation number: inputs of an operation are always older than its output.
+  /// Creation number: the inputs of an operation have lower numbers than its outputs.
   std::uint64_t number() const { return number_; }
   const std::vector<Shape>& output_shapes() const { return output_shapes_; }
   const std::vector<Tensor<T>>& inputs() const { return inputs_; }
@@ -111,8 +111,8 @@ class Node {
   /// Drops the inputs and everything saved for backward.
   void release() {
     backward_ = nullptr;
-    // An input held by nobody else would destroy its own node, and so on down: one stack frame a node, too many for a
-    // long chain. So the nodes are taken apart here, one after the other.
+    // An input without other owners would destroy its own node, and so on down the graph: one stack frame per node, too
+    // many for a long chain. So the nodes are destroyed here, one after the other.
     std::vector<Tensor<T>> dying = std::move(inputs_);
     inputs_.clear();
     while (!dying.empty()) {
@@ -133,7 +133,8 @@ class Node {
   BackwardFunction<T> backward_;
 };
 
-/// True if record() makes a node for an operation with these inputs: one of them wants a gradient, outside NoGrad.
+/// True if record() makes a node for an operation with these inputs: one of them requires a gradient and no NoGrad is
+/// in scope.
 template <class T>
 bool is_recorded(const std::vector<Tensor<T>>& inputs) {
   return grad_enabled() &&
@@ -152,9 +153,9 @@ template <class T>
 }
 }  // namespace detail
 
-/// Makes `output`, computed from `inputs`, part of the graph: its gradient will reach the inputs through
-/// backward(Inputs<T> in, const Tensor<T>& dy). `name` must live for ever (a literal). Returns `output` as it is if no
-/// input wants a gradient or under NoGrad.
+/// Makes `output`, computed from `inputs`, part of the graph: its gradient reaches the inputs through
+/// backward(Inputs<T> in, const Tensor<T>& dy). `name` must live forever (a literal). Returns `output` unchanged if no
+/// input requires a gradient or under NoGrad.
 template <class T, class Backward>
 Tensor<T> record(const char* name, Tensor<T> output, std::vector<Tensor<T>> inputs, Backward&& backward) {
   if (is_recorded(inputs))
@@ -163,8 +164,9 @@ Tensor<T> record(const char* name, Tensor<T> output, std::vector<Tensor<T>> inpu
         [f = std::forward<Backward>(backward)](Inputs<T> in, std::span<const Tensor<T>> dy) { f(in, dy[0]); });
   return output;
 }
-/// The same for an operation with several outputs: backward(Inputs<T> in, std::span<const Tensor<T>> dy) is called
-/// once, when the gradients of all outputs are complete. dy[i] is undefined if output i had no part in the result.
+/// Makes the several outputs of an operation part of the graph. backward(Inputs<T> in, std::span<const Tensor<T>> dy)
+/// is called once, when the gradients of all outputs are complete; dy[i] is undefined if output i has no part in the
+/// result. Returns the outputs.
 template <class T, class Backward>
 std::vector<Tensor<T>> record(const char* name, std::vector<Tensor<T>> outputs, std::vector<Tensor<T>> inputs,
                               Backward&& backward) {

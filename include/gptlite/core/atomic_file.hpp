@@ -1,6 +1,7 @@
 #pragma once
 // AtomicFile: a file that is replaced whole or not at all, whatever fails: a full disk, a killed process, lost power.
-// In core/, as text_file.hpp, since all floors may read and write files; io/ has the formats that need nlohmann-json.
+// It is in core/, like text_file.hpp, since all floors may read and write files; io/ has the formats that need
+// nlohmann-json.
 
 #include <cerrno>
 #include <cstddef>
@@ -24,8 +25,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
-/// The system calls of an AtomicFile. Each returns -1 and sets errno if it fails. Tests put failing ones in their
-/// place.
+/// The system calls of an AtomicFile. Each returns -1 and sets errno if it fails. Tests replace them with failing ones.
 struct FileCalls {
 #if defined(_WIN32)
   static int create(const char* path) {
@@ -68,21 +68,21 @@ struct FileCalls {
   }
 };
 
-/// Writes a file beside `path` and, in commit(), puts it in the place of `path`. Until then, and if anything fails,
-/// what stood there before is untouched; the temporary file is removed, except by a process that is killed: it leaves a
-/// `path`.tmp-N that may be deleted. Every failure is an IoError with the call, the path, the system's reason and what
+/// Writes a temporary file beside `path` and, in commit(), renames it to `path`. Until then, and if anything fails, the
+/// previous file is untouched. The temporary file is removed, except by a process that is killed: it leaves a
+/// `path`.tmp-N that may be deleted. Every failure throws IoError with the call, the path, the system's reason and what
 /// to do about it.
 template <class Calls>
 class BasicAtomicFile {
  public:
-  /// path: a file, or nothing yet, in a folder that exists.
+  /// path: an existing file, or a new name in a folder that exists.
   explicit BasicAtomicFile(std::string path) : path_(std::move(path)) {
-    // A rename would replace /dev/null by a file.
+    // A rename would replace /dev/null with a file.
     std::error_code unknown;
     const std::filesystem::file_status status = std::filesystem::status(path_, unknown);
     check<IoError>(!std::filesystem::exists(status) || std::filesystem::is_regular_file(status), "AtomicFile", path_,
                    ": not a file; nothing was written: choose another name");
-    for (int n = 0; file_ < 0; ++n) {  // other names may be in use, or left over by a killed process
+    for (int n = 0; file_ < 0; ++n) {  // a name may be in use, or left over by a killed process
       temporary_ = path_ + ".tmp-" + std::to_string(n);
       file_ = repeated([&] { return Calls::create(temporary_.c_str()); });
       if (file_ < 0 && errno != EEXIST) {
@@ -106,9 +106,10 @@ class BasicAtomicFile {
     }
   }
 
-  /// Replaces `path` by what was written. When it returns, the new file survives a loss of power.
+  /// Replaces `path` with the bytes written. When it returns, the new file survives a loss of power.
   void commit() {
-    // Not repeated after an error: the system has then dropped what it could not write, and a second fsync succeeds.
+    // Not repeated after an error: the system has then dropped the data it could not write, and a second fsync would
+    // succeed.
     if (repeated([&] { return Calls::sync(file_); }) < 0) fail_call("fsync");
     if (Calls::close(std::exchange(file_, -1)) < 0 && errno != EINTR) fail_call("close");
     if (Calls::rename(temporary_.c_str(), path_.c_str()) < 0) fail_call("rename");
@@ -121,7 +122,7 @@ class BasicAtomicFile {
   }
 
  private:
-  /// A call again and again while a signal interrupts it.
+  /// Repeats a call while a signal interrupts it.
   template <class Call>
   static auto repeated(Call&& call) {
     auto result = call();
@@ -152,8 +153,8 @@ class BasicAtomicFile {
 
 using AtomicFile = BasicAtomicFile<FileCalls>;
 
-/// True if there is a file or a folder at `path`. Throws IoError with the system's reason where that cannot be said: a
-/// folder that may not be searched, a name that is too long, a loop of links.
+/// True if there is a file or a folder at `path`. Throws IoError with the system's reason if this cannot be determined:
+/// a folder that may not be searched, a name that is too long, a loop of links.
 inline bool path_exists(const std::string& path) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
@@ -161,7 +162,7 @@ inline bool path_exists(const std::string& path) {
   return std::filesystem::exists(status);
 }
 
-/// Makes a folder and those above it, where they are missing. Throws IoError with the system's reason if it cannot.
+/// Creates a folder and its missing parents. Throws IoError with the system's reason if it cannot.
 inline void make_folder(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);

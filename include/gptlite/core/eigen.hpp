@@ -1,7 +1,7 @@
 #pragma once
-// Eigen/Core, with the one false warning silenced that its AVX-512 code provokes.
+// Includes Eigen/Core and silences the one false warning that its AVX-512 code provokes.
 
-// g++ 12 takes the deliberately undefined register of its own AVX-512 intrinsics for a mistake (GCC bug 105593). It
+// g++ 12 mistakes the deliberately undefined register of its own AVX-512 intrinsics for an error (GCC bug 105593). It
 // reports at the line of the intrinsic, so the pragma must be in force while that header is read.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push

@@ -1,6 +1,5 @@
 #pragma once
-// The names of an enum's values, as files and command lines have them: name_of(value), parse<Enum>(name) and all of
-// them.
+// Names of enum values, as files and command lines spell them: name_of(value), parse<Enum>(name), names_of<Enum>().
 
 #include <array>
 #include <cstddef>
@@ -14,25 +13,25 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// What enum_names(Enum) returns, a function beside the enum that gives its values their names:
+/// The result of enum_names(Enum), a function beside the enum that names its values:
 ///
 ///   constexpr auto enum_names(Precision) {
 ///     return EnumNames<Precision, 2>{"precision", {{{"fp32", Precision::fp32}, {"bf16", Precision::bf16}}}};
 ///   }
 template <class Enum, std::size_t N>
 struct EnumNames {
-  std::string_view kind;  ///< what the enum is, for messages: "precision"
+  std::string_view kind;  ///< the kind of value, for messages: "precision"
   std::array<std::pair<std::string_view, Enum>, N> all;
 };
 
-/// True for enums whose values have names: Task, Precision, NormOrder, WeightFormat, train::Decay, io::DType, and enums
-/// of your own with a function enum_names in their namespace.
+/// True for enums whose values have names: Task, Precision, NormOrder, WeightFormat, train::Decay, io::DType, and your
+/// own enums with a function enum_names in their namespace.
 template <class Enum>
 concept NamedEnum = requires {
   enum_names(Enum{}).all;
 };
 
-/// The name of a value; empty for one that has none.
+/// The name of `value`, or an empty string if it has none.
 template <NamedEnum Enum>
 constexpr std::string_view name_of(Enum value) {
   for (const auto& [name, named] : enum_names(Enum{}).all)
@@ -48,7 +47,7 @@ std::vector<std::string> names_of() {
   return names;
 }
 
-/// The value of that name, if there is one.
+/// The value named `name`, or nullopt if there is none.
 template <NamedEnum Enum>
 constexpr std::optional<Enum> try_parse(std::string_view name) {
   for (const auto& [known, value] : enum_names(Enum{}).all)
@@ -56,7 +55,7 @@ constexpr std::optional<Enum> try_parse(std::string_view name) {
   return std::nullopt;
 }
 
-/// The value of that name: `parse<Precision>("bf16")`. Throws ConfigError, with all names, for any other.
+/// The value named `name`: `parse<Precision>("bf16")`. Throws ConfigError, which lists all names, if there is none.
 template <NamedEnum Enum>
 Enum parse(std::string_view name) {
   if (const std::optional<Enum> value = try_parse<Enum>(name)) return *value;

@@ -1,5 +1,5 @@
 #pragma once
-// The exception types of the library, and `check`, which words a message as "[operation] what is wrong".
+// The exception types of the library, and `check`, which formats a message as "[operation] what is wrong".
 
 #include <cstddef>
 #include <initializer_list>
@@ -26,7 +26,7 @@ struct ShapeError : Error {
 struct IndexError : Error {
   using Error::Error;
 };
-/// backward() without a graph, through a freed graph, or a gradient that is not there.
+/// A backward() without a graph or through a freed graph, or a missing gradient.
 struct GraphError : Error {
   using Error::Error;
 };
@@ -42,7 +42,8 @@ struct DataError : Error {
 struct IoError : Error {
   using Error::Error;
 };
-/// Memory that the system does not give. A std::bad_alloc, as handlers expect, whose text says how much was wanted.
+/// Memory that the system does not provide. A std::bad_alloc, as handlers expect, whose text gives the number of bytes
+/// requested.
 class MemoryError : public std::bad_alloc {
  public:
   explicit MemoryError(std::size_t bytes)
@@ -51,13 +52,13 @@ class MemoryError : public std::bad_alloc {
   const char* what() const noexcept override { return text_->c_str(); }
 
  private:
-  std::shared_ptr<const std::string> text_;  // shared, as copying an exception must not throw
+  std::shared_ptr<const std::string> text_;  // shared, since copying an exception must not throw
 };
 
 namespace detail {
 
-/// Prints text that may come from a file: control characters as \xNN, so that a terminal obeys none of them, and of a
-/// long text the beginning and its length.
+/// Prints text that may come from a file: control characters as \xNN, so a terminal obeys none of them. Only the
+/// beginning of a long text is printed, then its length.
 [[gnu::cold]] inline void print_text(std::ostream& out, std::string_view text) {
   constexpr std::size_t most = 4096;
   for (const char c : text.substr(0, most)) {
@@ -71,7 +72,7 @@ namespace detail {
   if (text.size() > most) out << "... (" << text.size() << " bytes)";
 }
 
-/// A part of a message, by reference: anything an ostream prints.
+/// A part of a message, by reference: anything that an ostream prints.
 class MessagePart {
  public:
   MessagePart(std::string_view text)  // NOLINT: implicit, as an element of a list
@@ -97,7 +98,7 @@ class MessagePart {
   void (*print_)(std::ostream&, const void*, std::size_t);
 };
 
-/// "[where] part part ..."
+/// Returns "[where] part part ...".
 [[gnu::cold]] inline std::string message(std::string_view where, std::initializer_list<MessagePart> parts) {
   std::ostringstream text;
   text << '[' << where << "] ";
@@ -113,13 +114,13 @@ template <class E>
 
 }  // namespace detail
 
-/// Throws E with the message "[where] part part ...". Parts are anything an ostream prints.
+/// Throws E with the message "[where] part part ...". Parts are anything that an ostream prints.
 template <class E, class... Parts>
 [[noreturn]] void raise(std::string_view where, const Parts&... parts) {
   detail::throw_message<E>(where, {detail::MessagePart(parts)...});
 }
 
-/// Throws E as `raise` does unless `condition` holds. The message is only composed when it is needed.
+/// Throws E, as `raise` does, unless `condition` holds. The message is composed only then.
 template <class E, class... Parts>
 void check(bool condition, std::string_view where, const Parts&... parts) {
   if (!condition) [[unlikely]]

@@ -1,6 +1,6 @@
 #pragma once
-// is_finite and is_nan by bit pattern: programs that include the library may be compiled with -ffast-math, under which
-// the standard functions are always true and always false.
+// is_finite and is_nan by bit pattern. Programs that include the library may be compiled with -ffast-math, which makes
+// the standard functions constant.
 
 #include <algorithm>
 #include <bit>

@@ -1,5 +1,5 @@
 #pragma once
-// JsonObject: results and metrics written as JSON, without a library that parses it.
+// JsonObject: writes results and metrics as JSON, without a library that parses it.
 
 #include <charconv>
 #include <concepts>
@@ -14,7 +14,8 @@ namespace gptlite::inline GPTLITE_ABI {
 /// A JSON object written key by key: JsonObject().add("step", 3).add("loss", 1.5).text() is {"step": 3, "loss": 1.5}.
 class JsonObject {
  public:
-  /// Shortest digits that read back as the same number; a number that is not finite becomes null.
+  /// Adds a number with the shortest digits that read back as the same number; a number that is not finite becomes
+  /// null.
   template <class Number>
   requires(std::integral<Number> && !std::same_as<Number, bool>) || std::floating_point<Number> JsonObject& add(
                                                                         std::string_view key, Number value) {
@@ -28,7 +29,7 @@ class JsonObject {
   JsonObject& add(std::string_view key, std::string_view value) { return put(key, quoted(value)); }
   JsonObject& add(std::string_view key, const char* value) { return add(key, std::string_view(value)); }
   JsonObject& add(std::string_view key, const JsonObject& value) { return put(key, value.text()); }
-  /// Adds the members of another object after its own.
+  /// Appends the members of another object.
   JsonObject& add_members(const JsonObject& other) {
     if (!members_.empty() && !other.members_.empty()) members_ += ", ";
     members_ += other.members_;

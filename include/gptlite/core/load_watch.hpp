@@ -1,5 +1,5 @@
 #pragma once
-// LoadWatch: how many threads pay while other processes want the same processors, found by trying.
+// LoadWatch: finds by trial how many threads pay while other processes compete for the processors.
 
 #include <algorithm>
 #include <array>
@@ -19,40 +19,41 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace detail {
 
-/// Calm: all threads work, and spin between regions. A thread that spins beside another process uses its share of the
-/// processor up, and is put aside in the middle of the next job, on which all others then wait. So each thread looks
-/// every 20 ms at how often that happened to it. Where it keeps happening, threads sleep when they have nothing to do,
-/// and the watch tries numbers of threads, from one to all, for 30 ms each: the one that does most work per second
-/// (processor time spent in jobs, a measure that does not depend on who did them) is kept for 200 ms, then another is
-/// tried again. A number of threads that could not do more work than the best one does is not tried.
-/// Nothing is measured in the calm. Without Linux's counters it is always calm.
+/// Watches the load by other processes and chooses the number of threads. Calm: all threads work, and spin between
+/// regions. A thread that spins beside another process uses up its share of the processor and is preempted in the
+/// middle of the next job, on which all others then wait. So each thread checks every 20 ms how often it was preempted.
+/// If that keeps happening, threads sleep when they have nothing to do, and the watch tries numbers of threads, from
+/// one to all, for 30 ms each. It keeps the one with the most work per second (processor time spent in jobs, a measure
+/// that does not depend on which thread ran them) for 200 ms, then tries another again. It skips a number of threads
+/// that cannot do more work than the best one does. Nothing is measured while it is calm. Without Linux's counters it
+/// is always calm.
 class LoadWatch {
  public:
   using Clock = std::chrono::steady_clock;
   using Nanoseconds = std::int64_t;
 
-  /// One thread's account of how often it was put aside.
+  /// One thread's count of how often it was preempted.
   struct Sample {
     Clock::time_point next{};
     long switches = 0;
-    double recent = 0;  ///< switches, older ones counting for less
+    double recent = 0;  ///< decaying sum of switches
   };
 
   bool calm() const { return calm_.load(std::memory_order_relaxed); }
-  /// How long a thread that has nothing to do spins before it sleeps.
+  /// How long an idle thread spins before it sleeps, in nanoseconds.
   Nanoseconds spin_time() const { return calm() ? 2'000'000 : 2'000; }
 
   /// Ends the calm.
   void disturb() { calm_.store(false, std::memory_order_relaxed); }
-  /// Called by each thread between its jobs while it is calm.
+  /// Counts the calling thread's preemptions; each thread calls it between its jobs while it is calm.
   void look(Sample& sample, Clock::time_point now) {
     if (now < sample.next || !calm()) return;
     const long switches = involuntary_switches(), before = std::exchange(sample.switches, switches);
-    // A number that is older says nothing of the last 20 ms.
+    // An older count says nothing about the last 20 ms.
     const bool valid = now < sample.next + 2 * interval;
     sample.next = now + interval;
-    // A process beside takes the processor every few milliseconds. Two or three switches that stay alone are the
-    // system's own work: they come twice per second on an idle virtual machine.
+    // Another process takes the processor every few milliseconds. Two or three isolated switches are the system's own
+    // work: they come twice per second on an idle virtual machine.
     sample.recent = valid ? 0.75 * sample.recent + static_cast<double>(switches - before) : 0;
     if (sample.recent >= 6) {
       sample.recent = 0;
@@ -60,8 +61,8 @@ class LoadWatch {
     }
   }
 
-  /// The number of threads for the next region while it is not calm; `wanted` is what the program asks for. By the
-  /// thread that has the team, as record().
+  /// The number of threads for the next region while it is not calm; `wanted` is the program's setting. Called by the
+  /// thread that has the team, like record().
   int threads(int wanted) {
     if (wanted != wanted_) {
       wanted_ = wanted;
@@ -69,14 +70,15 @@ class LoadWatch {
       for (const int number : {1, wanted / 2, wanted * 3 / 4, wanted}) add_candidate(number);
       begin_search();
     } else if (was_calm_) {
-      // Others came back at once: it was no calm, and the next one is believed later.
+      // The load came back at once: the calm was false, and the watch waits longer before it believes the next one.
       const bool false_calm = Clock::now() - calm_since_ < std::chrono::milliseconds(200);
       calm_pause_ = false_calm ? std::min<Clock::duration>(2 * calm_pause_, std::chrono::seconds(4)) : shortest_pause;
       begin_search();
     }
     return candidates_[current_].threads;
   }
-  /// Records a region: the processor time of its jobs, its duration, and how often its threads were put aside.
+  /// Records a region: the processor time of its jobs and its duration, in nanoseconds, and how often its threads were
+  /// preempted.
   void record(Nanoseconds work, Nanoseconds duration, long switches) {
     work_ += work;
     duration_ += duration;
@@ -93,7 +95,7 @@ class LoadWatch {
     next_candidate();
   }
 
-  /// Processor time of the calling thread, and how often the system took its processor for another thread.
+  /// Processor time of the calling thread in nanoseconds; 0 where the system has no such clock.
   static Nanoseconds processor_time() {
 #if defined(CLOCK_THREAD_CPUTIME_ID)
     timespec time;
@@ -125,7 +127,7 @@ class LoadWatch {
   void add_candidate(int threads) {
     if (count_ == 0 || threads > candidates_[count_ - 1].threads) candidates_[count_++] = {threads, 0};
   }
-  /// Tries every number of threads, all of them first.
+  /// Starts to try every number of threads, all threads first.
   void begin_search() {
     was_calm_ = false;
     next_calm_ = Clock::now() + calm_pause_;
@@ -140,7 +142,7 @@ class LoadWatch {
     const auto best = static_cast<std::size_t>(
         std::max_element(candidates_.begin(), candidates_.begin() + static_cast<Index>(count_), slower) -
         candidates_.begin());
-    // Each thread does one second of work per second at most.
+    // A thread does at most one second of work per second.
     const auto could_be_best = [&](std::size_t i) { return candidates_[i].threads > candidates_[best].rate; };
     while (untried_ > 0) {
       current_ = --untried_;
@@ -151,7 +153,7 @@ class LoadWatch {
       ++kept_;
       return;
     }
-    kept_ = 0;  // one of the others, in turn; all of them twice as often, as they alone show that it is calm again
+    kept_ = 0;  // try another number in turn; all threads more often, since only they show that it is calm again
     turn_ = (turn_ + 1) % (2 * count_);
     const std::size_t other = turn_ < count_ ? turn_ : count_ - 1;
     if (could_be_best(other)) current_ = other;

@@ -1,6 +1,7 @@
 #pragma once
-// parallel_for: loops over jobs on several threads. OpenMP says how many, and whether the program is in a parallel
-// region already; the threads are those of thread_team.hpp. Without OpenMP jobs run on the calling thread alone.
+// parallel_for: loops over jobs on several threads. OpenMP sets their number and tells whether the program is in a
+// parallel region already; the threads are those of thread_team.hpp. Without OpenMP jobs run on the calling thread
+// alone.
 
 #include <algorithm>
 #include <atomic>
@@ -16,15 +17,15 @@
 namespace gptlite::inline GPTLITE_ABI {
 
 namespace detail {
-/// Documented global: the thread count set by set_num_threads; 0 means OpenMP's own default.
+/// Documented global: the thread count set by set_num_threads; 0 means OpenMP's default.
 inline std::atomic<int>& requested_threads() {
   static std::atomic<int> threads{0};
   return threads;
 }
 }  // namespace detail
 
-/// Threads that the next parallel_for uses: what set_num_threads asked for, else OpenMP's default (OMP_NUM_THREADS or
-/// the number of processors). 1 without OpenMP.
+/// Number of threads that the next parallel_for uses: the one set by set_num_threads, else OpenMP's default
+/// (OMP_NUM_THREADS or the number of processors). 1 without OpenMP.
 inline int num_threads() {
 #if GPTLITE_OPENMP
   const int requested = detail::requested_threads().load(std::memory_order_relaxed);
@@ -35,18 +36,18 @@ inline int num_threads() {
 }
 
 /// Sets the number of threads for gptlite alone, 1 to 1,024; the host program's OpenMP settings are never touched. 0
-/// restores the default. No result depends on it: the order of every sum follows from the shapes, so the bits are the
-/// same for any number of threads. Throws ConfigError for another number.
+/// restores the default. No result depends on it: the order of every sum follows from the shapes, so results are
+/// bitwise equal for any number of threads. Throws ConfigError for a number outside 0 to 1,024.
 inline void set_num_threads(int threads) {
   check<ConfigError>(threads >= 0 && threads <= detail::ThreadTeam::most_threads, "set_num_threads",
                      "needs 0 (default) to ", detail::ThreadTeam::most_threads, " threads, got ", threads);
   detail::requested_threads().store(threads, std::memory_order_relaxed);
 }
 
-/// Calls job(0), job(1), ..., job(count - 1), in parallel and in any order. Jobs must write to disjoint memory.
-/// Inside another parallel region, or while another thread of the program has the helpers, the jobs run one after the
-/// other on the calling thread. If jobs throw, the exception of the lowest one is
-/// thrown to the caller, after the region: none leaves it. Whether the jobs after it have run is then open.
+/// Calls job(0), job(1), ..., job(count - 1), in parallel and in any order. Jobs must write to disjoint memory. Inside
+/// another parallel region, or while another thread of the program has the helpers, the jobs run one after the other on
+/// the calling thread. If jobs throw, the exception of the lowest one is rethrown to the caller after the region; the
+/// jobs after it may or may not have run.
 inline void parallel_for(Index count, FunctionRef<void(Index)> job) {
 #if GPTLITE_OPENMP
   const int threads = num_threads();
@@ -57,8 +58,8 @@ inline void parallel_for(Index count, FunctionRef<void(Index)> job) {
   for (Index i = 0; i < count; ++i) job(i);
 }
 
-/// Cuts 0..size into ranges of `grain` (the last may be shorter) and calls job(begin, end) for each, in parallel. The
-/// cut depends on size and grain alone.
+/// Splits 0..size into ranges of `grain` elements (the last may be shorter) and calls job(begin, end) for each, in
+/// parallel. The ranges depend on size and grain alone.
 inline void parallel_for_ranges(Index size, Index grain, FunctionRef<void(Index, Index)> job) {
   parallel_for((size + grain - 1) / grain, [&](Index i) { job(i * grain, std::min(size, (i + 1) * grain)); });
 }

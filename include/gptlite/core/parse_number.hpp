@@ -1,5 +1,5 @@
 #pragma once
-// parse_number: a text that is a number and nothing else.
+// parse_number: reads a text that is one number and nothing else.
 
 #include <charconv>
 #include <locale>
@@ -13,8 +13,9 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// Reads a decimal number, an integer or a double, that is all of `text`. Returns false, and leaves `number` open, for
-/// anything else: no text, spaces, characters behind the number, a number out of range. Independent of the locale.
+/// Reads a decimal number, an integer or a double, that is all of `text`. Returns false, and leaves the value of
+/// `number` unspecified, for anything else: no text, spaces, characters after the number, a number out of range.
+/// Independent of the locale.
 template <class Number>
 bool parse_number(std::string_view text, Number& number) {
 #if !defined(__cpp_lib_to_chars)  // libc++ before 20 reads no floating-point numbers

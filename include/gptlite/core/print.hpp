@@ -1,5 +1,5 @@
 #pragma once
-// operator<< for tensors: nested brackets, long axes shortened, as NumPy and PyTorch print.
+// operator<< for tensors: nested brackets, long axes shortened, as in NumPy and PyTorch.
 
 #include <iomanip>
 #include <ostream>

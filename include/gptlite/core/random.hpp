@@ -1,6 +1,7 @@
 #pragma once
 // Counter-based random numbers: Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
-// The i-th number of a stream is a pure function of (seed, stream, i), so any number of threads draws the same ones.
+// The i-th number of a stream is a pure function of (seed, stream, i), so the numbers do not depend on the number of
+// threads.
 
 #include <algorithm>
 #include <array>
@@ -12,7 +13,7 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// Names one sequence of random numbers.
+/// Identifies one sequence of random numbers.
 struct RandomStream {
   std::uint64_t seed = 0;
   std::uint64_t stream = 0;
@@ -20,7 +21,7 @@ struct RandomStream {
 
 namespace detail {
 
-/// Blocks computed side by side, so that the compiler turns the loops over them into vector instructions.
+/// Number of blocks computed side by side, so the compiler vectorizes the loops over them.
 inline constexpr int philox_lanes = 16;
 using PhiloxLanes = std::array<std::uint32_t, philox_lanes>;
 
@@ -38,7 +39,7 @@ inline std::array<PhiloxLanes, 4> philox(RandomStream id, std::uint64_t first) {
   auto key0 = static_cast<std::uint32_t>(id.seed), key1 = static_cast<std::uint32_t>(id.seed >> 32);
   for (int round = 0; round < 10; ++round) {
 #if GPTLITE_OPENMP
-#pragma omp simd  // or g++ unrolls the loop before it looks for vectors
+#pragma omp simd  // otherwise g++ unrolls the loop before it vectorizes
 #endif
     for (std::size_t i = 0; i < philox_lanes; ++i) {
       const std::uint64_t product0 = std::uint64_t{0xD2511F53} * x[0][i],
@@ -58,7 +59,7 @@ inline std::array<PhiloxLanes, 4> philox(RandomStream id, std::uint64_t first) {
 }  // namespace detail
 
 /// Writes the words first, ..., first + count - 1 of a stream, uniform over all 32-bit values. Word n is word n / 16 %
-/// 4 of Philox block n / 64 * 16 + n % 16: blocks are taken sixteen at a time and stored word by word.
+/// 4 of Philox block n / 64 * 16 + n % 16: blocks are computed sixteen at a time and stored word by word.
 inline void random_bits(RandomStream id, Index first, Index count, std::uint32_t* out) {
   constexpr Index group = 4 * detail::philox_lanes;  // words that one call of philox() makes
   const Index end = first + count;
@@ -73,10 +74,10 @@ inline void random_bits(RandomStream id, Index first, Index count, std::uint32_t
   }
 }
 
-/// What random numbers are for: each use has streams of its own, so that no two share numbers though they share a seed.
+/// The uses of random numbers. Each has its own streams, so two uses share no numbers even with the same seed.
 enum class RandomUse : std::uint64_t { weights, dropout, batches, sampling, other, head, adapters };
 
-/// Draws numbers one after the other; the state is three integers, so a saved generator resumes exactly.
+/// Draws numbers one after the other. Its state is three integers, so a saved generator resumes exactly.
 class Generator {
  public:
   explicit Generator(std::uint64_t seed = 0, RandomUse use = RandomUse::other)
@@ -91,9 +92,9 @@ class Generator {
     random_bits(id_, static_cast<Index>(2 * position_++), 2, words.data());
     return (std::uint64_t{words[1]} << 32) | words[0];
   }
-  /// Uniform in [0, 1), 53 random bits.
+  /// A number uniform in [0, 1), with 53 random bits.
   double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
-  /// Uniform in 0, ..., bound - 1. The bias is below bound / 2^53.
+  /// An integer uniform in 0, ..., bound - 1. The bias is below bound / 2^53.
   Index below(Index bound) { return static_cast<Index>(uniform() * static_cast<double>(bound)); }
   /// A fresh stream of the same seed, for an operation that draws many numbers in parallel.
   RandomStream fork() { return {id_.seed, id_.stream + 1 + position_++}; }
@@ -103,7 +104,7 @@ class Generator {
   std::uint64_t position_ = 0;
 };
 
-/// Fills with N(mean, std^2) (Box-Muller on pairs of words), the same values for any number of threads.
+/// Fills out[size] with N(mean, std^2) (Box-Muller on pairs of words), with the same values for any number of threads.
 template <class T>
 void fill_normal(T* out, Index size, double mean, double std, RandomStream id) {
   parallel_for_ranges(size, 1 << 14, [&](Index begin, Index end) {
@@ -123,7 +124,8 @@ void fill_normal(T* out, Index size, double mean, double std, RandomStream id) {
   });
 }
 
-/// Fills with uniform values in [low, high), the same values for any number of threads.
+/// Fills out[size] with uniform values in [low, high), with the same values for any number of threads. Throws
+/// ConfigError if low is above high.
 template <class T>
 void fill_uniform(T* out, Index size, double low, double high, RandomStream id) {
   check<ConfigError>(low <= high, "uniform", "low ", low, " is above high ", high);

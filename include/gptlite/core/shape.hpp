@@ -14,9 +14,9 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// Sizes, counts and positions. Signed, as Eigen's.
+/// Signed integer for sizes, counts and positions, like Eigen's.
 using Index = std::ptrdiff_t;
-/// The least multiple of `step` that is not below n.
+/// The smallest multiple of `step` that is at least n.
 constexpr Index round_up(Index n, Index step) { return (n + step - 1) / step * step; }
 
 /// The sizes of a tensor's axes; the last axis is contiguous in memory. Rank 0 is a scalar.
@@ -29,7 +29,7 @@ class Shape {
     Index product = 1;
     for (const Index size : sizes_) {
       check<ShapeError>(size >= 0, "shape", "size ", size, " of ", *this, " is negative");
-      // Sizes of 0 count as 1 here: the product of the others must fit too, strides are made of it.
+      // Sizes of 0 count as 1 here: the product of the others must fit too, since strides are products of sizes.
       const Index factor = std::max<Index>(size, 1);
       check<ShapeError>(product <= std::numeric_limits<Index>::max() / factor, "shape", *this, " overflows");
       product *= factor;
@@ -48,9 +48,9 @@ class Shape {
   ~Shape() = default;
 
   Index rank() const { return static_cast<Index>(sizes_.size()); }
-  /// Number of elements: the product of all sizes; 1 for rank 0.
+  /// Number of elements: the product of all sizes, 1 for rank 0.
   Index numel() const { return numel_; }
-  /// Size of one axis; negative axes count from the end.
+  /// Size of one axis; a negative axis counts from the end.
   Index operator[](Index axis) const { return sizes_[static_cast<std::size_t>(axis < 0 ? axis + rank() : axis)]; }
   /// Product of the sizes of the axes first, first + 1, ..., last - 1.
   Index numel_between(Index first, Index last) const {
@@ -60,19 +60,19 @@ class Shape {
   }
   const std::vector<Index>& sizes() const { return sizes_; }
 
-  /// Maps an axis in -rank..rank-1 to 0..rank-1, or throws IndexError in the name of `where`.
+  /// Maps an axis in -rank..rank-1 to 0..rank-1. Throws IndexError, with `where` in the message, for any other.
   Index normalized_axis(Index axis, std::string_view where) const {
     check<IndexError>(axis >= -rank() && axis < rank(), where, "axis ", axis, " is outside a tensor of rank ", rank(),
                       ": ", *this);
     return axis < 0 ? axis + rank() : axis;
   }
-  /// The same shape with one axis resized.
+  /// A copy of this shape with one axis resized; a negative axis counts from the end.
   Shape with(Index axis, Index size) const {
     std::vector<Index> sizes = sizes_;
     sizes[static_cast<std::size_t>(axis < 0 ? axis + rank() : axis)] = size;
     return Shape(std::move(sizes));
   }
-  /// The same shape without one axis.
+  /// A copy of this shape without one axis; a negative axis counts from the end.
   Shape without(Index axis) const {
     std::vector<Index> sizes = sizes_;
     sizes.erase(sizes.begin() + (axis < 0 ? axis + rank() : axis));
@@ -91,8 +91,8 @@ class Shape {
   Index numel_ = 1;
 };
 
-/// The shape two operands broadcast to, by NumPy's rule: aligned at the last axis, equal sizes or one of them 1.
-/// Throws ShapeError with both shapes otherwise.
+/// The shape that two operands broadcast to by NumPy's rule: axes are aligned at the last one, and their sizes are
+/// equal or one of them is 1. Throws ShapeError with both shapes otherwise.
 inline Shape broadcast_shape(const Shape& a, const Shape& b, std::string_view where) {
   const Index rank = std::max(a.rank(), b.rank());
   std::vector<Index> sizes(static_cast<std::size_t>(rank));

@@ -1,6 +1,6 @@
 #pragma once
-// Storage: a counted, 64-byte aligned block of elements. Freed blocks are kept and handed out again, so that a
-// training step allocates nothing and touches no new page after the first.
+// Storage: a reference-counted, 64-byte aligned block of elements. Freed blocks are kept and reused, so a training step
+// allocates nothing and touches no new page after the first.
 
 #include <algorithm>
 #include <cstddef>
@@ -24,13 +24,13 @@ namespace gptlite::inline GPTLITE_ABI {
 
 namespace detail {
 
-/// Documented global: the free blocks of all threads, by size. Blocks in use and free ones take no more than twice
-/// what was ever in use at once: a step of fixed sizes needs 1.1 times as much, but where sizes change from step to
-/// step, as with batches of texts, blocks of sizes that went by would pile up.
+/// Documented global: the free blocks of all threads, by size. Blocks in use and free blocks together take at most
+/// twice the peak of memory in use: a step of fixed sizes needs 1.1 times the peak, but where sizes change from step to
+/// step, for example with batches of texts, blocks of sizes no longer used would accumulate.
 class BlockCache {
  public:
-  /// Blocks from this size on begin at a multiple of it and ask for huge pages: one entry of the processor's table of
-  /// addresses then covers 2 MB instead of 4 KB, which rows of a wide matrix would otherwise use up.
+  /// Size in bytes from which blocks are aligned to huge pages and request them. One TLB entry then covers 2 MB; with
+  /// pages of 4 KB the rows of a wide matrix would use up the entries.
   static constexpr std::size_t huge_page = std::size_t{1} << 21;
 
   static std::align_val_t alignment(std::size_t bytes) { return std::align_val_t{bytes >= huge_page ? huge_page : 64}; }
@@ -42,7 +42,7 @@ class BlockCache {
   }
 
   /// `bytes` rounded up to a multiple of 64, and from 512 on to one of eight steps between powers of two (at most 12.5%
-  /// more), so that tensors of almost equal size share blocks.
+  /// more), so tensors of almost equal size share blocks.
   static std::size_t rounded(std::size_t bytes) {
     std::size_t step = 64;
     while (step * 16 <= bytes) step *= 2;
@@ -65,7 +65,7 @@ class BlockCache {
     try {
       block = allocate(bytes);
     } catch (const std::bad_alloc&) {
-      clear();  // blocks of other sizes may be all that stands in the way
+      clear();  // free blocks of other sizes may hold the memory needed
       block = allocate(bytes);
     }
     const std::lock_guard lock(mutex_);
@@ -82,7 +82,7 @@ class BlockCache {
         free_[bytes].push_back(block);
         cached_bytes_ += bytes;
         return;
-      } catch (...) {  // no memory to note the block down: free it instead
+      } catch (...) {  // no memory to record the block: free it instead
       }
     }
     free(block, bytes);
@@ -108,7 +108,7 @@ class BlockCache {
     void* block = ::operator new(bytes, alignment(bytes), std::nothrow);
     if (block == nullptr) throw MemoryError(bytes);
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    // Whole huge pages only. A kernel that has none refuses, which costs speed and nothing else.
+    // Whole huge pages only. A kernel without them refuses, which costs speed and nothing else.
     if (bytes >= huge_page) madvise(block, bytes / huge_page * huge_page, MADV_HUGEPAGE);
 #endif
     return block;
@@ -128,12 +128,13 @@ class BlockCache {
 
 }  // namespace detail
 
-/// Bytes kept for reuse by freed tensors.
+/// Bytes of freed tensors that are kept for reuse.
 inline std::size_t cached_memory() { return detail::BlockCache::instance().cached_bytes(); }
 /// Returns all memory kept for reuse to the system.
 inline void release_cached_memory() { detail::BlockCache::instance().clear(); }
 
-/// `size` elements of a trivial type T, uninitialised, aligned to 64 bytes unless borrowed. Copies share the block.
+/// `size` elements of a trivial type T, uninitialized, aligned to 64 bytes unless borrowed. Copies share the block.
+/// Throws ShapeError if the size in bytes overflows, MemoryError if the system has no memory.
 template <class T>
 class Storage {
   static_assert(std::is_trivially_copyable_v<T>, "tensors hold plain numbers");
@@ -141,7 +142,7 @@ class Storage {
  public:
   Storage() = default;
   [[gnu::noinline]] explicit Storage(Index size) : size_(size) {
-    // The shape was checked in elements; in bytes it may still not fit.
+    // The shape was checked in elements; the size in bytes may still overflow.
     check<ShapeError>(static_cast<std::size_t>(size) <= static_cast<std::size_t>(PTRDIFF_MAX) / sizeof(T), "storage",
                       size, " elements of ", sizeof(T), " bytes overflow");
     const std::size_t bytes = detail::BlockCache::rounded(static_cast<std::size_t>(size) * sizeof(T));
@@ -154,14 +155,14 @@ class Storage {
     storage.fill_zero();
     return storage;
   }
-  /// Elements owned by somebody else, aligned as T is. The memory is never freed here and must outlive all copies: the
-  /// caller keeps it alive, or `owner` does, which is released once, when the last copy goes, on the thread that drops
-  /// it. Throws ShapeError for a null pointer to more than no elements.
+  /// Elements owned by somebody else, aligned like T. The memory is never freed here and must outlive all copies:
+  /// either the caller keeps it alive, or `owner` does. `owner` is released once, with the last copy, on the thread
+  /// that drops it. Throws ShapeError for a null pointer unless size is 0.
   static Storage borrowed(T* data, Index size, std::shared_ptr<void> owner = nullptr) {
     check<ShapeError>(data != nullptr || size == 0, "storage", "a null pointer holds no ", size, " elements");
     if (data == nullptr) return Storage(0);  // an empty matrix of Eigen has no address
     Storage storage;
-    // The owner is in the deleter, not an alias: unique() counts copies of the storage alone, whoever else has the
+    // The owner is in the deleter, not an alias: unique() counts copies of the storage alone, whoever else holds the
     // owner.
     storage.block_ = std::shared_ptr<T[]>(data, [owner = std::move(owner)](T*) mutable noexcept { owner.reset(); });
     storage.size_ = size;
@@ -174,7 +175,7 @@ class Storage {
     if (size_ > 0) std::memset(static_cast<void*>(data()), 0, static_cast<std::size_t>(size_) * sizeof(T));
   }
   explicit operator bool() const { return block_ != nullptr; }
-  /// True if no other Storage holds this block.
+  /// True if no other Storage shares this block.
   bool unique() const { return block_.use_count() == 1; }
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
-// Tensor<T>: a cheap handle on a row-major block of numbers and, only where a gradient is wanted, on its gradient.
-// It stands below the autograd graph, whose Node it only names; include gptlite/autograd/backward.hpp for backward().
+// Tensor<T>: a cheap handle to a row-major block of numbers and, only if a gradient is wanted, to its gradient. It is
+// below the autograd graph, whose Node it only names; include gptlite/autograd/backward.hpp for backward().
 
 #include <algorithm>
 #include <cstdint>
@@ -23,12 +23,12 @@ using TokenId = std::int32_t;
 template <class T>
 class Node;
 
-/// What a tensor that wants a gradient shares with all its handles: the gradient, and the operation that made it.
+/// The gradient state that all handles of a tensor share: the gradient, and the operation that made the tensor.
 template <class T>
 struct GradState {
   Storage<T> grad;                // empty until something is added to it
   std::shared_ptr<Node<T>> node;  // null for a leaf
-  std::size_t output = 0;         // which of the operation's outputs the tensor is
+  std::size_t output = 0;         // index of the tensor among the operation's outputs
 };
 
 /// How backward() treats the graph.
@@ -36,23 +36,23 @@ struct BackwardOptions {
   bool retain_graph = false;  ///< keep saved values, so that backward() can run through the same graph again
 };
 
-/// A tensor of T: float or double for computing, integers for token ids. Copies are handles on the same numbers.
-/// Always contiguous and row-major: the last axis is the fastest.
+/// A tensor of T: float or double for computing, integers for token ids. Copies are handles to the same numbers. Always
+/// contiguous and row-major: the last axis varies fastest.
 template <class T>
 class Tensor {
  public:
   using value_type = T;
 
-  /// An undefined tensor: no shape, no numbers; stands for "none" where an argument is optional.
+  /// An undefined tensor: no shape, no numbers. It means "none" for an optional argument.
   Tensor() = default;
-  // Not inlined: handles are copied and dropped everywhere, and each place would be 200 bytes of code.
+  // Not inlined: handles are copied and dropped everywhere, and each inlined copy would take 200 bytes of code.
   [[gnu::noinline]] Tensor(const Tensor& other) = default;
   Tensor(Tensor&& other) noexcept = default;
   [[gnu::noinline]] Tensor& operator=(const Tensor& other) = default;
   [[gnu::noinline]] Tensor& operator=(Tensor&& other) noexcept = default;
   [[gnu::noinline]] ~Tensor() = default;
 
-  /// Uninitialised elements.
+  /// A tensor of uninitialized elements.
   static Tensor empty(Shape shape) {
     const Index size = shape.numel();
     return Tensor(std::move(shape), Storage<T>(size));
@@ -66,7 +66,7 @@ class Tensor {
   }
   /// A tensor of rank 0.
   static Tensor scalar(T value) { return full(Shape{}, value); }
-  /// Copies `values` in row-major order. Throws ShapeError if their number is not the shape's.
+  /// A tensor with a copy of `values` in row-major order. Throws ShapeError if their number is not the shape's.
   static Tensor from(const std::vector<T>& values, Shape shape) {
     check<ShapeError>(static_cast<Index>(values.size()) == shape.numel(), "from", values.size(),
                       " values do not fill shape ", shape);
@@ -74,25 +74,25 @@ class Tensor {
     std::copy(values.begin(), values.end(), tensor.data());
     return tensor;
   }
-  /// A vector (rank 1) of the values.
+  /// A vector (rank 1) of `values`.
   static Tensor from(const std::vector<T>& values) { return from(values, {static_cast<Index>(values.size())}); }
-  /// Numbers drawn from N(mean, std^2).
+  /// A tensor of numbers drawn from N(mean, std^2).
   static Tensor normal(Shape shape, double mean, double std, RandomStream stream) {
     Tensor tensor = empty(std::move(shape));
     fill_normal(tensor.data(), tensor.size(), mean, std, stream);
     return tensor;
   }
-  /// Numbers drawn uniformly from low to high.
+  /// A tensor of numbers drawn uniformly from [low, high). Throws ConfigError if low is above high.
   static Tensor uniform(Shape shape, double low, double high, RandomStream stream) {
     Tensor tensor = empty(std::move(shape));
     fill_uniform(tensor.data(), tensor.size(), low, high, stream);
     return tensor;
   }
-  /// A tensor over memory of somebody else's, row-major, without gaps and aligned as T is; nothing is copied. The
-  /// caller keeps the memory alive as long as this tensor, its copies and views, and graphs that saved it; or `owner`
-  /// does, which the last of them releases, on whatever thread that is. What the owner frees must therefore not need a
-  /// lock that the thread may not have: a numpy array's deleter takes Python's GIL. Operations that write, as an
-  /// optimizer's step, write to the memory. Throws ShapeError for a null pointer to more than no elements.
+  /// A tensor over memory owned by somebody else: row-major, without gaps and aligned like T; nothing is copied. Either
+  /// the caller keeps the memory alive as long as this tensor, its copies and views, and graphs that saved it, or
+  /// `owner` does. The last of them releases `owner`, on any thread, so its deleter must acquire every lock it needs
+  /// itself: a numpy array's deleter takes Python's GIL. Operations that write, such as an optimizer's step, write to
+  /// the memory. Throws ShapeError for a null pointer unless the shape has no elements.
   static Tensor from_blob(T* data, Shape shape, std::shared_ptr<void> owner = nullptr) {
     const Index size = shape.numel();
     return Tensor(std::move(shape), Storage<T>::borrowed(data, size, std::move(owner)));
@@ -104,7 +104,7 @@ class Tensor {
   /// Number of elements.
   Index size() const { return shape_.numel(); }
 
-  /// The numbers in row-major order. Throws ShapeError for an undefined tensor.
+  /// Pointer to the numbers in row-major order. Throws ShapeError for an undefined tensor.
   T* data() {
     require_data();
     return storage_.data();
@@ -113,33 +113,34 @@ class Tensor {
     require_data();
     return storage_.data();
   }
-  /// The only element. Throws ShapeError if there are more or none.
+  /// The only element. Throws ShapeError unless there is exactly one.
   T item() const {
     check<ShapeError>(size() == 1, "item", "needs one element, got shape ", shape_);
     return data()[0];
   }
-  /// The element at a position, one index an axis. Throws IndexError outside the shape.
+  /// The element at a position, one index per axis. Throws IndexError for a wrong number of indices or one outside the
+  /// shape.
   T at(std::initializer_list<Index> position) const { return data()[offset(position)]; }
   T& at(std::initializer_list<Index> position) { return data()[offset(position)]; }
   std::vector<T> to_vector() const { return std::vector<T>(data(), data() + size()); }
 
-  /// A copy of the numbers, outside any graph.
+  /// A copy with its own numbers, outside any graph.
   Tensor clone() const {
     Tensor copy = empty(shape_);
     std::copy_n(data(), size(), copy.data());
     return copy;
   }
-  /// The same numbers converted to U, outside any graph.
+  /// A copy with the numbers converted to U, outside any graph.
   template <class U>
   Tensor<U> cast() const {
     Tensor<U> copy = Tensor<U>::empty(shape_);
     std::transform(data(), data() + size(), copy.data(), [](T value) { return static_cast<U>(value); });
     return copy;
   }
-  /// The same numbers, not copied, outside any graph.
+  /// A handle to these numbers, not copied, outside any graph.
   Tensor detach() const { return Tensor(shape_, storage_); }
-  /// The same numbers, not copied, in another shape and outside any graph; `reshape` is the recorded operation.
-  /// Throws ShapeError if the number of elements differs.
+  /// A handle to these numbers, not copied, in another shape and outside any graph; `reshape` is the recorded
+  /// operation. Throws ShapeError if the number of elements differs.
   Tensor view(Shape shape) const {
     check<ShapeError>(shape.numel() == size(), "reshape", shape_, " has ", size(), " elements, ", shape, " has ",
                       shape.numel());
@@ -148,9 +149,10 @@ class Tensor {
 
   // Gradients. ---------------------------------------------------------------------------------------------------
 
-  /// True if backward() brings a gradient here: for parameters and everything computed from them.
+  /// True if backward() computes a gradient for this tensor: a parameter, or a tensor computed from one.
   bool requires_grad() const { return grad_state_ != nullptr; }
-  /// Makes this a leaf that collects a gradient, or stops it from doing so. Handles copied before do not notice.
+  /// Makes this tensor a leaf that collects a gradient, or stops it from doing so. Copies of this handle made earlier
+  /// are not affected. Throws GraphError if an operation computed the tensor.
   Tensor& set_requires_grad(bool wanted = true) {
     static_assert(std::is_floating_point_v<T>, "only floating-point tensors have gradients");
     check<GraphError>(!grad_state_ || !grad_state_->node, "set_requires_grad",
@@ -160,20 +162,21 @@ class Tensor {
     return *this;
   }
   bool has_grad() const { return grad_state_ && grad_state_->grad; }
-  /// The gradient as a tensor of the same shape, sharing its numbers. Throws GraphError if there is none.
+  /// The gradient as a tensor of this shape, sharing its numbers. Throws GraphError if there is none.
   Tensor grad() const {
     check<GraphError>(has_grad(), "grad", "no gradient has arrived at this tensor of shape ", shape_,
                       grad_state_ ? ": call backward() first (only leaves keep theirs)" : ": it does not require one");
     return Tensor(shape_, grad_state_->grad);
   }
-  /// Forgets the gradient; the next backward() starts a new one.
+  /// Drops the gradient; the next backward() starts a new one.
   void zero_grad() {
     if (grad_state_) grad_state_->grad = {};
   }
-  /// Adds the gradient of this scalar with respect to every leaf it was computed from to that leaf's gradient.
-  /// Throws GraphError without a graph, or if an earlier backward() has freed it; ShapeError for more than one element.
+  /// Computes the gradient of this scalar with respect to every leaf it was computed from and adds it to that leaf's
+  /// gradient. Throws GraphError without a graph, or if an earlier backward() has freed it; ShapeError for more than
+  /// one element.
   void backward(BackwardOptions options = {}) const;
-  /// The same from a given gradient of this tensor, which then may have any shape.
+  /// Runs backward from `grad`, the gradient of this tensor, which may have any shape.
   void backward(const Tensor& grad, BackwardOptions options = {}) const;
 
   // For the graph and for operations. ------------------------------------------------------------------------------
@@ -182,8 +185,8 @@ class Tensor {
   void set_grad_state(std::shared_ptr<GradState<T>> state) { grad_state_ = std::move(state); }
   const Storage<T>& storage() const { return storage_; }
   static Tensor from_storage(Shape shape, Storage<T> storage) { return Tensor(std::move(shape), std::move(storage)); }
-  /// This tensor's shape and place in the graph without its numbers: for inputs whose values backward does not read,
-  /// so that their memory is free as soon as the forward pass is done with it.
+  /// A handle with this tensor's shape and place in the graph but without its numbers: for inputs whose values backward
+  /// does not read, so their memory is free as soon as the forward pass is done with it.
   Tensor without_data() const {
     Tensor handle(shape_, {});
     handle.grad_state_ = grad_state_;

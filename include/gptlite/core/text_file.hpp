@@ -1,6 +1,6 @@
 #pragma once
-// Text files, read and written whole. They are part of io/ to users, but stand here, where gptlite.hpp and the floors
-// below io/ reach them without nlohmann-json.
+// Text files, read and written whole. To users they are part of io/; they are here so that gptlite.hpp and the floors
+// below io/ can include them without nlohmann-json.
 
 #include <array>
 #include <cerrno>
@@ -15,13 +15,14 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
-/// The bytes of a file. Throws DataError with the path and the system's reason if it cannot be read or is empty.
+/// The bytes of the file at `path`. Throws DataError with the path and the system's reason if it cannot be read, or if
+/// it is empty.
 inline std::string read_text(const std::string& path) {
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::string text;
   std::array<char, 1 << 16> piece;
-  // errno says why the stream is bad, nothing where it is good: signals and allocations set it too.
+  // errno says why the stream is bad. It means nothing if the stream is good: signals and allocations set it too.
   while (file.read(piece.data(), piece.size()) || file.gcount() > 0)
     text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
   const int reason = errno;
@@ -31,7 +32,8 @@ inline std::string read_text(const std::string& path) {
   return text;
 }
 
-/// Makes `text` the whole content of a file. Throws IoError; then what stood there before is untouched.
+/// Replaces the whole content of the file at `path` with `text`. Throws IoError, and then leaves the previous file
+/// untouched.
 inline void write_text(const std::string& path, std::string_view text) {
   AtomicFile file(path);
   file.write(text.data(), text.size());

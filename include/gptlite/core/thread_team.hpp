@@ -1,8 +1,8 @@
 #pragma once
-// ThreadTeam: the threads behind parallel_for. Threads help with a region, they do not belong to it: the caller takes
-// the jobs that no helper has begun, so that a thread that the system has put aside delays nothing but the job it is
-// in. (A team of OpenMP waits for each of its threads at the end of each region, for milliseconds where another process
-// has the processor.) No result depends on who runs a job.
+// ThreadTeam: the threads of parallel_for. Threads help with a region, they do not belong to it: the caller takes the
+// jobs that no helper has begun, so a preempted thread delays nothing but its own job. (A team of OpenMP waits for each
+// of its threads at the end of each region, for milliseconds if another process has the processor.) No result depends
+// on which thread runs a job.
 
 #include <algorithm>
 #include <atomic>
@@ -28,7 +28,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace detail {
 
-/// Lets a thread that waits in a loop leave the core's resources to its neighbour.
+/// Lets a thread that waits in a loop leave the core's resources to its other hardware thread.
 inline void relax_processor() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
@@ -37,13 +37,13 @@ inline void relax_processor() {
 #endif
 }
 
-/// Documented global: the helpers of all regions, started when first needed. One region at a time has them.
+/// Documented global: the helper threads of all regions, started when first needed. One region at a time has them.
 class ThreadTeam {
  public:
   static constexpr int most_threads = 1024;
 
-  /// Never destroyed, as its threads wait in it when the program ends. A forked child, which has none of them, begins
-  /// anew.
+  /// The team. It is never destroyed, since its threads wait in it when the program ends. A forked child, which has
+  /// none of the threads, starts a new team.
   static ThreadTeam& instance() {
     static std::atomic<ThreadTeam*> team{nullptr};
 #if defined(__unix__) || defined(__APPLE__)
@@ -60,14 +60,14 @@ class ThreadTeam {
     }
     return *current;
   }
-  /// True on a thread that runs a job.
+  /// True on a thread that is running a job.
   static bool& inside() {
     thread_local bool inside = false;
     return inside;
   }
 
   /// Runs job(0) ... job(count - 1) on the caller and up to threads - 1 helpers. Returns false, and runs nothing, while
-  /// another thread has the helpers. An exception of the lowest job that throws comes out.
+  /// another thread has the helpers. Rethrows the exception of the lowest job that throws.
   bool run(Index count, int threads, FunctionRef<void(Index)> job) {
     const std::unique_lock region(region_mutex_, std::try_to_lock);
     if (!region.owns_lock()) return false;
@@ -90,8 +90,8 @@ class ThreadTeam {
   }
 
  private:
-  /// The number of the region that it belongs to, and how many blocks of the share are left: one word, so that a thread
-  /// that comes late takes nothing from the next region by mistake.
+  /// A thread's share of a region: the number of the region and how many blocks of the share are left, in one word, so
+  /// a thread that comes late takes nothing from the next region by mistake.
   struct alignas(64) Share {
     std::atomic<std::uint64_t> ticket{0};
   };
@@ -99,8 +99,8 @@ class ThreadTeam {
   ThreadTeam() : shares_(std::make_unique<Share[]>(most_threads)) {}
 
   void run_region(Index count, int threads, FunctionRef<void(Index)> job, LoadWatch::Sample& sample) {
-    // Each thread begins with a share of its own, in blocks of jobs, the same one in each region: what it wrote in the
-    // last one is in its core's cache. Who is done helps with the shares of others.
+    // Each thread starts with its own share of the jobs, in blocks. The share is the same in each region: the data it
+    // wrote in the last one is in its core's cache. A thread that is done helps with the shares of others.
     block_ = std::max<Index>(1, count / (64 * threads));
     count_ = count;
     job_ = &job;
@@ -112,7 +112,7 @@ class ThreadTeam {
     for (Index t = 0; t < threads; ++t)
       shares_[static_cast<std::size_t>(t)].ticket.store(
           std::uint64_t{number} << 32 | static_cast<std::uint64_t>(end(t) - end(t - 1)), std::memory_order_release);
-    number_.store(number);  // in one order with the look at who sleeps, or a wake-up could be lost
+    number_.store(number);  // sequentially consistent with the check for sleepers, or a wake-up could be lost
     if (threads > 1) number_.notify_all();
     inside() = true;
     work(0, number);
@@ -122,12 +122,13 @@ class ThreadTeam {
     job_ = nullptr;
   }
 
-  /// Starts helpers so that there are `threads` with the caller. Returns how many there are.
+  /// Starts helpers until there are `threads` including the caller, if the system allows it. Returns how many there
+  /// are.
   int start(int threads) {
     threads = std::min(threads, most_threads);
     while (running_ < threads) {
 #if defined(__unix__) || defined(__APPLE__)
-      sigset_t all, before;  // signals are for the program's own threads
+      sigset_t all, before;  // the program's own threads handle signals
       sigfillset(&all);
       pthread_sigmask(SIG_SETMASK, &all, &before);
 #endif
@@ -136,7 +137,7 @@ class ThreadTeam {
         std::thread([this, self = running_, seen = number_.load(std::memory_order_relaxed)] {
           help(self, seen);
         }).detach();
-      } catch (const std::system_error&) {  // no more threads to be had: the work is done by those that there are
+      } catch (const std::system_error&) {  // the system has no more threads: the existing ones do the work
         started = false;
       }
 #if defined(__unix__) || defined(__APPLE__)
@@ -148,7 +149,7 @@ class ThreadTeam {
     return std::min(threads, running_);
   }
 
-  /// A helper's life.
+  /// Runs a helper: waits for a region, then works on it, forever.
   [[noreturn]] void help(int self, std::uint32_t seen) {
     inside() = true;
     LoadWatch::Sample sample;
@@ -161,11 +162,11 @@ class ThreadTeam {
     }
   }
 
-  /// The first block behind share t.
+  /// One past the last block of share t.
   Index end(Index t) const { return blocks_ * (t + 1) / threads_.load(std::memory_order_relaxed); }
 
-  /// Runs blocks of region `number` until none is left to begin with. While it is not calm, accounts for its time; what
-  /// comes late counts for the next region.
+  /// Runs blocks of region `number` until none is left to start. While it is not calm, records the time spent; time
+  /// recorded late counts for the next region.
   void work(int self, std::uint32_t number) {
     if (watch_.calm()) return run_blocks(self, number);
     const LoadWatch::Nanoseconds used = LoadWatch::processor_time();
@@ -183,7 +184,7 @@ class ThreadTeam {
       std::uint64_t ticket = left.load(std::memory_order_acquire);
       while (ticket >> 32 == number && static_cast<std::uint32_t>(ticket) != 0) {
         if (!left.compare_exchange_weak(ticket, ticket - 1, std::memory_order_acq_rel)) continue;
-        // From here to the end of run_block() the region cannot end: a block of it is begun and not finished.
+        // From here to the end of run_block() the region cannot end: this block of it has started and is not finished.
         run_block(end(share) - static_cast<Index>(static_cast<std::uint32_t>(ticket)));
         ticket = left.load(std::memory_order_acquire);
       }
@@ -206,14 +207,14 @@ class ThreadTeam {
     if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
   }
 
-  /// Returns when done(value): spins for a while, then sleeps.
+  /// Returns once done(value) is true: spins for a while, then sleeps.
   template <class Done>
   void wait(std::atomic<std::uint32_t>& value, Done done, LoadWatch::Sample& sample) {
     std::uint32_t current = value.load(std::memory_order_acquire);
     if (done(current)) return;
     const LoadWatch::Clock::time_point begin = LoadWatch::Clock::now();
     watch_.look(sample, begin);
-    // With more threads than processors they are always in each other's way.
+    // With more threads than processors, spinning threads are always in each other's way.
     const std::chrono::nanoseconds spin(fits_the_processors() ? watch_.spin_time() : 0);
     do {
       for (int i = 0; i < 16; ++i) {
@@ -234,16 +235,16 @@ class ThreadTeam {
 
   std::mutex region_mutex_, error_mutex_;
   const std::unique_ptr<Share[]> shares_;
-  alignas(64) std::atomic<std::uint32_t> number_{0};   // of the region that runs or ran last
+  alignas(64) std::atomic<std::uint32_t> number_{0};   // number of the current or last region
   alignas(64) std::atomic<std::uint32_t> pending_{0};  // blocks that are not finished
-  std::atomic<int> threads_{1};                        // that take part, with the caller
-  // Of the region that runs; helpers read them only while a block is in their hands.
+  std::atomic<int> threads_{1};                        // threads that take part, including the caller
+  // State of the current region; helpers read it only while they run one of its blocks.
   Index count_ = 0, block_ = 1, blocks_ = 0, error_job_ = 0;
   FunctionRef<void(Index)>* job_ = nullptr;
   std::exception_ptr error_;
   int running_ = 1;
   LoadWatch watch_;
-  std::atomic<LoadWatch::Nanoseconds> work_time_{0};  // of all threads, while it is not calm
+  std::atomic<LoadWatch::Nanoseconds> work_time_{0};  // sum over all threads, while it is not calm
   std::atomic<long> switches_{0};
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// The functions of one number: forward, and backward as dx (+)= dy * f'(x).
+// Functions of one number: forward, and backward as dx (+)= dy * f'(x).
 
 #include <numbers>
 
@@ -7,11 +7,11 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// What follows a linear, applied while its result is in cache.
+/// The function applied to the result of a linear while it is in cache.
 enum class Activation {
   none,
   gelu_tanh,  ///< x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): GPT-1 and GPT-2
-  gelu_erf,   ///< x Phi(x), Phi the normal distribution: BERT
+  gelu_erf,   ///< x Phi(x), Phi the distribution function of N(0, 1): BERT
   relu,
   tanh
 };
@@ -20,7 +20,7 @@ namespace kernels {
 
 namespace detail {
 
-// One struct per activation: value(x), and both(x), the value and the derivative.
+// One struct per activation: value(x), and both(x), which returns the value and the derivative.
 
 /// x/2 (1 + tanh(u)) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): one exponential, no tanh.
 template <class T>
@@ -72,7 +72,7 @@ struct Identity {
   static std::array<V, 2> both(V x) { return {x, V::broadcast(T(1))}; }
 };
 
-/// f with the struct of an activation.
+/// Calls f with the struct of an activation.
 template <class T, class F>
 void with_activation(Activation activation, F&& f) {
   switch (activation) {
@@ -91,7 +91,7 @@ void with_activation(Activation activation, F&& f) {
 
 }  // namespace detail
 
-/// y = activation(x).
+/// y[n] = activation(x[n]).
 template <class T>
 void activation_forward(Activation activation, T* y, const T* x, Index n) {
   detail::with_activation<T>(activation, [&]<class A>(A) {
@@ -99,7 +99,7 @@ void activation_forward(Activation activation, T* y, const T* x, Index n) {
         y, n, [](simd::Vec<T> v) { return A::value(v); }, x);
   });
 }
-/// dx (+)= dy activation'(x).
+/// dx[n] (+)= dy[n] activation'(x[n]).
 template <class T>
 void activation_backward(Activation activation, GradTarget<T> dx, const T* dy, const T* x, Index n) {
   using V = simd::Vec<T>;
@@ -109,7 +109,7 @@ void activation_backward(Activation activation, GradTarget<T> dx, const T* dy, c
   });
 }
 
-/// dx (+)= dy (1 - y^2), of y = tanh(x).
+/// dx (+)= dy (1 - y^2), for y = tanh(x).
 template <class T>
 void tanh_backward(GradTarget<T> dx, const T* dy, const T* y, Index n) {
   using V = simd::Vec<T>;
@@ -123,7 +123,7 @@ void sigmoid_forward(T* y, const T* x, Index n) {
   transform(
       y, n, [](simd::Vec<T> v) { return simd::sigmoid(v); }, x);
 }
-/// dx (+)= dy y (1 - y).
+/// dx (+)= dy y (1 - y), for y = sigmoid(x).
 template <class T>
 void sigmoid_backward(GradTarget<T> dx, const T* dy, const T* y, Index n) {
   using V = simd::Vec<T>;
@@ -137,7 +137,7 @@ void exp_forward(T* y, const T* x, Index n) {
   transform(
       y, n, [](simd::Vec<T> v) { return simd::exp(v); }, x);
 }
-/// dx (+)= dy y.
+/// dx (+)= dy y, for y = exp(x).
 template <class T>
 void exp_backward(GradTarget<T> dx, const T* dy, const T* y, Index n) {
   using V = simd::Vec<T>;

@@ -1,5 +1,5 @@
 #pragma once
-// One AdamW update of all parameters, and the sum of squares that clipping needs.
+// One AdamW update of all parameters, and the sum of squares for gradient clipping.
 
 #include <cmath>
 #include <functional>
@@ -14,7 +14,7 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
 /// Sum of the squares of all numbers of the arrays, in an order that depends on their sizes alone. Pieces are summed in
-/// T, their sums in double; a piece whose sum overflows T is summed in double.
+/// T, their sums in double; a piece whose sum overflows T is summed again in double.
 template <class T>
 double sum_of_squares(const std::vector<std::span<const T>>& arrays) {
   using V = simd::Vec<T>;
@@ -39,12 +39,13 @@ double sum_of_squares(const std::vector<std::span<const T>>& arrays) {
 /// The constants of one AdamW step.
 struct AdamWStep {
   double learning_rate, beta1, beta2, eps, weight_decay;
-  double grad_scale;   ///< what clipping multiplies the gradient with
+  double grad_scale;   ///< factor of the gradient, from clipping
   double correction1;  ///< 1 - beta1^t
   double correction2;  ///< 1 - beta2^t
 };
 
-/// What an update reads and writes of one parameter: its n numbers, their moments and their gradient.
+/// The arrays that an update of one parameter reads and writes: its n numbers p, their moments m and v, and their
+/// gradient g.
 template <class T>
 struct AdamWParameter {
   T *p, *m, *v;
@@ -63,7 +64,7 @@ void adamw_piece(const AdamWParameter<T>& a, Index begin, Index end) {
   const T grad_scale = static_cast<T>(s.grad_scale), keep = static_cast<T>(1 - s.learning_rate * s.weight_decay);
   const T step = static_cast<T>(s.learning_rate / s.correction1);
   const T inverse_root = static_cast<T>(1 / std::sqrt(s.correction2)), eps = static_cast<T>(s.eps);
-  // The three are updated vector by vector, so that each number passes through the processor once.
+  // The three arrays are updated vector by vector, so each number is loaded and stored once.
   const auto update = [&](Index i, auto load, auto store) {
     const V grad = load(a.g + i) * grad_scale;
     const V first = simd::fma(grad, V::broadcast(new1), load(a.m + i) * b1);
@@ -83,10 +84,11 @@ void adamw_piece(const AdamWParameter<T>& a, Index begin, Index end) {
 }
 }  // namespace detail
 
-/// Loshchilov and Hutter 2019, as PyTorch computes it, for every parameter:
+/// One AdamW step of every parameter (Loshchilov and Hutter 2019), as PyTorch computes it:
 ///   p -= lr wd p;  m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;
 ///   p -= lr / (1 - b1^t) m / (sqrt(v) / sqrt(1 - b2^t) + eps).
-/// With both corrections 1 it is p -= lr (m / (sqrt(v) + eps) + wd p), whose lr can hold them as OpenAI's does.
+/// With both corrections 1 it is p -= lr (m / (sqrt(v) + eps) + wd p), where lr can include the corrections, as
+/// OpenAI's does.
 template <class T>
 void adamw(const std::vector<AdamWParameter<T>>& parameters) {
   std::vector<Index> sizes;

@@ -1,5 +1,5 @@
 #pragma once
-// Moving numbers without changing them: exchange of two axes, and pieces of an axis copied in or out.
+// Moves numbers without changing them: exchange of two axes, and pieces of an axis copied in or out.
 
 #include <algorithm>
 
@@ -11,7 +11,7 @@ namespace kernels {
 /// y (outer, b, middle, a, inner) = x (outer, a, middle, b, inner) with the axes a and b exchanged.
 template <class T>
 void exchange_axes(T* y, const T* x, Index outer, Index a, Index middle, Index b, Index inner) {
-  // A job writes the rows (o, j): for each, the source moves by `inner` in j and by middle * b * inner in i.
+  // A job writes the rows (o, j). Within them the source moves by `inner` per j and by middle * b * inner per i.
   parallel_for(outer * b, [&](Index job) {
     const Index o = job / b, j = job % b;
     for (Index m = 0; m < middle; ++m) {
@@ -22,7 +22,7 @@ void exchange_axes(T* y, const T* x, Index outer, Index a, Index middle, Index b
   });
 }
 
-/// Copies `rows` rows of n numbers each: from rows that start from_stride apart to rows that start to_stride apart.
+/// Copies `rows` rows of n numbers, from rows that start from_stride numbers apart to rows that start to_stride apart.
 template <class T>
 void copy_rows(T* to, Index to_stride, const T* from, Index from_stride, Index rows, Index n) {
   const Index grain = std::max<Index>(1, elementwise_grain / std::max<Index>(n, 1));
@@ -30,7 +30,7 @@ void copy_rows(T* to, Index to_stride, const T* from, Index from_stride, Index r
     for (Index row = begin; row < end; ++row) std::copy_n(from + row * from_stride, n, to + row * to_stride);
   });
 }
-/// The same, adding to what is there.
+/// Adds `rows` rows of n numbers, which start from_stride numbers apart, to rows that start to_stride apart.
 template <class T>
 void accumulate_rows(T* to, Index to_stride, const T* from, Index from_stride, Index rows, Index n) {
   using V = simd::Vec<T>;

@@ -1,6 +1,6 @@
 #pragma once
-// Dropout: each number is kept with probability 1 - p and scaled by 1 / (1 - p), else zero. Which are kept is a pure
-// function of (stream, position), so backward draws the same mask again instead of storing it.
+// Dropout: each number is kept with probability 1 - p and scaled by 1 / (1 - p), or set to zero. The mask is a pure
+// function of (stream, position), so backward draws it again instead of storing it.
 
 #include <array>
 #include <cmath>
@@ -12,23 +12,23 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// Which numbers are dropped: probability and stream of random words.
+/// The mask of a dropout: its probability and its stream of random words.
 struct DropoutMask {
   double p = 0;
   RandomStream stream;
 
   explicit operator bool() const { return p > 0; }
-  /// Words below this are kept.
+  /// A number is kept if its random word is below this.
   std::uint32_t threshold() const {
     return static_cast<std::uint32_t>(std::min(std::floor((1 - p) * 0x1p32), 0x1p32 - 1));
   }
-  /// 1 / (1 - p), or 0 where everything is dropped.
+  /// 1 / (1 - p), or 0 if everything is dropped (p = 1).
   template <class T>
   T scale() const {
     return p < 1 ? static_cast<T>(1 / (1 - p)) : T(0);
   }
 
-  /// factors[i] = scale or 0 for the positions first, ..., first + n - 1 of the stream.
+  /// Writes factors[i] = scale or 0 for the positions first, ..., first + n - 1 of the stream.
   template <class T>
   void factors(T* out, Index first, Index n) const {
     constexpr Index block = 256;
@@ -43,7 +43,7 @@ struct DropoutMask {
   }
 };
 
-/// out (+)= x * mask: forward with out = y, backward with out = dx and x = dy.
+/// out[n] (+)= x[n] * mask: forward with out = y, backward with out = dx and x = dy.
 template <class T>
 void dropout(T* out, const T* x, Index n, const DropoutMask& mask, bool accumulate) {
   using V = simd::Vec<T>;

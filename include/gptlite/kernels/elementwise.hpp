@@ -1,5 +1,5 @@
 #pragma once
-// Element by element: the parallel form of simd::transform, sums of arrays, and binary functions that broadcast.
+// Element-wise loops: the parallel form of simd::transform, sums of arrays, and binary functions that broadcast.
 
 #include <algorithm>
 #include <vector>
@@ -10,7 +10,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// Elements that one job of an element-wise loop takes: long enough to be worth a thread, short enough for a cache.
+/// Elements per job of an element-wise loop: enough to be worth a thread, few enough for a cache.
 inline constexpr Index elementwise_grain = 1 << 14;
 
 /// A part of one of several arrays, at most elementwise_grain long.
@@ -18,7 +18,7 @@ struct ArrayPiece {
   std::size_t array;
   Index begin, end;
 };
-/// The pieces of arrays of such sizes, in order: so one parallel region goes over many small arrays.
+/// The pieces of arrays of these sizes, in order. With them one parallel region covers many small arrays.
 inline std::vector<ArrayPiece> pieces_of(const std::vector<Index>& sizes) {
   std::vector<ArrayPiece> pieces;
   for (std::size_t array = 0; array < sizes.size(); ++array)
@@ -34,8 +34,8 @@ void transform(T* out, Index n, F&& f, const In*... in) {
                       [&](Index begin, Index end) { simd::transform(out + begin, end - begin, f, (in + begin)...); });
 }
 
-/// Where a backward kernel leaves a gradient: added to what is there or, where nothing was added before, written, so
-/// that no gradient is filled with zeros first. A null pointer: nobody wants it.
+/// Target of a gradient for a backward kernel. The kernel adds to `data` or, if nothing was added before, overwrites
+/// it, so no gradient is filled with zeros first. Null data: no gradient is needed.
 template <class T>
 struct GradTarget {
   T* data = nullptr;
@@ -64,7 +64,7 @@ void add_to(GradTarget<T> to, Index n, F&& f, const In*... in) {
                       [&](Index begin, Index end) { simd::add_to(to.offset(begin), end - begin, f, (in + begin)...); });
 }
 
-/// sum[i] += x[i].
+/// sum[i] += x[i] for i in 0..n-1, in parallel.
 template <class T>
 void accumulate(T* sum, const T* x, Index n) {
   using V = simd::Vec<T>;
@@ -72,7 +72,7 @@ void accumulate(T* sum, const T* x, Index n) {
       sum, n, [](V a, V b) { return a + b; }, sum, x);
 }
 
-/// An operand of a binary function: its numbers and the shape that broadcasts to the output's.
+/// An operand of a binary function: its numbers, and its shape, which broadcasts to the output's.
 template <class T>
 struct Operand {
   const T* data;
@@ -81,8 +81,8 @@ struct Operand {
 
 namespace detail {
 
-/// The axes of a broadcast loop: neighbours that both operands step through alike are merged into one. The last is the
-/// inner loop, in which each operand moves by 1 or stands still.
+/// The axes of a broadcast loop. Neighboring axes are merged if both operands step through them alike. The last axis is
+/// the inner loop, in which each operand moves by 1 or stays.
 struct BroadcastAxes {
   struct Axis {
     Index size, step_a, step_b;
@@ -114,8 +114,8 @@ struct BroadcastAxes {
 
 }  // namespace detail
 
-/// out = f(a, b) with NumPy's broadcasting. out has the shape both broadcast to and may be the data of an operand that
-/// has it too. f takes and returns simd::Vec<T>.
+/// out = f(a, b) with NumPy's broadcasting. `shape` is the shape that both broadcast to; out may be the data of an
+/// operand of that shape. f takes and returns simd::Vec<T>.
 template <class T, class F>
 void broadcast(T* out, const Shape& shape, Operand<T> a, Operand<T> b, F&& f) {
   using V = simd::Vec<T>;

@@ -1,5 +1,5 @@
 #pragma once
-// Layer normalisation of rows: y = (x - mean) rstd * weight + bias, rstd = 1 / sqrt(variance + eps), biased variance.
+// Layer normalization of rows: y = (x - mean) rstd * weight + bias, rstd = 1 / sqrt(variance + eps), biased variance.
 
 #include <cmath>
 
@@ -9,11 +9,11 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
 namespace detail {
-inline constexpr Index layer_norm_rows = 32;  // rows that one job takes
+inline constexpr Index layer_norm_rows = 32;  // rows per job
 }
 
-/// x, y: (rows, n). weight, bias: (n). Saves mean and rstd: (rows).
-/// With `added` (rows, n) the norm is of x + added, which is written to `sum` in the same pass; else both are null.
+/// Layer norm of the rows of x. x, y: (rows, n). weight, bias: (n). Saves mean and rstd: (rows). With `added` (rows,
+/// n), the norm is of x + added, which is written to `sum` in the same pass; otherwise both are null.
 template <class T>
 void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, Index rows, Index n,
                         double eps, T* sum = nullptr, const T* added = nullptr) {
@@ -41,8 +41,8 @@ void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, con
   });
 }
 
-/// With h = (x - mean) rstd and g = dy weight:  dx (+)= rstd (g - mean(g) - h mean(g h)),
-/// dweight (+)= sum over rows of dy h,  dbias (+)= sum over rows of dy.
+/// Gradient of layer_norm_forward. With h = (x - mean) rstd and g = dy weight:
+///   dx (+)= rstd (g - mean(g) - h mean(g h)),  dweight (+)= sum over rows of dy h,  dbias (+)= sum over rows of dy.
 template <class T>
 void layer_norm_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbias, const T* dy, const T* x,
                          const T* weight, const T* mean, const T* rstd, Index rows, Index n) {

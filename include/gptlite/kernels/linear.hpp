@@ -1,9 +1,9 @@
 #pragma once
-// linear: y = activation(x W + b), its bias and activation fused behind the product, and its gradient.
+// linear: y = activation(x W + b), with bias and activation fused into the product, and its gradient.
 //
 // Sizes:  x (rows, K)    weight (K, N)    bias (N)    z = x weight + bias and y = activation(z): (rows, N)
 //
-// What lies between two products is held as S: T, or BFloat16 where both are in bf16, which round it anyway.
+// Results between two products are stored as S: T, or BFloat16 if both products are in bf16, which round them anyway.
 
 #include "gptlite/kernels/activations.hpp"
 #include "gptlite/kernels/gemm/gemm.hpp"
@@ -30,7 +30,7 @@ void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, cons
                                [&, row = row, count = count, column = column, columns = columns]<class A>(A) {
                                  for (Index r = row; r < row + count; ++r) {
                                    T* const to = y + r * s.N + column;
-                                   // The same columns of the next rows: when they are stored they are in cache.
+                                   // Prefetch the same columns of the next rows, so the stores find them in cache.
                                    for (Index j = 0; j < columns; j += simd::line<T>)
                                      simd::prefetch_for_write(to + count * s.N + j);
                                    simd::transform(
@@ -43,8 +43,8 @@ void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, cons
 }
 
 namespace detail {
-/// f(numbers, at, count) for the vectors of a part of a matrix with rows of N numbers: `count` of them, of which the
-/// first is the matrix's number `at`.
+/// Calls f(numbers, at, count) for the vectors of a part of a matrix with rows of N numbers: `numbers` holds `count`
+/// numbers, and `at` is the index in the matrix of the first.
 template <class T, class F>
 void for_part(const GemmPart<T>& part, Index N, F&& f) {
   for (Index r = 0; r < part.rows; ++r)
@@ -54,7 +54,7 @@ void for_part(const GemmPart<T>& part, Index N, F&& f) {
 }
 }  // namespace detail
 
-/// z = x weight + bias as S, which is never whole in T if it is another; s has no activation.
+/// z = x weight + bias, stored as S. If S is not T, z is never whole in T. `s` has no activation.
 template <class S, class T>
 void linear_forward(S* z, const T* x, const T* weight, const T* bias, const LinearParams& s) {
   if constexpr (std::is_same_v<S, T>)
@@ -68,7 +68,7 @@ void linear_forward(S* z, const T* x, const T* weight, const T* bias, const Line
          });
 }
 
-/// dweight (+)= x^T dz and dbias (+)= column sums of dz, for x (rows, K) and dz (rows, N).
+/// dweight (+)= x^T dz and dbias (+)= column sums of dz. x: (rows, K), dz: (rows, N).
 template <class T, class X, class Z>
 void weight_gradient(Precision precision, GradTarget<T> dweight, GradTarget<T> dbias, Index rows, Index K, Index N,
                      MatrixView<X> x, MatrixView<Z> dz) {
@@ -78,7 +78,7 @@ void weight_gradient(Precision precision, GradTarget<T> dweight, GradTarget<T> d
     column_sums_of_product(precision, N, rows, dz, dbias);
 }
 
-/// The gradients of z = x weight + bias:  dx (+)= dz weight^T;  dweight (+)= x^T dz;  dbias (+)= column sums of dz.
+/// Gradients of z = x weight + bias:  dx (+)= dz weight^T;  dweight (+)= x^T dz;  dbias (+)= column sums of dz.
 template <class S, class T>
 void linear_gradients(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbias, const S* dz, const T* x,
                       const T* weight, const LinearParams& s) {
@@ -88,7 +88,8 @@ void linear_gradients(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbi
   weight_gradient(s.precision, dweight, dbias, s.rows, s.K, s.N, MatrixView<T>{x, s.K}, dz_view);
 }
 
-/// dz = dy activation'(z);  dx (+)= dz weight^T;  dweight (+)= x^T dz;  dbias (+)= column sums of dz.
+/// Gradients of linear_forward. With dz = dy activation'(z):
+///   dx (+)= dz weight^T;  dweight (+)= x^T dz;  dbias (+)= column sums of dz.
 template <class T>
 void linear_backward(GradTarget<T> dx, GradTarget<T> dweight, GradTarget<T> dbias, const T* dy, const T* x,
                      const T* weight, const T* z, const LinearParams& s) {

@@ -1,6 +1,6 @@
 #pragma once
-// The head of a language model and its loss in one: logits = h W^T, cross-entropy, and its gradients. A block of rows
-// has its logits in memory, never all rows at once.
+// The head of a language model and its loss in one: logits = h W^T, cross-entropy, and its gradients. Only the logits
+// of a block of rows are in memory at a time.
 //
 // Sizes:  h (rows, C)    weight (V, C)    targets (rows)
 
@@ -14,18 +14,18 @@ namespace kernels {
 
 struct LinearCrossEntropyShape {
   Index rows, C, V;
-  std::int32_t ignored;  ///< a target that does not count
+  std::int32_t ignored;  ///< value of a target that does not count
   Precision precision = Precision::fp32;
 
-  /// Logits held at once, in whole rows. Fewer would read and write the gradient of the weight more often.
+  /// Most logits in memory at once, rounded to whole rows. Fewer would read and write dweight more often.
   Index most_logits = 1 << 24;
 
   Index block() const { return std::clamp<Index>(most_logits / std::max<Index>(V, 1), 1, std::max<Index>(rows, 1)); }
 };
 
-/// losses[row] = -log softmax(logits)[target], 0 for an ignored target. With dh also the gradient of
-/// scale * sum(losses): dh = dlogits weight, dweight = dlogits^T h with dlogits = scale (softmax(logits) - onehot).
-/// Both are overwritten; a null dweight is skipped. With row_weights it is that of scale * sum(row_weights * losses).
+/// losses[row] = -log softmax(logits)[target], 0 for an ignored target. Unless dh is null, also computes the gradient
+/// of scale * sum(losses), or with row_weights of scale * sum(row_weights * losses): dh = dlogits weight, dweight =
+/// dlogits^T h with dlogits = scale (softmax(logits) - onehot). Both are overwritten; a null dweight is skipped.
 template <class T>
 void linear_cross_entropy(T* losses, T* dh, T* dweight, T scale, const T* h, const T* weight,
                           const std::int32_t* targets, const LinearCrossEntropyShape& s,

@@ -1,7 +1,7 @@
 #pragma once
-// mlp: y = activation(x w1 + b1) w2 + b2, the feed-forward part of a block, and its gradient. The wide numbers between
-// the two products are written once, in the form that products take, and are never whole in fp32 where products are in
-// bf16.
+// mlp: y = activation(x w1 + b1) w2 + b2, the feed-forward part of a block, and its gradient. The wide result between
+// the two products is written once, in the format that the second product reads. With products in bf16 it is never
+// whole in fp32.
 //
 // Sizes:  x (rows, C)    w1 (C, H)    b1 (H)    w2 (H, N)    b2 (N)    y (rows, N)    hidden, slope (rows, H)
 
@@ -17,9 +17,8 @@ struct MlpParams {
   Precision precision = Precision::fp32;
 };
 
-/// S holds what lies between the products: T, or BFloat16 if they are in bf16.
 /// hidden = activation(x w1 + b1), slope = activation'(x w1 + b1) unless it is null, y = hidden w2 + b2. A null bias is
-/// zero.
+/// zero. S, the type of hidden and slope, is T, or BFloat16 if the products are in bf16.
 template <class S, class T>
 void mlp_forward(T* y, S* hidden, S* slope, const T* x, const T* w1, const T* b1, const T* w2, const T* b2,
                  const MlpParams& s) {
@@ -36,14 +35,14 @@ void mlp_forward(T* y, S* hidden, S* slope, const T* x, const T* w1, const T* b1
   gemm(s.precision, s.rows, s.N, s.H, MatrixView<S>{hidden, s.H}, MatrixView<T>{w2, s.N}, y, s.N, false, {.bias = b2});
 }
 
-/// What mlp_backward() leaves.
+/// The gradients that mlp_backward() writes.
 template <class T>
 struct MlpGradients {
   GradTarget<T> x, w1, b1, w2, b2;
 };
 
-/// With dz = (dy w2^T) slope:  dx (+)= dz w1^T,  dw1 (+)= x^T dz,  db1 (+)= column sums of dz,  dw2 (+)= hidden^T dy,
-/// db2 (+)= column sums of dy.
+/// Gradients of mlp_forward. With dz = (dy w2^T) slope:  dx (+)= dz w1^T,  dw1 (+)= x^T dz, db1 (+)= column sums of dz,
+/// dw2 (+)= hidden^T dy,  db2 (+)= column sums of dy.
 template <class S, class T>
 void mlp_backward(const MlpGradients<T>& d, const T* dy, const T* x, const S* hidden, const S* slope, const T* w1,
                   const T* w2, const MlpParams& s) {

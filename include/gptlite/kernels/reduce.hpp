@@ -9,7 +9,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// sums[row] = sum of the n numbers of each row of x (rows, n).
+/// sums[row] = sum of the n numbers of that row of x. x: (rows, n).
 template <class T>
 void row_sums(T* sums, const T* x, Index rows, Index n) {
   using V = simd::Vec<T>;
@@ -24,7 +24,7 @@ void row_sums(T* sums, const T* x, Index rows, Index n) {
     });
     return;
   }
-  // One long row: its pieces in parallel, their sums in order.
+  // One long row: its pieces are summed in parallel, their sums in order.
   const Index pieces = (n + elementwise_grain - 1) / elementwise_grain;
   const Storage<T> partial(pieces);
   parallel_for(pieces, [&](Index i) {
@@ -34,7 +34,7 @@ void row_sums(T* sums, const T* x, Index rows, Index n) {
   sums[0] = sum_range(partial.data(), pieces);
 }
 
-/// sums[column] = (accumulate ? sums[column] : 0) + sum of the column of x (rows, n).
+/// sums[column] = (accumulate ? sums[column] : 0) + sum of that column of x. x: (rows, n).
 template <class T>
 void column_sums(T* sums, const T* x, Index rows, Index n, bool accumulate) {
   using V = simd::Vec<T>;
@@ -44,7 +44,7 @@ void column_sums(T* sums, const T* x, Index rows, Index n, bool accumulate) {
           to, n, [](V a, V b) { return a + b; }, to, from + row * n);
   };
   if (!accumulate) std::fill_n(sums, n, T(0));
-  constexpr Index block = 64;  // rows that one job adds up
+  constexpr Index block = 64;  // rows that one job sums
   if (rows <= block) return add_rows(sums, x, rows);
   const Index blocks = (rows + block - 1) / block;
   const Storage<T> partial(blocks * n);

@@ -1,5 +1,5 @@
 #pragma once
-// Rows picked from a table by index (embeddings, gather), and the scatter that is its backward.
+// Gathers rows of a table by index (embeddings, gather); the backward scatters them.
 
 #include <algorithm>
 #include <cstdint>
@@ -9,7 +9,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// y[i] = table[ids[i]]. table: (any, n), y: (count, n).
+/// y[i] = table[ids[i]]. table: (any, n), ids: (count), y: (count, n).
 template <class T>
 void gather_rows_forward(T* y, const T* table, const std::int32_t* ids, Index count, Index n) {
   const Index rows = std::max<Index>(1, elementwise_grain / std::max<Index>(n, 1));
@@ -17,7 +17,8 @@ void gather_rows_forward(T* y, const T* table, const std::int32_t* ids, Index co
     for (Index i = begin; i < end; ++i) std::copy_n(table + ids[i] * n, n, y + i * n);
   });
 }
-/// dtable[ids[i]] += dy[i], for i in order. A job owns a stripe of columns: ids may repeat, and no two threads meet.
+/// dtable[ids[i]] += dy[i], for i in order. Each job owns a stripe of columns, since ids may repeat: no two threads
+/// write to the same number.
 template <class T>
 void gather_rows_backward(T* dtable, const T* dy, const std::int32_t* ids, Index count, Index n) {
   using V = simd::Vec<T>;

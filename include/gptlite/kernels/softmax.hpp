@@ -1,5 +1,5 @@
 #pragma once
-// Softmax, its logarithm, and cross-entropy, row by row. x, y: (rows, n).
+// Softmax, its logarithm and cross-entropy, row by row. x, y: (rows, n).
 
 #include <cmath>
 #include <cstdint>
@@ -9,11 +9,11 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// Rows that one job takes.
+/// Number of rows of n numbers per job.
 inline Index rows_per_job(Index n) { return std::max<Index>(1, (1 << 12) / std::max<Index>(n, 1)); }
 
-/// log(sum(exp(x))) of one row in two parts: its largest number, and the logarithm of the sum with that taken out. Kept
-/// apart, because their sum would round a small logarithm to the precision of a large number.
+/// log(sum(exp(x))) of one row in two parts: its largest number, and log(sum(exp(x - largest))). They are kept apart,
+/// because their sum would round a small logarithm to the precision of a large number.
 template <class T>
 struct LogSumExp {
   T largest, log_sum;
@@ -22,12 +22,12 @@ template <class T>
 LogSumExp<T> log_sum_exp(const T* x, Index n) {
   using V = simd::Vec<T>;
   const T largest = simd::max_of(n, x);
-  if (!(largest > -std::numeric_limits<T>::infinity())) return {largest, T(0)};  // an empty row, or nothing above -inf
+  if (!(largest > -std::numeric_limits<T>::infinity())) return {largest, T(0)};  // an empty row, or all -inf
   return {largest, std::log(simd::sum_of(
                        n, [=](V v) { return simd::exp_nonpositive(v - largest); }, x))};
 }
 
-/// y = exp(x) / sum(exp(x)).
+/// y = exp(x) / sum(exp(x)) for each row. x, y: (rows, n).
 template <class T>
 void softmax_forward(T* y, const T* x, Index rows, Index n) {
   using V = simd::Vec<T>;
@@ -44,7 +44,7 @@ void softmax_forward(T* y, const T* x, Index rows, Index n) {
     }
   });
 }
-/// dx (+)= y (dy - sum(dy y)).
+/// dx (+)= y (dy - sum(dy y)) for each row.
 template <class T>
 void softmax_backward(GradTarget<T> dx, const T* dy, const T* y, Index rows, Index n) {
   using V = simd::Vec<T>;
@@ -59,7 +59,7 @@ void softmax_backward(GradTarget<T> dx, const T* dy, const T* y, Index rows, Ind
   });
 }
 
-/// y = x - log(sum(exp(x))).
+/// y = x - log(sum(exp(x))) for each row. x, y: (rows, n).
 template <class T>
 void log_softmax_forward(T* y, const T* x, Index rows, Index n) {
   using V = simd::Vec<T>;
@@ -71,7 +71,7 @@ void log_softmax_forward(T* y, const T* x, Index rows, Index n) {
     }
   });
 }
-/// dx (+)= dy - exp(y) sum(dy).
+/// dx (+)= dy - exp(y) sum(dy) for each row.
 template <class T>
 void log_softmax_backward(GradTarget<T> dx, const T* dy, const T* y, Index rows, Index n) {
   using V = simd::Vec<T>;
@@ -86,7 +86,8 @@ void log_softmax_backward(GradTarget<T> dx, const T* dy, const T* y, Index rows,
   });
 }
 
-/// losses[row] = lse[row] - logits[row][target[row]], 0 for an ignored target; lse = log(sum(exp(logits))).
+/// losses[row] = lse[row] - logits[row][targets[row]], 0 for an ignored target; lse = log(sum(exp(logits))). logits:
+/// (rows, n), targets, losses and lse: (rows).
 template <class T>
 void cross_entropy_forward(T* losses, LogSumExp<T>* lse, const T* logits, const std::int32_t* targets, Index rows,
                            Index n, std::int32_t ignored) {
@@ -98,8 +99,8 @@ void cross_entropy_forward(T* losses, LogSumExp<T>* lse, const T* logits, const 
     }
   });
 }
-/// dlogits (+)= scale (exp(logits - lse) - onehot(target)) for the rows that are not ignored. With `weights`, one a
-/// row, scale is multiplied by the row's.
+/// dlogits (+)= scale (exp(logits - lse) - onehot(target)) for the rows that are not ignored. With `weights` (rows),
+/// scale is multiplied by the row's weight.
 template <class T>
 void cross_entropy_backward(GradTarget<T> dlogits, T scale, const LogSumExp<T>* lse, const T* logits,
                             const std::int32_t* targets, Index rows, Index n, std::int32_t ignored,

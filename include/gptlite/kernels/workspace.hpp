@@ -1,6 +1,6 @@
 #pragma once
-// Workspace: the scratch arrays of one job in a single block of memory. Each Storage of its own would lock the cache of
-// free blocks twice, which small jobs notice.
+// Workspace: the scratch arrays of one job in a single block of memory. A Storage per array would lock the cache of
+// free blocks twice each, which is noticeable in small jobs.
 
 #include <array>
 
@@ -9,7 +9,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// N arrays of T, uninitialised, aligned to 64 bytes:
+/// N uninitialized arrays of T, aligned to 64 bytes, with sizes in elements:
 ///   const Workspace<float, 2> space({rows * columns, columns});
 ///   const auto [scores, sums] = space.arrays();
 template <class T, std::size_t N>

@@ -1,6 +1,6 @@
 #pragma once
-// The functions of one number: gelu_tanh, gelu_erf, relu, tanh, sigmoid, exp, log. The simplest operations: read one
-// before you write your own.
+// Functions of one number: gelu_tanh, gelu_erf, relu, tanh, sigmoid, exp, log. They are the simplest operations: read
+// one before you write your own.
 
 #include "gptlite/autograd/node.hpp"
 #include "gptlite/kernels/activations.hpp"
@@ -18,14 +18,14 @@ Tensor<T> record_activation(const char* name, Activation activation, const Tenso
 }
 }  // namespace detail
 
-/// x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the tanh form of GELU: that of GPT-1 and GPT-2 (Hendrycks and Gimpel
+/// x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), the tanh form of GELU, used by GPT-1 and GPT-2 (Hendrycks and Gimpel
 /// 2016). x: any shape. Returns the same shape. Saves x.
 template <class T>
 Tensor<T> gelu_tanh(const Tensor<T>& x) {
   return detail::record_activation("gelu_tanh", Activation::gelu_tanh, x);
 }
 
-/// x Phi(x) = x/2 (1 + erf(x / sqrt(2))), the definition of GELU: that of BERT (Hendrycks and Gimpel 2016).
+/// x Phi(x) = x/2 (1 + erf(x / sqrt(2))), the definition of GELU, used by BERT (Hendrycks and Gimpel 2016).
 /// x: any shape. Returns the same shape. Saves x.
 template <class T>
 Tensor<T> gelu_erf(const Tensor<T>& x) {
@@ -50,7 +50,7 @@ Tensor<T> tanh(const Tensor<T>& x) {
   });
 }
 
-/// activation(x), by one of the functions above; x itself for Activation::none.
+/// activation(x), computed by one of the functions above; x itself for Activation::none.
 template <class T>
 Tensor<T> activate(const Tensor<T>& x, Activation activation) {
   switch (activation) {

@@ -10,7 +10,7 @@ namespace gptlite::inline GPTLITE_ABI {
 
 namespace detail {
 
-/// f(a, b), broadcast. f takes and returns simd::Vec<T>.
+/// Returns f(a, b) with NumPy's broadcasting. f takes and returns simd::Vec<T>.
 template <class T, class F>
 Tensor<T> broadcast(const char* name, const Tensor<T>& a, const Tensor<T>& b, F&& f) {
   Tensor<T> y = Tensor<T>::empty(broadcast_shape(a.shape(), b.shape(), name));
@@ -19,7 +19,8 @@ Tensor<T> broadcast(const char* name, const Tensor<T>& a, const Tensor<T>& b, F&
   return y;
 }
 
-/// Adds `grad`, which has the output's shape, to an input: summed over the axes along which the input was broadcast.
+/// Adds `grad`, which has the output's shape, to an input's gradient, summed over the axes along which the input was
+/// broadcast.
 template <class T>
 void accumulate_broadcast_grad(Input<T> in, const Tensor<T>& grad) {
   const Shape& shape = in.shape();
@@ -45,7 +46,8 @@ using Scalar = std::type_identity_t<T>;  // lets x * 0.5 find its type from x
 
 }  // namespace detail
 
-/// a + b with NumPy's broadcasting. Saves nothing.
+/// a + b, element by element, with NumPy's broadcasting. Throws ShapeError if the shapes do not broadcast. Saves
+/// nothing.
 template <class T>
 Tensor<T> operator+(const Tensor<T>& a, const Tensor<T>& b) {
   using V = kernels::simd::Vec<T>;
@@ -56,7 +58,7 @@ Tensor<T> operator+(const Tensor<T>& a, const Tensor<T>& b) {
   });
 }
 
-/// -x. Saves nothing.
+/// -x, element by element. Saves nothing.
 template <class T>
 Tensor<T> operator-(const Tensor<T>& x) {
   using V = kernels::simd::Vec<T>;
@@ -66,7 +68,8 @@ Tensor<T> operator-(const Tensor<T>& x) {
   return record("neg", y, {x.without_data()}, [](Inputs<T> in, const Tensor<T>& dy) { in[0].accumulate_grad(-dy); });
 }
 
-/// a - b with NumPy's broadcasting. Saves nothing.
+/// a - b, element by element, with NumPy's broadcasting. Throws ShapeError if the shapes do not broadcast. Saves
+/// nothing.
 template <class T>
 Tensor<T> operator-(const Tensor<T>& a, const Tensor<T>& b) {
   using V = kernels::simd::Vec<T>;
@@ -77,7 +80,7 @@ Tensor<T> operator-(const Tensor<T>& a, const Tensor<T>& b) {
   });
 }
 
-/// a * b, element by element, with NumPy's broadcasting. Saves both.
+/// a * b, element by element, with NumPy's broadcasting. Throws ShapeError if the shapes do not broadcast. Saves both.
 template <class T>
 Tensor<T> operator*(const Tensor<T>& a, const Tensor<T>& b) {
   using V = kernels::simd::Vec<T>;
@@ -88,7 +91,7 @@ Tensor<T> operator*(const Tensor<T>& a, const Tensor<T>& b) {
   });
 }
 
-/// a / b, element by element, with NumPy's broadcasting. Saves both.
+/// a / b, element by element, with NumPy's broadcasting. Throws ShapeError if the shapes do not broadcast. Saves both.
 template <class T>
 Tensor<T> operator/(const Tensor<T>& a, const Tensor<T>& b) {
   using V = kernels::simd::Vec<T>;

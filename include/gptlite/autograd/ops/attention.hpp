@@ -1,5 +1,5 @@
 #pragma once
-// attention: the fused core of a transformer's block, by itself and with the projection to q, k and v.
+// attention: the fused attention of a transformer block, alone and with the projection to q, k and v.
 
 #include "gptlite/autograd/autocast.hpp"
 #include "gptlite/autograd/node.hpp"
@@ -10,26 +10,27 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// Which positions see which, and what is done to the weights. A GPT's attention: `{.n_head = 12}`; a BERT's, of
-/// sequences padded on the right: `{.n_head = 12, .causal = false, .lengths = lengths}`.
+/// Which positions see which, and the dropout of the attention weights. A GPT's attention: `{.n_head = 12}`; a BERT's,
+/// of sequences padded on the right: `{.n_head = 12, .causal = false, .lengths = lengths}`.
 struct AttentionOptions {
   Index n_head = 1;
-  bool causal = true;  ///< a position sees none behind it
-  Index window = 0;    ///< a position sees those less than this many away, itself included; 0: any distance
-  Tensor<std::int32_t> lengths = {};  ///< (B): positions before each sequence's padding, which none sees; undefined: T
-  double dropout = 0;                 ///< probability, on the attention weights
-  Generator* generator = nullptr;     ///< where dropout takes its random stream from; needed if dropout > 0
+  bool causal = true;  ///< a position sees no later position
+  Index window = 0;    ///< a position sees those less than this many positions away, itself included; 0: any distance
+  Tensor<std::int32_t> lengths = {};  ///< (B): sequence lengths without padding, which no position sees; undefined: T
+  double dropout = 0;                 ///< probability of dropping an attention weight
+  Generator* generator = nullptr;     ///< source of dropout's random stream; needed if dropout > 0
 };
 
 namespace detail {
 
-/// One attention as the kernels take it, and what it points to: a copy, which no caller changes before backward.
+/// The parameters of one attention as the kernels take them. It keeps a copy of the lengths that they point to, which
+/// no caller can change before backward.
 struct CheckedAttention {
   kernels::AttentionParams shape;
   Tensor<std::int32_t> lengths;
 };
 
-/// Checks what attention is asked for and takes its random stream; qkv: the shape of the projection to q, k, v.
+/// Checks the options of an attention and takes its random stream. qkv: the shape of the projection to q, k, v.
 inline CheckedAttention checked_attention(const Shape& qkv, const AttentionOptions& options) {
   check<ShapeError>(qkv.rank() == 3, "attention", "qkv must be (B, T, 3C), got ", qkv);
   check<ConfigError>(options.n_head > 0, "attention", "n_head must be positive, got ", options.n_head);
@@ -58,7 +59,7 @@ inline CheckedAttention checked_attention(const Shape& qkv, const AttentionOptio
   return {shape, lengths};
 }
 
-/// attention of x weight + bias with q, k, v held as S.
+/// attention(x weight + bias) with q, k, v stored as S.
 template <class S, class T>
 Tensor<T> attention(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias,
                     const CheckedAttention& checked) {
@@ -83,12 +84,12 @@ Tensor<T> attention(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>
 
 }  // namespace detail
 
-/// softmax(q k^T / sqrt(HS)) v for every head, from the joint projection (Vaswani et al. 2017); the softmax is over the
-/// positions that the options let a position see. One that sees none gets zeros.
+/// softmax(q k^T / sqrt(HS)) v for every head, from the joint projection (Vaswani et al. 2017). The softmax is over the
+/// positions that the options let a position see; a position that sees none gets zeros.
 /// qkv: (B, T, 3C), at each position q, k and v, each C = n_head * HS. Returns (B, T, C).
 /// Throws ShapeError for another rank, a size that does not divide or lengths of another shape than (B), IndexError for
-/// a length outside 0..T. Saves qkv, the result and two numbers for each
-/// head and position: memory grows with T, not with its square.
+/// a length outside 0..T, ConfigError for an option that cannot work. Saves qkv, the result and two numbers per head
+/// and position: memory grows with T, not with its square.
 template <class T>
 Tensor<T> attention(const Tensor<T>& qkv, AttentionOptions options) {
   const detail::CheckedAttention checked = detail::checked_attention(qkv.shape(), options);
@@ -103,10 +104,11 @@ Tensor<T> attention(const Tensor<T>& qkv, AttentionOptions options) {
   });
 }
 
-/// attention(x weight + bias): with the projection to q, k and v as one operation, which under an Autocast to bf16
-/// holds q, k, v and their gradients as bfloat16. The bits are those of linear and attention. x: (B, T, K), weight: (K,
-/// 3C), bias: (3C) or undefined. Returns (B, T, C). Throws ShapeError if they do not fit. Saves x, weight, q, k, v, the
-/// result and two numbers for each head and position.
+/// attention(x weight + bias): the projection to q, k and v and the attention as one operation. Under an Autocast to
+/// bf16 it stores q, k, v and their gradients as bfloat16. The result is bitwise that of linear and attention.
+/// x: (B, T, K), weight: (K, 3C), bias: (3C) or undefined. Returns (B, T, C).
+/// Throws ShapeError if they do not fit, and as attention(qkv) does. Saves x, weight, q, k, v, the result and two
+/// numbers per head and position.
 template <class T>
 Tensor<T> attention(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias, AttentionOptions options) {
   check<ShapeError>(weight.rank() == 2, "attention", "weight must be a matrix, got ", weight.shape());

@@ -1,5 +1,6 @@
 #pragma once
-// cross_entropy: the loss of a language model and of a classifier; linear_cross_entropy: with the head before it.
+// cross_entropy: the loss of a language model and of a classifier. linear_cross_entropy: the head and its loss as one
+// operation.
 
 #include "gptlite/autograd/autocast.hpp"
 #include "gptlite/autograd/node.hpp"
@@ -10,11 +11,11 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// A target with this value does not count, as in PyTorch.
+/// Value of a target that does not count, as in PyTorch.
 inline constexpr std::int32_t ignore_index = -100;
 
 namespace detail {
-/// The number of targets that count. Throws IndexError for one outside 0..n-1, DataError if none counts.
+/// Number of targets that count. Throws IndexError for a target outside 0..n-1, DataError if none counts.
 inline Index count_targets(const Tensor<std::int32_t>& targets, Index n, const char* operation) {
   Index counted = 0;
   for (Index i = 0; i < targets.size(); ++i) {
@@ -29,14 +30,14 @@ inline Index count_targets(const Tensor<std::int32_t>& targets, Index n, const c
   return counted;
 }
 
-/// The mean of the losses of the targets that count.
+/// Mean loss over the targets that count; an ignored target's loss is 0.
 template <class T>
 Tensor<T> mean_loss(const Storage<T>& losses, Index counted) {
   double sum = 0;
   for (Index i = 0; i < losses.size(); ++i) sum += static_cast<double>(losses.data()[i]);
   return Tensor<T>::scalar(static_cast<T>(sum / static_cast<double>(counted)));
 }
-/// The sum of the losses, each times its weight.
+/// Sum of the losses, each multiplied by its weight.
 template <class T>
 Tensor<T> weighted_loss(const Storage<T>& losses, const Tensor<T>& weights) {
   double sum = 0;
@@ -46,10 +47,10 @@ Tensor<T> weighted_loss(const Storage<T>& losses, const Tensor<T>& weights) {
 }
 }  // namespace detail
 
-/// Mean over the targets that count of -log softmax(logits)[target].
+/// Mean of -log softmax(logits)[target] over the targets that count.
 /// logits: (..., n), targets: the leading shape of logits, each 0..n-1 or ignore_index. Returns a scalar.
 /// Throws ShapeError if the shapes do not fit, IndexError for a target outside 0..n-1, DataError if no target counts.
-/// Saves logits, targets and two numbers a row.
+/// Saves logits, targets and two numbers per row.
 template <class T>
 Tensor<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t>& targets) {
   check<ShapeError>(logits.rank() >= 1 && targets.shape() == logits.shape().without(-1), "cross_entropy", "logits ",
@@ -67,10 +68,10 @@ Tensor<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t>& tar
   });
 }
 
-/// Mean over the rows of -sum_k probabilities_k log softmax(logits)_k: targets that are distributions.
-/// logits and probabilities: (..., n), the same shape. Returns a scalar. Throws ShapeError if the shapes differ,
-/// DataError if there are no rows. Saves log_softmax(logits) and the probabilities, which get a gradient if they want
-/// one.
+/// Mean over the rows of -sum_k probabilities_k log softmax(logits)_k, for targets that are distributions.
+/// logits and probabilities: (..., n), the same shape. Returns a scalar.
+/// Throws ShapeError if the shapes differ, DataError if there are no rows. Saves log_softmax(logits) and the
+/// probabilities, which get a gradient if they require one.
 template <class T>
 Tensor<T> cross_entropy(const Tensor<T>& logits, const Tensor<T>& probabilities) {
   check<ShapeError>(logits.rank() >= 1 && logits.shape() == probabilities.shape(), "cross_entropy", "logits ",
@@ -80,11 +81,11 @@ Tensor<T> cross_entropy(const Tensor<T>& logits, const Tensor<T>& probabilities)
   return sum(log_softmax(logits) * probabilities) * (T(-1) / static_cast<T>(rows));
 }
 
-/// cross_entropy(h weight^T, targets) without its logits: they are held for a block of rows at a time, and the
-/// gradients are computed with them, in the forward pass. The head of a GPT and its loss.
+/// cross_entropy(h weight^T, targets), the head of a GPT and its loss, without all logits in memory: they are computed
+/// for a block of rows at a time, together with the gradients, in the forward pass.
 /// h: (..., C), weight: (V, C), targets: the leading shape of h, each 0..V-1 or ignore_index. Returns a scalar.
-/// row_weights: none, or a number for each target: the loss is then the sum of the rows' losses times these, not their
-/// mean. Throws as cross_entropy does. Saves the gradients of h and weight.
+/// row_weights: undefined, or one number per target; the loss is then the sum of the rows' losses times their weights,
+/// not their mean. Throws as cross_entropy does. Saves the gradients of h and weight.
 template <class T>
 Tensor<T> linear_cross_entropy(const Tensor<T>& h, const Tensor<T>& weight, const Tensor<std::int32_t>& targets,
                                const Tensor<T>& row_weights = {}) {

@@ -1,5 +1,5 @@
 #pragma once
-// dropout with a mask that is a function of the random stream alone.
+// dropout, with a mask that is a function of the random stream alone.
 
 #include "gptlite/autograd/node.hpp"
 #include "gptlite/kernels/dropout.hpp"
@@ -12,8 +12,8 @@ inline void check_probability(double p, const char* where) {
 }
 }  // namespace detail
 
-/// Each number is zero with probability p, else scaled by 1 / (1 - p) (Srivastava et al. 2014).
-/// x: any shape. Returns the same shape. Takes one stream from the generator; the mask is not saved but drawn again.
+/// Sets each number to zero with probability p, else scales it by 1 / (1 - p) (Srivastava et al. 2014). x: any shape.
+/// Returns the same shape. Takes one stream from the generator; the mask is not saved but drawn again in backward.
 /// Throws ConfigError for p outside 0..1.
 template <class T>
 Tensor<T> dropout(const Tensor<T>& x, double p, Generator& generator) {

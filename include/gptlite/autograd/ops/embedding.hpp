@@ -1,5 +1,5 @@
 #pragma once
-// Rows of a table by index: embedding of tokens, and gather_rows.
+// Rows of a table by index: the embedding of tokens, and gather_rows.
 
 #include <span>
 #include <string_view>
@@ -21,7 +21,7 @@ Tensor<T> pick_rows(const char* name, const Tensor<T>& table, const Tensor<std::
 }
 }  // namespace detail
 
-/// Throws IndexError for the first token that is outside the vocabulary.
+/// Throws IndexError for the first token outside the vocabulary; `where` names the operation.
 inline void check_tokens(std::string_view where, std::span<const TokenId> tokens, Index vocabulary) {
   for (std::size_t i = 0; i < tokens.size(); ++i)
     check<IndexError>(tokens[i] >= 0 && tokens[i] < vocabulary, where, "token ", tokens[i], " at position ", i,
@@ -29,8 +29,9 @@ inline void check_tokens(std::string_view where, std::span<const TokenId> tokens
 }
 
 /// weight[token] for every token.
-/// tokens: any shape, weight: (vocabulary, n). Returns tokens' shape with n appended. Throws IndexError for a token
-/// outside the vocabulary. Saves the tokens, which must not be changed before backward.
+/// tokens: any shape, weight: (vocabulary, n). Returns tokens' shape with n appended.
+/// Throws ShapeError if weight is not a matrix, IndexError for a token outside the vocabulary. Saves the tokens, which
+/// must not be changed before backward.
 template <class T>
 Tensor<T> embedding(const Tensor<TokenId>& tokens, const Tensor<T>& weight) {
   check<ShapeError>(weight.rank() == 2, "embedding", "weight must be (vocabulary, features), got ", weight.shape());
@@ -41,7 +42,9 @@ Tensor<T> embedding(const Tensor<TokenId>& tokens, const Tensor<T>& weight) {
 }
 
 /// The rows x[ids[0]], x[ids[1]], ... An id may occur more than once.
-/// x: (rows, ...), ids: (count). Returns (count, ...). Throws IndexError for an id that is no row of x. Saves the ids.
+/// x: (rows, ...), ids: (count). Returns (count, ...).
+/// Throws ShapeError for other ranks, IndexError for an id outside the rows of x. Saves the ids, which must not be
+/// changed before backward.
 template <class T>
 Tensor<T> gather_rows(const Tensor<T>& x, const Tensor<std::int32_t>& ids) {
   check<ShapeError>(x.rank() >= 1 && ids.rank() == 1, "gather_rows", "needs rows and a vector of ids, got x ",

@@ -1,5 +1,5 @@
 #pragma once
-// layer_norm over the last axis, and of a sum.
+// layer_norm over the last axis, of a tensor and of a sum.
 
 #include "gptlite/autograd/node.hpp"
 #include "gptlite/kernels/layer_norm.hpp"
@@ -8,7 +8,7 @@ namespace gptlite::inline GPTLITE_ABI {
 
 namespace detail {
 
-/// The rows of a layer norm, and what its backward needs of each: the mean and 1 / sqrt(variance + eps).
+/// The rows of a layer norm, and the values that its backward needs per row: the mean and 1 / sqrt(variance + eps).
 template <class T>
 struct NormRows {
   Index rows, n;
@@ -33,8 +33,8 @@ struct NormRows {
 }  // namespace detail
 
 /// (x - mean) / sqrt(variance + eps) * weight + bias over the last axis, with the biased variance (Ba et al. 2016).
-/// x: (..., n), weight and bias: (n). Returns x's shape. Throws ShapeError if they do not fit. Saves x, weight and, for
-/// each row, mean and 1 / sqrt(variance + eps).
+/// x: (..., n), weight and bias: (n). Returns x's shape.
+/// Throws ShapeError if they do not fit. Saves x, weight and, per row, mean and 1 / sqrt(variance + eps).
 template <class T>
 Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias, double eps = 1e-5) {
   const detail::NormRows<T> r("layer_norm", x, weight, bias);
@@ -54,9 +54,9 @@ struct AddNorm {
   Tensor<T> norm;
 };
 
-/// a + b, and layer_norm of it, in one pass over memory: what a transformer does after each of its parts.
-/// a, b: one shape (..., n), weight and bias: (n). Throws ShapeError if they do not fit. Saves the sum, weight and what
-/// layer_norm saves of each row.
+/// a + b and its layer_norm, in one pass over memory: a transformer does both after each of its parts.
+/// a, b: one shape (..., n), weight and bias: (n). Returns two tensors of that shape.
+/// Throws ShapeError if they do not fit. Saves the sum, weight and, per row, mean and 1 / sqrt(variance + eps).
 template <class T>
 AddNorm<T> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& weight, const Tensor<T>& bias,
                           double eps = 1e-5) {
@@ -67,9 +67,9 @@ AddNorm<T> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T
   kernels::layer_norm_forward(norm.data(), r.mean.data(), r.rstd.data(), a.data(), weight.data(), bias.data(), r.rows,
                               r.n, eps, sum.data(), b.data());
   const auto backward = [r, saved = sum.detach()](Inputs<T> in, std::span<const Tensor<T>> dy) {
-    const bool own = dy[0].defined() && dy[0].storage().unique();  // else it is another tensor's gradient too
+    const bool own = dy[0].defined() && dy[0].storage().unique();  // otherwise another tensor shares this gradient
     Tensor<T> dsum = own || !dy[0].defined() ? dy[0] : dy[0].clone();
-    if (dy[1].defined()) {  // what reaches the sum through the norm
+    if (dy[1].defined()) {  // the gradient that reaches the sum through the norm
       const bool accumulate = dsum.defined();
       if (!accumulate) dsum = Tensor<T>::empty(saved.shape());
       const auto dweight = in[2].grad_target(), dbias = in[3].grad_target();

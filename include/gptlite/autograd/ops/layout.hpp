@@ -1,5 +1,5 @@
 #pragma once
-// The same numbers in another arrangement: reshape, transpose, slice, concat.
+// Rearranging numbers without changing them: reshape, transpose, slice, concat.
 
 #include <vector>
 
@@ -8,8 +8,8 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// The same numbers in another shape; one size may be -1 and follows from the others. Nothing is copied.
-/// Throws ShapeError if the number of elements differs.
+/// x in another shape. One size may be -1 and follows from the others. Nothing is copied. Throws ShapeError if the
+/// number of elements differs, or for a second -1.
 template <class T>
 Tensor<T> reshape(const Tensor<T>& x, std::vector<Index> sizes) {
   Index known = 1, *unknown = nullptr;
@@ -29,7 +29,8 @@ Tensor<T> reshape(const Tensor<T>& x, std::vector<Index> sizes) {
                 [](Inputs<T> in, const Tensor<T>& dy) { in[0].accumulate_grad(dy); });
 }
 
-/// Exchanges two axes. Returns a copy. Throws IndexError for an axis that x does not have.
+/// Exchanges two axes; negative axes count from the end. Returns a copy. Throws IndexError for an axis that x does not
+/// have.
 template <class T>
 Tensor<T> transpose(const Tensor<T>& x, Index axis0, Index axis1) {
   const Index a =
@@ -46,7 +47,8 @@ Tensor<T> transpose(const Tensor<T>& x, Index axis0, Index axis1) {
                 [a, b](Inputs<T> in, const Tensor<T>& dy) { in[0].accumulate_grad(transpose(dy, a, b)); });
 }
 
-/// The part start, ..., stop - 1 of an axis. Returns a copy. Throws IndexError unless 0 <= start <= stop <= size.
+/// The part start, ..., stop - 1 of an axis. Returns a copy. Throws IndexError unless 0 <= start <= stop <= size, or
+/// for an axis that x does not have.
 template <class T>
 Tensor<T> slice(const Tensor<T>& x, Index axis, Index start, Index stop) {
   axis = x.shape().normalized_axis(axis, "slice");
@@ -62,7 +64,8 @@ Tensor<T> slice(const Tensor<T>& x, Index axis, Index start, Index stop) {
   });
 }
 
-/// Joins tensors along an axis. All other sizes must agree. Throws ShapeError otherwise, or for an empty list.
+/// Joins tensors along an axis. Returns a copy. Throws ShapeError if their other sizes differ or the list is empty,
+/// IndexError for an axis that they do not have.
 template <class T>
 Tensor<T> concat(const std::vector<Tensor<T>>& parts, Index axis) {
   check<ShapeError>(!parts.empty(), "concat", "needs at least one tensor");

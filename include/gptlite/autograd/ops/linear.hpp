@@ -1,5 +1,5 @@
 #pragma once
-// linear: x W + b for the rows of x, with an activation fused behind the product.
+// linear: x W + b for the rows of x, with a fused activation after the product.
 
 #include "gptlite/autograd/autocast.hpp"
 #include "gptlite/autograd/node.hpp"
@@ -9,7 +9,7 @@ namespace gptlite::inline GPTLITE_ABI {
 
 /// activation(x weight + bias).
 /// x: (..., K), weight: (K, N) as GPT's checkpoints store it, bias: (N) or undefined. Returns (..., N).
-/// Throws ShapeError if they do not fit. Saves x, weight and, with an activation, what went into it.
+/// Throws ShapeError if they do not fit. Saves x, weight and, with an activation, its input.
 template <class T>
 Tensor<T> linear(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias = {},
                  Activation activation = Activation::none) {

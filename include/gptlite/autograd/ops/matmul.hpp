@@ -7,7 +7,7 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// Which operands of a product are read with their last two axes exchanged.
+/// Operands of a product that are read with their last two axes exchanged.
 struct MatmulOptions {
   bool transpose_a = false;
   bool transpose_b = false;
@@ -15,7 +15,7 @@ struct MatmulOptions {
 
 namespace detail {
 
-/// Sizes of a product y = a b, and where each matrix of a batch begins.
+/// Sizes of a product y = a b, and the offset of each matrix of a batch.
 struct MatmulPlan {
   Index M, N, K, batch;
   bool transpose_a, transpose_b;
@@ -39,7 +39,7 @@ struct MatmulPlan {
     sizes.push_back(N);
     y_shape = Shape(std::move(sizes));
     batch = batch_y.numel();
-    if (batch > 0 && batch_b.numel() == 1 && batch_a == batch_y && !transpose_a) {  // one b: all rows of a at once
+    if (batch > 0 && batch_b.numel() == 1 && batch_a == batch_y && !transpose_a) {  // one b for all rows of a
       M *= batch;
       batch = 1;
     }
@@ -77,8 +77,9 @@ struct MatmulPlan {
 }  // namespace detail
 
 /// y = a b, the matrix product of the last two axes; leading axes are a batch and broadcast.
-/// a: (..., M, K), or (..., K, M) with transpose_a. b: (..., K, N), or (..., N, K) with transpose_b.
-/// Returns (..., M, N). Throws ShapeError if the inner sizes differ. Saves both.
+/// a: (..., M, K), or (..., K, M) with transpose_a. b: (..., K, N), or (..., N, K) with transpose_b. Returns (..., M,
+/// N). Throws ShapeError for operands that are not matrices, inner sizes that differ or batches that do not broadcast.
+/// Saves both.
 template <class T>
 Tensor<T> matmul(const Tensor<T>& a, const Tensor<T>& b, MatmulOptions options = {}) {
   const detail::MatmulPlan plan(a.shape(), b.shape(), options);
@@ -88,7 +89,7 @@ Tensor<T> matmul(const Tensor<T>& a, const Tensor<T>& b, MatmulOptions options =
     kernels::gemm(precision, plan.M, plan.N, plan.K, plan.view_a(a.data(), i), plan.view_b(b.data(), i),
                   y.data() + i * plan.M * plan.N, plan.N, false);
   };
-  // Many products: one after the other on each thread. Few: each on all threads. The sums are the same.
+  // Many products: each runs on one thread. Few: each runs on all threads. The sums are the same.
   if (plan.batch >= 8)
     parallel_for(plan.batch, multiply);
   else
@@ -97,7 +98,7 @@ Tensor<T> matmul(const Tensor<T>& a, const Tensor<T>& b, MatmulOptions options =
   return record("matmul", y, {a, b}, [plan, precision](Inputs<T> in, const Tensor<T>& dy) {
     for (std::size_t n = 0; n < 2; ++n) {
       if (!in[n].wants_grad()) continue;
-      // A batch of several may share one matrix: then its gradient begins as zeros.
+      // Several products of a batch may share one matrix: then its gradient starts from zeros.
       const kernels::GradTarget<T> target =
           plan.batch == 1 ? in[n].grad_target() : kernels::GradTarget<T>{in[n].grad(), true};
       T* grad = target.data;

@@ -8,7 +8,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 
 namespace detail {
-/// mlp with the numbers between its products held as S.
+/// mlp with the numbers between its two products stored as S.
 template <class S, class T>
 Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w1, const Tensor<T>& b1, const Tensor<T>& w2, const Tensor<T>& b2,
               const kernels::MlpParams& shape) {
@@ -20,7 +20,7 @@ Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w1, const Tensor<T>& b1, cons
   kernels::mlp_forward(y.data(), hidden.data(), recorded ? slope.data() : nullptr, x.data(), w1.data(), data(b1),
                        w2.data(), data(b2), shape);
   return record("mlp", y, std::move(inputs), [hidden, slope, shape](Inputs<T> in, const Tensor<T>& dy) {
-    // The second layer's first, as the kernel writes them.
+    // The second layer's targets first, in the order in which the kernel writes them.
     kernels::MlpGradients<T> d;
     d.w2 = in[3].grad_target();
     d.b2 = in[4].grad_target();
@@ -32,8 +32,9 @@ Tensor<T> mlp(const Tensor<T>& x, const Tensor<T>& w1, const Tensor<T>& b1, cons
 }
 }  // namespace detail
 
-/// activation(x w1 + b1) w2 + b2, the feed-forward part of a block: two linears with less memory read and written
-/// between. x: (..., C), w1: (C, H), b1: (H) or undefined, w2: (H, N), b2: (N) or undefined. Returns (..., N).
+/// activation(x w1 + b1) w2 + b2, the feed-forward part of a block: equivalent to two linear operations, with less
+/// memory traffic between them.
+/// x: (..., C), w1: (C, H), b1: (H) or undefined, w2: (H, N), b2: (N) or undefined. Returns (..., N).
 /// Throws ShapeError if they do not fit. Saves x, w1, w2, and value and derivative of the activation, these two as
 /// bfloat16 under an Autocast to bf16. Bitwise equal to two linear() calls, except that under bf16 the gradient uses a
 /// rounded derivative.

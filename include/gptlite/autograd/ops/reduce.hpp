@@ -1,5 +1,5 @@
 #pragma once
-// sum and mean over one axis, several, or all.
+// sum and mean over one axis, several axes, or all elements.
 
 #include <algorithm>
 #include <functional>
@@ -9,8 +9,8 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// The sum over one axis; negative axes count from the end. keepdim leaves the axis in place with size 1.
-/// x: rank 1 or more. Throws IndexError for an axis that x does not have. Saves nothing.
+/// The sum over one axis; a negative axis counts from the end. keepdim keeps the axis with size 1. x: rank 1 or more.
+/// Throws IndexError for an axis that x does not have. Saves nothing.
 template <class T>
 Tensor<T> sum(const Tensor<T>& x, Index axis, bool keepdim = false) {
   axis = x.shape().normalized_axis(axis, "sum");
@@ -26,11 +26,12 @@ Tensor<T> sum(const Tensor<T>& x, Index axis, bool keepdim = false) {
   });
 }
 
-/// The sum over several axes.
+/// The sum over several axes; negative axes count from the end. keepdim keeps the axes with size 1. Throws IndexError
+/// for an axis that x does not have, or one that is named twice.
 template <class T>
 Tensor<T> sum(const Tensor<T>& x, std::vector<Index> axes, bool keepdim = false) {
   for (Index& axis : axes) axis = x.shape().normalized_axis(axis, "sum");
-  std::sort(axes.begin(), axes.end(), std::greater<>());  // from the last: the others keep their numbers
+  std::sort(axes.begin(), axes.end(), std::greater<>());  // the last axis first, so the others keep their numbers
   check<IndexError>(std::adjacent_find(axes.begin(), axes.end()) == axes.end(), "sum", "an axis is named twice");
   Tensor<T> y = x;
   for (const Index axis : axes) y = sum(y, axis, keepdim);
@@ -50,14 +51,15 @@ Tensor<T> sum(const Tensor<T>& x) {
   });
 }
 
-/// The mean over one axis; NaN where the axis has size 0, as in PyTorch.
+/// The mean over one axis; NaN if the axis has size 0, as in PyTorch. Throws IndexError for an axis that x does not
+/// have.
 template <class T>
 Tensor<T> mean(const Tensor<T>& x, Index axis, bool keepdim = false) {
   const Index n = x.shape()[x.shape().normalized_axis(axis, "mean")];
   return sum(x, axis, keepdim) / static_cast<T>(n);
 }
 
-/// The mean over several axes.
+/// The mean over several axes. Throws IndexError for an axis that x does not have, or one that is named twice.
 template <class T>
 Tensor<T> mean(const Tensor<T>& x, const std::vector<Index>& axes, bool keepdim = false) {
   Index n = 1;

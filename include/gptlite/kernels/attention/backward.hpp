@@ -1,6 +1,6 @@
 #pragma once
-// Fused self-attention: backward. The scores are computed again from the saved logarithms of the softmax's sums,
-// for one block of keys and one block of queries at a time; sizes and order are those of attention/block.hpp.
+// Fused self-attention, backward. The scores are computed again from the saved logarithms of the softmax's sums, for
+// one block of keys and one block of queries at a time. Sizes and memory order are those of attention/block.hpp.
 
 #include "gptlite/kernels/attention/block.hpp"
 #include "gptlite/kernels/workspace.hpp"
@@ -10,15 +10,15 @@ namespace kernels {
 
 namespace detail {
 
-/// p and ds of one tile of keys: of the As of dv += p dy and dk += ds q, in the order of rows, and of ds as the
-/// right side of dq^T += k^T ds.
+/// p and ds of one tile of keys, packed: both as matrices A in the order of rows, for dv += p dy and dk += ds q, and ds
+/// also as the matrix B of dq^T += k^T ds.
 template <class T>
 struct TileGradients {
   T *p, *ds, *ds_b;
   Index a_part_stride, b_panel;  ///< numbers from one part of p to the next, from one panel of ds_b to the next
 };
 
-/// What the softmax of each query was, and the sum of dp p over its keys.
+/// Per query: the largest score and minus log_sum of its softmax, and dots, the sum of dp p over its keys.
 template <class T>
 struct QueryNumbers {
   const T *largest, *neg_log_sum, *dots;
@@ -26,9 +26,9 @@ struct QueryNumbers {
   QueryNumbers offset(Index query) const { return {largest + query, neg_log_sum + query, dots + query}; }
 };
 
-/// Makes them of the tile's scores and of dp, rows `stride` apart, for the queries `seen`:
-///   p = exp((scores - largest) scale - log_sum),  ds = p (dp factors - dots) scale,  p factors.
-/// Without dropout factors is null; factors lie as scores do.
+/// Computes p and ds of a tile from its scores and dp, with rows `stride` apart, for the queries `seen`:
+///   p = exp((scores - largest) scale - log_sum),  ds = p (dp factors - dots) scale.
+/// Stores ds and p factors. `factors` are ordered like the scores, or null without dropout.
 template <class Format, class T>
 void softmax_gradients(const TileGradients<T>& to, const T* scores, const T* dp, const T* factors, Index stride,
                        const QueryNumbers<T>& of_query, IndexRange seen, Index rows, T scale) {
@@ -46,7 +46,7 @@ void softmax_gradients(const TileGradients<T>& to, const T* scores, const T* dp,
       for (Index row = 0; row < k_per_element; ++row) {
         ElementNumbers<Format> probs, grads;
         const auto line = static_cast<std::size_t>(row);
-        if (r + row >= rows) {  // the last group of keys is filled up, and the rows of the micro-kernel
+        if (r + row >= rows) {  // pads the last group of keys and the micro-kernel's rows
           for (auto& vector : across) vector[line] = V::zero();
           probs.fill(V::zero());
           for (T* const tile : {to.p, to.ds})
@@ -86,7 +86,7 @@ SoftmaxGradients<T> softmax_gradients_of(const OperandFormat<T>& format) {
   return with_format(format, []<class Format>(Format) -> SoftmaxGradients<T> { return softmax_gradients<Format, T>; });
 }
 
-/// Writes or adds rows of sums to rows of a gradient, which is held as T or BFloat16.
+/// Writes or adds rows of sums to rows of a gradient of T or BFloat16.
 template <class T>
 struct GradientRows {
   MatrixOperand<T> rows;
@@ -118,7 +118,7 @@ struct GradientRows {
   }
 };
 
-/// attention_backward() in a format.
+/// attention_backward() in a given format.
 template <class T>
 void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& dqkv, bool accumulate, const T* dy,
                         const MatrixOperand<T>& qkv, const T* y, const T* softmax_sums, const AttentionParams& s) {
@@ -173,7 +173,7 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
     format.pack_b(q_rows, query_panel, s.T, s.HS, head.q);
     format.pack_b(dy_rows, query_panel, s.T, s.HS, dout);
     std::fill_n(dq_sums, s.HS * padded, T(0));
-    // Queries that fill up the last step have p = 0.
+    // Queries that pad the last step have p = 0.
     std::fill(largest + s.T, largest + padded, T(0));
     std::fill(neg_log_sum + s.T, neg_log_sum + padded, -std::numeric_limits<T>::infinity());
     std::fill(dots + s.T, dots + padded, T(0));
@@ -199,11 +199,11 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
         for (Index n = 0; n < block.queries && s.dropout; n += step) {
           const IndexRange k = block.keys_of(n);
           if (k.size() == 0) continue;
-          const Index end = std::min(keys, round_up(k.end, tile_rows));  // of the last tile
+          const Index end = std::min(keys, round_up(k.end, tile_rows));  // end of the last tile
           head.dropout_factors(factors + k.begin * query_block + n, query_block, q + n, step, first + k.begin,
                                end - k.begin, by_query);
         }
-        // 1. for each tile of keys: scores and dp, then p with the dropout that v saw and ds, then dv and dk
+        // 1. for each tile of keys: scores and dp, then p (with forward's dropout) and ds, then dv and dk
         for (Index key = 0, tile_offset = 0; key < keys; key += tile_rows, tile_offset += a_tile) {
           const IndexRange seen = block.queries_of(key);
           if (seen.size() == 0) continue;
@@ -260,7 +260,7 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
 
 }  // namespace detail
 
-/// dqkv (+)= the gradient of attention_forward, from dy, the saved softmax_sums and the output y:
+/// dqkv (+)= the gradient of attention_forward, from dy (B, T, C), the saved softmax_sums and the output y:
 ///   p = softmax(scores);  dv += p^T dy;  dp = dy v^T;  ds = p (dp - sum(dy y));  dq += ds k;  dk += ds^T q.
 template <class S, class T>
 void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, const T* y, const T* softmax_sums,

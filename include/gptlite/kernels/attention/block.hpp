@@ -1,16 +1,15 @@
 #pragma once
-// What the two passes of fused self-attention share: sizes, which keys of a block its queries see, and the products
+// Code shared by both passes of fused self-attention: sizes, which keys of a block its queries see, and the products
 // whose result is a transpose.
 //
 // Sizes:  B batch    T positions    NH heads    HS head size    C = NH * HS channels
 //         qkv (B, T, 3C): at each position q, then k, then v, each (NH, HS)        y (B, T, C)
-//         softmax_sums (2, B, NH, T): each softmax's largest score, before the scale, and the logarithm of its sum with
-//         that taken out. Kept apart, as their sum would round a small logarithm to the precision of a large score.
-//         qkv and its gradient are held as S: T, or BFloat16 for products in bf16
+//         softmax_sums (2, B, NH, T): per softmax its largest score, before the scale, and the logarithm of its sum
+//         without the largest. Kept apart: their sum would round a small logarithm to a large score's precision.
+//         qkv and its gradient are stored as S: T, or BFloat16 for products in bf16
 //
-// Scores are held as (key, query), so that a lane is a query: p, rounded where it lies, is the B of
-// y^T = v^T p and ds that of dq^T = k^T ds, and a softmax needs no sum over lanes. Queries are taken in whole steps,
-// keys in tiles.
+// Scores are stored as (key, query), so a lane is a query. Rounded in place, p is then the B of y^T = v^T p, and ds the
+// B of dq^T = k^T ds; and a softmax needs no sum over lanes. Queries are processed in whole steps, keys in tiles.
 
 #include <algorithm>
 #include <cmath>
@@ -26,14 +25,14 @@ namespace kernels {
 /// Sizes and options of one attention.
 struct AttentionParams {
   Index B, T, NH, HS;
-  bool causal = true;                     ///< no position sees one behind it
-  Index window = 0;                       ///< a position sees those less than this many away; 0: any distance
-  const std::int32_t* lengths = nullptr;  ///< (B): positions of each sequence before its padding, 0..T; null: T each
+  bool causal = true;                     ///< no position sees a later one
+  Index window = 0;                       ///< a position sees those less than this many positions away; 0: any distance
+  const std::int32_t* lengths = nullptr;  ///< (B): length of each sequence without padding, 0..T; null: T
   DropoutMask dropout = {};
   Precision precision = Precision::fp32;
 
   Index C() const { return NH * HS; }
-  Index rows() const { return B * NH * T; }  ///< of all softmaxes
+  Index rows() const { return B * NH * T; }  ///< number of softmaxes
   double scale() const { return 1 / std::sqrt(static_cast<double>(HS)); }
   Visibility visibility(Index sequence) const {
     return {causal, window == 0 ? T : std::min(window, T), lengths == nullptr ? T : Index{lengths[sequence]}};
@@ -42,7 +41,7 @@ struct AttentionParams {
 
 namespace detail {
 
-/// The format of an attention's products. In fp32 AMX is faster where the three parts that it needs are packed once for
+/// The format of an attention's products. In fp32, AMX is faster if the three parts that it needs are packed once for
 /// many products (Xeon, forward and backward, D 64: as long as FMAs at T 256, 0.92 of their time at T 512, 0.8 at T
 /// 4,096; 1.15 at T 64).
 template <class T>
@@ -52,19 +51,19 @@ const OperandFormat<T>& attention_format(const AttentionParams& s, const MatrixO
   return s.T >= long_enough ? gemm_format<T>(precision) : operand_format<T>(precision);
 }
 
-/// Indices begin .. end - 1.
+/// The indices begin .. end - 1.
 struct IndexRange {
   Index begin, end;
   Index size() const { return end - begin; }
 };
 
-/// One block of keys against one block of queries: which of them see which.
+/// One block of keys against one block of queries, and which of them see which.
 struct AttentionBlock {
   const FormatSizes& sizes;
   const Visibility& visible;
-  Index first_key, keys, first_query, queries;  // first_key begins a tile, first_query a step; no key is padding
+  Index first_key, keys, first_query, queries;  // first_key starts a tile, first_query a step; no key is padding
 
-  /// Queries of a step: whole panels of a matrix B, and whole vectors of elements along them.
+  /// Queries per step: whole panels of a matrix B, and whole vectors of elements along them.
   static PowerOfTwo step_of(const FormatSizes& sizes) {
     return std::max<Index>(sizes.nr, sizes.k_per_element * sizes.width);
   }
@@ -72,22 +71,22 @@ struct AttentionBlock {
 
   /// Number of keys in the tile that starts at `key`.
   Index tile_keys(Index key) const { return std::min(sizes.mr, keys - key); }
-  /// The steps of queries that see a key of the tile that starts at `key`.
+  /// Range of queries, in whole steps, that see a key of the tile that starts at `key`.
   IndexRange queries_of(Index key) const {
     const Index first = first_key + key, last = first + tile_keys(key) - 1;
     const Index begin = std::clamp<Index>(visible.first_query(first) - first_query, 0, queries) / step() * step();
     const Index end = std::min(queries, visible.end_query(last) - first_query);
     return {begin, std::max(begin, round_up(std::max<Index>(end, 0), step()))};
   }
-  /// The keys that the step of queries at `query` sees, from the start of a tile on.
+  /// Range of keys that the step of queries at `query` sees, from the start of a tile on.
   IndexRange keys_of(Index query) const {
     const Index first = first_query + query;
     const Index end = std::clamp<Index>(visible.end(first + step() - 1) - first_key, 0, keys);
     const Index begin = std::max<Index>(visible.first(first) - first_key, 0) / sizes.mr * sizes.mr;
     return {std::min(begin, end), end};
   }
-  /// Writes minus infinity over the scores (keys, queries) of the tile that starts at `key`, rows `stride` apart,
-  /// wherever a query of the range `seen` does not see the key.
+  /// Masks the scores (keys, queries) of the tile that starts at `key`, with rows `stride` apart: writes minus infinity
+  /// where a query of the range `seen` does not see the key.
   template <class T>
   void mask(T* scores, Index stride, Index key, IndexRange seen) const {
     constexpr T masked = -std::numeric_limits<T>::infinity();
@@ -103,7 +102,7 @@ struct AttentionBlock {
   }
 };
 
-/// One (batch, head): its matrices as views into the tensors.
+/// One (batch, head), with its matrices as views into the tensors.
 template <class T>
 struct AttentionHead {
   const AttentionParams& s;
@@ -120,14 +119,15 @@ struct AttentionHead {
         k(q.offset(0, s.C())),
         v(k.offset(0, s.C())) {}
 
-  /// The head's first row and column in a matrix of all positions.
+  /// The head's first row and column in a (B * T, 3C) or (B * T, C) matrix.
   Index row() const { return job / s.NH * s.T; }
   Index column() const { return job % s.NH * s.HS; }
 
-  /// Position of this head in a (B, T, C) tensor.
+  /// Offset of this head in a (B, T, C) tensor.
   Index output_offset() const { return row() * s.C() + column(); }
-  /// Dropout factors as (key, query), rows `stride` apart, for `queries` whole vectors. by_query: room for queries *
-  /// (keys + width).
+  /// Writes dropout factors as (key, query), with rows `stride` apart, for the `keys` keys from `key` on and the
+  /// `queries` queries from `query` on. `queries` is a multiple of the vector width. by_query: scratch of queries *
+  /// (keys + width) numbers.
   [[gnu::noinline]] void dropout_factors(T* out, Index stride, Index query, Index queries, Index key, Index keys,
                                          T* by_query) const {
     using V = simd::Vec<T>;
@@ -147,8 +147,8 @@ struct AttentionHead {
   }
 };
 
-/// Packs the transpose of `rows`, N of them and K long, as a matrix B of whole steps of columns; those behind
-/// the last one are zeros.
+/// Packs the transpose of `rows` (N, K) as a matrix B of whole steps of columns; the columns after the last one are
+/// zeros.
 template <class T>
 void pack_b_steps(const OperandFormat<T>& format, T* packed, Index K, Index N, const MatrixOperand<T>& rows) {
   const FormatSizes& sizes = format.sizes;
@@ -158,7 +158,7 @@ void pack_b_steps(const OperandFormat<T>& format, T* packed, Index K, Index N, c
   const Index end = round_up(N, AttentionBlock::step_of(sizes)) / panel;
   std::fill(packed + panels * size, packed + end * size, T(0));
 }
-/// Packs the transpose of `rows`, K of them and M long, as tiles of a matrix A.
+/// Packs the transpose of `rows` (K, M) as tiles of a matrix A.
 template <class T>
 std::vector<TileA<T>> pack_a_rows_transposed(const OperandFormat<T>& format, T* packed, Index M, Index K,
                                              const MatrixOperand<T>& rows) {
@@ -167,9 +167,8 @@ std::vector<TileA<T>> pack_a_rows_transposed(const OperandFormat<T>& format, T* 
   format.pack_a_columns(tiles.data(), packed, format.sizes.a_size(K), {M, 0, count, M}, K, rows.transposed());
   return tiles;
 }
-/// y^T (+)= x^T p: the tiles of x^T, HS rows, by the panels of p, whose columns are the block's queries, step by step.
-/// Each step takes part with the keys that it sees; the y^T of query n begins at to + n * to_step, its rows are
-/// `stride` apart.
+/// y^T (+)= x^T p: the tiles of x^T, HS rows, times the panels of p, whose columns are the block's queries, step by
+/// step. Each step uses the keys that it sees. The y^T of query n starts at to + n * to_step, with rows `stride` apart.
 template <class T>
 void multiply_steps(const OperandFormat<T>& format, const AttentionBlock& block, const std::vector<TileA<T>>& tiles,
                     Index HS, Index first_key, const T* p, Index p_panel, T* to, Index to_step, Index stride,
@@ -202,7 +201,8 @@ void prefetch_rows(const T* rows, Index stride, Index count, Index HS) {
     for (Index c = 0; c < HS + simd::line<T> - 1; c += simd::line<T>)
       simd::prefetch_for_write(rows + n * stride + std::min(c, HS - 1));
 }
-/// to (+)= factor times the transpose of a vector of columns of `from`, `rows` of them and HS long.
+/// to (+)= factor times the transpose of `rows` <= width columns of `from`, HS numbers each. from: (HS, rows), to:
+/// (rows, HS), with rows from_stride and stride apart.
 template <class S, class T>
 [[gnu::noinline]] void store_transposed(S* to, Index stride, Index rows, Index HS, const T* from, Index from_stride,
                                         simd::Vec<T> factor, bool accumulate) {

@@ -1,5 +1,5 @@
 #pragma once
-// Causal self-attention of a few new positions against the keys and values of all positions before, for generation.
+// Causal self-attention of a few new positions against the keys and values of all earlier positions, for generation.
 //
 // Sizes:  rows new positions of one sequence    NH heads    HS head size    C = NH * HS    keys positions so far
 //         qkv (rows, 3C): q, then k, then v, each (NH, HS)        y (rows, C)
@@ -16,9 +16,9 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// The keys and values of one layer: for each sequence and head, as the matrices B, k^T (HS, positions) and
-/// v (positions, HS) of attention's two products, packed in panels, so that a new position only adds to them. With bf16
-/// they are held in pairs where the machine multiplies bfloat16 faster: half as much to read for every token.
+/// The keys and values of one layer. For each sequence and head they are the matrices B, k^T (HS, positions) and v
+/// (positions, HS), of attention's two products, packed in panels, so a new position only adds to them. With bf16 they
+/// are stored as pairs if the machine multiplies bfloat16 faster: half as much to read for every token.
 template <class T>
 class KVCache {
  public:
@@ -33,21 +33,21 @@ class KVCache {
         value_stride_(layout().element_count(positions_) * panel),
         key_size_(positions_ / panel * key_stride_),
         value_size_((head_size + panel - 1) / panel * value_stride_) {
-    // Zeros: the unused columns of a panel are multiplied too, and what is not a number would spread.
+    // Zeros: the unused columns of a panel are multiplied too, and a NaN there would spread.
     keys_ = Storage<T>::zeros(sequences * heads * key_size_);
     values_ = Storage<T>::zeros(sequences * heads * value_size_);
   }
 
   Index heads() const { return heads_; }
   Index head_size() const { return head_size_; }
-  /// Elements between two panels of the keys, of the values.
+  /// Numbers from one panel of the keys, of the values, to the next.
   Index key_stride() const { return key_stride_; }
   Index value_stride() const { return value_stride_; }
   /// The panels of head `job % heads` of sequence `job / heads`.
   T* keys(Index job) const { return keys_.data() + job * key_size_; }
   T* values(Index job) const { return values_.data() + job * value_size_; }
 
-  /// The format in which so many rows are multiplied with the cache: pairs by AMX too, from one row of tiles on.
+  /// The format in which this many rows are multiplied with the cache: pairs use AMX too, from one tile of rows on.
   const OperandFormat<T>& format(Index rows) const {
     if constexpr (can_hold_pairs)
       if (pairs_) {
@@ -57,22 +57,23 @@ class KVCache {
       }
     return format_of<PlainFormat<T>>;
   }
-  /// The sizes of what is held: pairs lie in the whole groups that AMX multiplies.
+  /// The sizes of the cache's layout: pairs are stored in the whole groups that AMX multiplies.
   const FormatSizes& layout() const {
     if constexpr (can_hold_pairs)
       if (pairs_) return sizes_of<AmxFormat>;
     return sizes_of<PlainFormat<T>>;
   }
-  /// Positions that fill panels of keys and groups of values.
+  /// Number of positions that fill panels of keys and groups of values.
   Index step() const { return std::max(panel, layout().k_per_element * layout().group); }
 
-  /// Notes the key and the value (HS) of a position. What follows it in its pair becomes zero.
+  /// Stores the key and the value (HS numbers each) of a position. The value of the next position in its pair becomes
+  /// zero.
   void put(Index job, Index position, const T* key, const T* value) const {
     if constexpr (can_hold_pairs)
       if (pairs_) return put_as<PairFormat>(job, position, key, value);
     put_as<PlainFormat<T>>(job, position, key, value);
   }
-  /// Zeros for the values of the positions from `end` on that lie in one group with those before.
+  /// Zeroes the values of the positions from `end` on that share a group with earlier positions.
   void clear_behind(Index job, Index end) const {
     const Index k_per_element = layout().k_per_element, first = (end + k_per_element - 1) / k_per_element,
                 last = round_up(end, step()) / k_per_element;
@@ -110,12 +111,12 @@ class KVCache {
 };
 
 namespace detail {
-/// Values that are multiplied at once: whole groups of any format, no more than each takes as one block.
+/// Number of values that are multiplied at once: whole groups of any format, at most one block of the summed axis.
 inline constexpr Index values_together = 256;
 }  // namespace detail
 
 /// y = softmax(q k^T / sqrt(HS)) v for the positions first .. first + rows - 1 of one sequence, whose keys and values
-/// are put into the cache. Position i sees the last `window` positions up to itself.
+/// are put into the cache. A position sees the last `window` positions up to itself. y: (rows, C), qkv: (rows, 3C).
 template <class T>
 void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequence, Index first, Index rows,
                       Index window) {
@@ -125,7 +126,7 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
   const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(HS)));
   const Visibility visible{.causal = true, .window = window, .keys = first + rows};
   const Index step = cache.step(), k_per_element = cache.layout().k_per_element, query_block = cache.layout().mr;
-  // Scratch of all heads at once: for one new position a head is too little work to ask for its own.
+  // Scratch of all heads at once: for one new position, a head is too little work to allocate its own.
   const Index stride = round_up(first + rows, panel), longest = std::max(HS, stride);
   const Index scores_size = std::min(rows, query_block) * stride;
   const Index a_size = std::max(scratch_size(cache.format(1).sizes, longest), scratch_size(cache.layout(), longest));
@@ -162,7 +163,7 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
         std::fill(row, seen, T(0));
         std::fill(row + to, row + keys, T(0));
       }
-      // Cut at the same positions however many are read at once: a row has the same bits beside others as alone.
+      // Split at the same positions however many are read at once: a row is bitwise the same beside others as alone.
       for (Index k = 0, next = 0; k < keys; k = next) {
         next = std::min(keys, ((begin + k) / detail::values_together + 1) * detail::values_together - begin);
         multiply(count, HS, next - k, scores + k, stride, cache.values(job) + (begin + k) / k_per_element * panel,

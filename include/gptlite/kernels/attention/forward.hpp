@@ -1,7 +1,7 @@
 #pragma once
-// Fused self-attention, straight from the output of the q, k, v projection: forward. No (T, T) matrix is stored:
-// a job is a (batch, head) and holds the scores of one block of keys and one block of queries. Sizes are those of
-// attention/block.hpp.
+// Fused self-attention, forward, directly from the output of the q, k, v projection. No (T, T) matrix is stored: a job
+// is one (batch, head) and stores the scores of one block of keys and one block of queries. Sizes and memory order are
+// those of attention/block.hpp.
 
 #include "gptlite/kernels/attention/block.hpp"
 #include "gptlite/kernels/workspace.hpp"
@@ -11,17 +11,17 @@ namespace kernels {
 
 namespace detail {
 
-/// The running softmax of one vector of queries, a query per lane, over blocks of keys (Milakov and Gimelshein 2018).
+/// The running softmax of one vector of queries, one query per lane, over blocks of keys (Milakov and Gimelshein 2018).
 template <class T>
 struct RunningSoftmax {
   using V = simd::Vec<T>;
   V largest = V::broadcast(-std::numeric_limits<T>::infinity());  // before the scale
   V sum = V::zero();
 
-  /// Of the scores (keys, stride) of one block makes p = exp((scores - largest so far) * scale) times the dropout
-  /// factors (keys, stride), unless they are null, as a panel of a matrix B. Returns what the sums over
-  /// earlier blocks must be multiplied with. The largest is taken out first: scores of any size are as exact as their
-  /// differences.
+  /// Computes p = exp((scores - largest so far) * scale) from the scores (keys, stride) of one block, multiplies it by
+  /// the dropout factors (keys, stride) unless they are null, and stores it as a panel of a matrix B. Returns the
+  /// factor for the sums over earlier blocks. The largest is subtracted before the scale: scores of any size are as
+  /// exact as their differences.
   template <class Format>
   V add_block(T* panel, Index part_stride, const T* scores, const T* factors, Index keys, Index stride, T scale) {
     constexpr Index columns = Tile<T>::nr, k_per_element = Format::k_per_element;
@@ -29,7 +29,7 @@ struct RunningSoftmax {
     for (Index j = 0; j < keys; ++j) block_largest = simd::max(block_largest, V::load(scores + j * stride));
     const V lowest = V::broadcast(std::numeric_limits<T>::lowest());
     const V new_largest = simd::max(largest, block_largest);
-    const V base = simd::where_less(new_largest, lowest, V::zero(), new_largest);  // a lane may see no key yet
+    const V base = simd::where_less(new_largest, lowest, V::zero(), new_largest);  // a lane may not have seen a key yet
     const V rescale = simd::exp_nonpositive((largest - base) * scale);
     // Four sums: one chain of 256 additions is up to four times as far from the exact sum.
     std::array<V, 4> block_sums{V::zero(), V::zero(), V::zero(), V::zero()};
@@ -48,7 +48,7 @@ struct RunningSoftmax {
       for (Index d = 0; d < k_per_element; ++d) p[static_cast<std::size_t>(d)] = number(e * k_per_element + d);
       store(e, p);
     }
-    for (Index e = whole; e < sizes_of<Format>.element_count(keys); ++e) {  // the last group of elements is filled up
+    for (Index e = whole; e < sizes_of<Format>.element_count(keys); ++e) {  // pads the last group of elements
       ElementNumbers<Format> p;
       for (Index d = 0; d < k_per_element; ++d)
         p[static_cast<std::size_t>(d)] = e * k_per_element + d < keys ? number(e * k_per_element + d) : V::zero();
@@ -60,7 +60,7 @@ struct RunningSoftmax {
   }
 };
 
-/// RunningSoftmax::add_block in a format.
+/// RunningSoftmax::add_block in a given format.
 template <class T>
 using AddBlock = simd::Vec<T> (*)(RunningSoftmax<T>& softmax, T* panel, Index part_stride, const T* scores,
                                   const T* factors, Index keys, Index stride, T scale);
@@ -74,7 +74,7 @@ AddBlock<T> add_block_of(const OperandFormat<T>& format) {
   });
 }
 
-/// attention_forward() in a format.
+/// attention_forward() in a given format.
 template <class T>
 void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, const MatrixOperand<T>& qkv,
                        const AttentionParams& s) {
@@ -87,7 +87,7 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
   const AddBlock<T> add_block = add_block_of(format);
   const PowerOfTwo panel = sizes.nr, step = Block::step_of(sizes), k_per_element = sizes.k_per_element;
   const Index tile_rows = sizes.mr;
-  // A query sees a key of the first block of keys that its block of queries meets, or none at all.
+  // Every query sees a key in the first block of keys that its block of queries meets, or sees no key at all.
   const Index query_block = std::min(most_queries, round_up(s.T, step));
   const Index key_block = std::min(round_up(256, tile_rows), round_up(s.T, tile_rows));
   const T scale = static_cast<T>(s.scale());
@@ -130,7 +130,7 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
                                               .ldc = query_block});
           block.mask(tile, query_block, key, seen);
         }
-        // 2. p = exp(scores - largest so far), with dropout; what came before is scaled to the new largest
+        // 2. p = exp(scores - largest so far), with dropout; earlier sums are rescaled to the new largest
         for (Index n = 0; n < queries; n += step) {
           const IndexRange keys = block.keys_of(n);
           if (keys.size() == 0) continue;
@@ -161,7 +161,7 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
         simd::store_numbers(saved + s.rows(), simd::log(done.sum), rows);
         store_transposed(to + n * s.C(), s.C(), rows, s.HS, sums + n, query_block, T(1) / done.sum, false);
       }
-      // A query that sees no key: y = 0, and backward finds p = 0.
+      // A query that sees no key: y = 0, and backward computes p = 0.
       for (Index i = std::max(q, head.visible.end_query()); i < q + queries; ++i) {
         std::fill_n(y + head.output_offset() + i * s.C(), s.HS, T(0));
         softmax_sums[job * s.T + i] = 0;
@@ -173,8 +173,9 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
 
 }  // namespace detail
 
-/// y = dropout(softmax(q k^T / sqrt(HS))) v for every head, the softmax over the keys that a query sees; 0 for one that
-/// sees none. Saves softmax_sums. qkv is held as S: T, or BFloat16 for products in bf16.
+/// y = dropout(softmax(q k^T / sqrt(HS))) v for every head, with the softmax over the keys that a query sees; 0 for a
+/// query that sees none. Saves softmax_sums. qkv is stored as S: T, or BFloat16 for products in bf16. Sizes:
+/// attention/block.hpp.
 template <class S, class T>
 void attention_forward(T* y, T* softmax_sums, const S* qkv, const AttentionParams& s) {
   const MatrixOperand<T> view(MatrixView<S>{qkv, 3 * s.C()});

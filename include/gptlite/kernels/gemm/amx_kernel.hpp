@@ -14,20 +14,20 @@ namespace kernels {
 
 namespace detail {
 
-/// The packed operands: of A blocks [group][32][16], of each panel of B [element][16], part after part.
+/// The packed operands: A as blocks [group][32][16], each panel of B as [element][16], one part after the other.
 struct AmxOperands {
   const float *a, *b;
   Index a_part_stride, b_part_stride;  ///< numbers from one part to the next
   Index panel_stride;
 };
 
-/// One or two halves of a tile of rows by one or two panels. The sums begin with the numbers at `from`, or with zeros
-/// if that is null, and go to `to`; strides are from row to row.
+/// Multiplies one or two halves (16 rows each) of a tile by one or two panels. The sums start from the numbers at
+/// `from`, or from zero if it is null, and are stored at `to`. Strides are numbers from row to row.
 template <class Format, bool TwoHalves, bool TwoPanels>
 void amx_kernel(Index groups, const AmxOperands& operands, const float* from, Index from_stride, float* to,
                 Index to_stride) {
   constexpr Index side = simd::amx_rows, square = side * side, bytes = sizeof(float), line = side * bytes;
-  // The compiler does not see what these instructions read and write: A, B and C must be written before.
+  // The compiler does not see which memory these instructions access: A, B and C must be written before.
   asm volatile("" ::: "memory");
   if (from == nullptr) {
     _tile_zero(0);
@@ -57,7 +57,7 @@ void amx_kernel(Index groups, const AmxOperands& operands, const float* from, In
     if constexpr (TwoHalves && TwoPanels) _tile_dpbf16ps(3, 5, 7);
   };
   for (Index g = 0; g < groups; ++g, a += 2 * square, b += square) {
-    if constexpr (MultiPart<Format>) {  // six products of parts, one part loaded for each
+    if constexpr (MultiPart<Format>) {  // six products of parts; all but the first load one part
       load_a(2);
       load_b(0);
       multiply();
@@ -86,9 +86,9 @@ void amx_kernel(Index groups, const AmxOperands& operands, const float* from, In
 
 }  // namespace detail
 
-/// multiply_tile() for formats that AMX multiplies, whose tiles are packed in the order of rows. Sums of one part begin
-/// with what C holds, or zero, plus the bias. bf16x3 sums start from zero and are added to C once; adding each of the
-/// six partial products to C directly would round six times. Partial tiles go through a local buffer.
+/// multiply_tile() for formats that AMX multiplies. Tiles are packed in the order of rows. Sums of one part start from
+/// C, or from zero, plus the bias. bf16x3 sums start from zero and are added to C once; adding each of the six partial
+/// products to C directly would round six times. Partial tiles go through a local buffer.
 template <class Format>
 void amx_multiply_tile(const TileProduct<float>& p) {
   using detail::amx_kernel;
@@ -98,8 +98,8 @@ void amx_multiply_tile(const TileProduct<float>& p) {
   const bool go_on = p.accumulate && !MultiPart<Format>, add = p.accumulate && !go_on;
   for (Index n = 0; n < p.N; n += part, operands.b += 2 * operands.panel_stride) {
     const Index columns = std::min(part, p.N - n);
-    // A kernel of one part waits for B, and prefetches of A make it wait longer: without them, as rows that follow
-    // each other come by themselves, a step of `small` takes 3 to 5% less.
+    // A kernel of one part waits for B, and prefetches of A make it wait longer. The processor prefetches consecutive
+    // rows anyway: without prefetches here a step of `small` takes 3 to 5% less.
     for (Index panel = n; MultiPart<Format> && p.next != nullptr && panel + side <= n + columns; panel += side)
       p.next->prefetch(panel / side, panels);
     float* const to = p.c + n;
@@ -112,7 +112,7 @@ void amx_multiply_tile(const TileProduct<float>& p) {
     const bool from_zero = !go_on && shift == nullptr;
     for (Index i = 0; i < p.rows && !from_zero; ++i)
       for (Index j = 0; j < columns; ++j) {
-        // No zero is added, which would turn -0 into 0 here and not in a part that fits.
+        // Adds no zero: that would turn -0 into 0 here, but not in a tile that needs no buffer.
         float& begin = beside[i * part + j];
         if (!go_on)
           begin = shift[j];

@@ -1,5 +1,6 @@
 #pragma once
-// How a product is cut: into jobs, which depends on the number of threads, and along the summed axis, which does not.
+// How a product is split: into jobs, depending on the number of threads, and along the summed axis, independently of
+// it.
 
 #include <algorithm>
 #include <limits>
@@ -12,8 +13,8 @@ namespace kernels {
 
 namespace detail {
 
-/// How the summed axis is cut: blocks of almost equal length, whole groups of elements, at most FormatSizes::kc
-/// of them.
+/// The blocks of the summed axis: of almost equal length, in whole groups of elements, at most FormatSizes::kc elements
+/// each.
 struct KBlocks {
   const FormatSizes& sizes;
   Index K, elements, count;
@@ -23,7 +24,7 @@ struct KBlocks {
         K(length),
         elements(sizes.element_count(length)),
         count((elements + sizes.kc - 1) / sizes.kc) {}
-  /// Numbers of the longest block, at most.
+  /// Upper bound of the numbers in a block.
   Index longest() const { return std::min(K, sizes.kc * sizes.k_per_element); }
   Index begin(Index i) const {
     return std::min(K, elements / sizes.group * i / count * sizes.group * sizes.k_per_element);
@@ -32,17 +33,17 @@ struct KBlocks {
 
 }  // namespace detail
 
-/// How a product is cut into jobs. C is a grid of blocks, one job each. Each row of the grid packs all of B, each
-/// column all of A. The cut depends on the number of threads, the order of the sums does not.
+/// The jobs of a product. C is a grid of blocks, one job each. Each row of the grid packs all of B, each column all of
+/// A. The grid depends on the number of threads, the order of the sums does not.
 struct GemmBlocks {
   Index M, panels, rows = 1, columns = 1;  // rows and columns of blocks
 
-  /// panel: columns of one; most_columns: of a block; a_cost, b_cost: of packing one number of A, of B, in
-  /// multiplications.
+  /// C is m x n, k the summed axis. panel: columns per panel. most_columns: limit of a block's columns. a_cost, b_cost:
+  /// cost of packing one number of A or B, in multiplications.
   GemmBlocks(Index m, Index n, Index k, Index panel, Index most_columns, Index a_cost, Index b_cost)
       : M(m), panels((n + panel - 1) / panel) {
     const Index narrowest = (n + most_columns - 1) / most_columns;
-    // A job below 2^21 multiplications, some 15 us, is not worth a thread.
+    // A job below 2^21 multiplications, about 15 us, is not worth a thread.
     const Index workers = std::clamp<Index>(M * n / 2 * k >> 20, 1, std::min<Index>(num_threads(), M * panels));
     Index least = std::numeric_limits<Index>::max();
     for (Index r = 1; r <= std::min(workers, M); ++r) {

@@ -1,14 +1,14 @@
 #pragma once
-// The formats in which a product's operands are packed. A format makes one element of `k_per_element` numbers that are
-// neighbours along the summed axis, and says how two elements are multiplied and added to a sum.
+// The formats in which a product's operands are packed. A format makes one element from `k_per_element` numbers that
+// are adjacent along the summed axis, and defines how two elements are multiplied and added to a sum.
 //
-//   element(from, count)   the element of `count` neighbours, and zeros up to k_per_element: formats of one part
-//   along(v)               `width` elements in a row from the k_per_element * width neighbours in v[0], v[1], ...
-//   total(e)               of `width` elements, the sum of the numbers of each
+//   element(from, count)   the element of `count` adjacent numbers, zeros up to k_per_element: formats of one part
+//   along(v)               `width` consecutive elements from k_per_element * width adjacent numbers in v[0], v[1], ...
+//   total(e)               for each of `width` elements, the sum of its numbers
 //   across(v)              `width` elements side by side, one from each lane; v[i] holds their i-th numbers
 //
-// Packed elements come in whole groups along the summed axis, the last one filled up with zeros. A format of several
-// parts holds a number as a sum: each part is packed for itself, in the format Part<i>.
+// Packed elements come in whole groups along the summed axis, the last one padded with zeros. A format of several parts
+// represents a number as a sum of parts; each part is packed separately, in the format Part<i>.
 
 #include <algorithm>
 #include <array>
@@ -24,7 +24,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// Numbers as they are.
+/// Numbers as they are, one per element.
 template <class T>
 struct PlainFormat {
   using Number = T;
@@ -40,7 +40,7 @@ struct PlainFormat {
   static V multiply_add(V a, V b, V sum) { return simd::fma(a, b, sum); }
 };
 
-/// Floats rounded to bfloat16, held and multiplied as floats: for machines whose products of pairs are not faster.
+/// Floats rounded to bfloat16, stored and multiplied as floats: for machines whose products of pairs are not faster.
 struct RoundedFormat {
   using Number = float;
   using Product = PlainFormat<float>;
@@ -54,7 +54,7 @@ struct RoundedFormat {
   static V total(V elements) { return elements; }
 };
 
-/// Pairs of bfloat16 in the bits of a float, for VDPBF16PS. Only where simd::has_bf16_pairs.
+/// Pairs of bfloat16 in the bits of a float, for VDPBF16PS. Only if simd::has_bf16_pairs.
 struct PairFormat {
   using Number = float;
   using Product = PairFormat;
@@ -73,13 +73,13 @@ struct PairFormat {
   static V multiply_add(V a, V b, V sum) { return simd::dot_pairs(a, b, sum); }
 };
 
-/// The same pairs for AMX, which multiplies squares of 16 x 16 of them. Only where simd::amx_is_usable().
+/// Pairs of bfloat16 for AMX, which multiplies squares of 16 x 16 pairs. Only if simd::amx_is_usable().
 struct AmxFormat : PairFormat {
   using Product = AmxFormat;
   static constexpr Index group = simd::amx_rows;
 };
 
-/// Part i of a float held as three bfloat16 numbers: the float rounded, then what that leaves rounded, then the rest.
+/// Part I of a float split into three bfloat16 numbers: the float rounded, then the remainder rounded, then the rest.
 template <Index I>
 struct Bf16x3Part : AmxFormat {
   static V along(std::array<V, 2> v) { return PairFormat::along({rest_of(v[0]), rest_of(v[1])}); }
@@ -92,12 +92,12 @@ struct Bf16x3Part : AmxFormat {
   }
 };
 
-/// Floats for AMX, which multiplies bfloat16 alone: a float's 24 bits are those of three such numbers, each at most
+/// Floats for AMX, which multiplies bfloat16 alone. A float's 24 bits are those of three bfloat16 numbers, each at most
 /// 2^-8 of the one before. Six of the nine products of parts are added up in fp32, the smallest first; the three left
-/// out are some 2^-27 of the whole, a quarter of what rounding a float costs. (Henry, Tang and Heinecke 2019,
+/// out are about 2^-27 of the whole, a quarter of the error of rounding a float. (Henry, Tang and Heinecke 2019,
 /// "Leveraging the bfloat16 artificial intelligence datatype for higher-precision computations".) Measured against
-/// double a product is nearer than one of float FMAs, by a third at K 384 and 1,536. Numbers below 2^-100 lose bits,
-/// and what is not finite makes NaN.
+/// double, a product is closer than one of float FMAs, by a third at K 384 and 1,536. Numbers below 2^-100 lose bits,
+/// and infinities become NaN.
 struct Bf16x3Format : AmxFormat {
   using Product = Bf16x3Format;
   static constexpr Index parts = 3;
@@ -106,15 +106,15 @@ struct Bf16x3Format : AmxFormat {
   using Part = Bf16x3Part<I>;
 };
 
-/// The formats whose tiles AMX multiplies.
+/// Formats whose tiles AMX multiplies.
 template <class Format>
 concept AmxTiled = std::is_base_of_v<AmxFormat, Format>;
-/// The formats of several parts.
+/// Formats of several parts.
 template <class Format>
 concept MultiPart = Format::parts >
 1;
 
-/// Calls f(Part<i>, i) for each part of a format, the first one last; a format of one part is that part.
+/// Calls f(Part<i>, i) for each part of a format, the last part first. A format of one part is its own part.
 template <class Format, class F>
 void for_parts(F&& f) {
   f(Format{}, Index{0});
@@ -133,7 +133,7 @@ void for_parts(F&& f) {
 template <class Format>
 using ElementNumbers = std::array<typename Format::V, static_cast<std::size_t>(Format::k_per_element)>;
 
-/// Stores along() and across() of numbers, one vector for each of a format's parts, `part_stride` numbers apart.
+/// Stores along() (or across()) of numbers: one vector per part of the format, `part_stride` numbers apart.
 template <class Format, class T>
 void store_along(const ElementNumbers<Format>& v, T* to, Index part_stride) {
   for_parts<Format>([&]<class Part>(Part, Index i) { Part::along(v).store(to + i * part_stride); });
@@ -143,14 +143,15 @@ void store_across(const ElementNumbers<Format>& v, T* to, Index part_stride) {
   for_parts<Format>([&]<class Part>(Part, Index i) { Part::across(v).store(to + i * part_stride); });
 }
 
-/// `k_per_element` vectors that begin `stride` apart. S: the format's numbers, or BFloat16 for floats.
+/// Loads `k_per_element` vectors that start `stride` numbers apart. S: the format's numbers, or BFloat16 for floats.
 template <class Format, class S>
 ElementNumbers<Format> load_numbers(const S* from, Index stride) {
   ElementNumbers<Format> v;
   for (std::size_t i = 0; i < v.size(); ++i) v[i] = simd::load_numbers(from + static_cast<Index>(i) * stride);
   return v;
 }
-/// along() of numbers in memory, and across() of rows of them, `stride` apart. Pairs of BFloat16 need no rounding.
+/// along() of numbers in memory, and across() of rows of them that are `stride` apart. Pairs of BFloat16 need no
+/// rounding.
 template <class Format, class S>
 typename Format::V load_along(const S* from) {
   if constexpr (std::is_same_v<S, BFloat16> && std::is_base_of_v<PairFormat, Format>)
@@ -166,8 +167,8 @@ typename Format::V load_across(const S* from, Index stride) {
   else
     return Format::across(v);
 }
-/// The same of the first `count` numbers, and of the first `rows` rows and `count` columns; the rest zeros. `rows` and
-/// `count` may be 0 or negative; the result is then all zeros.
+/// along() of the first `count` numbers in memory, and across() of the first `rows` rows and `count` columns; the rest
+/// is zeros. `rows` and `count` may be 0 or negative; the result is then all zeros.
 template <class Format, class S>
 typename Format::V load_along(const S* from, Index count) {
   using V = typename Format::V;
@@ -187,7 +188,8 @@ typename Format::V load_across(const S* from, Index stride, Index rows, Index co
   return Format::across(v);
 }
 
-/// The same, stored: one vector per part of the format, `part_stride` numbers apart. Counts: none, or those above.
+/// Stores load_along() (or load_across()): one vector per part of the format, `part_stride` numbers apart. `counts` are
+/// the optional last arguments of these functions.
 template <class Format, class S, class T, class... Counts>
 void pack_along(T* to, Index part_stride, const S* from, Counts... counts) {
   for_parts<Format>([&]<class Part>(Part, Index i) { load_along<Part>(from, counts...).store(to + i * part_stride); });

@@ -1,8 +1,8 @@
 #pragma once
-// gemm: the matrix products of training, C = A B or C += A B, each for operands that are transposed or not, with a bias
-// and an epilogue.
+// gemm: the matrix products of training, C = A B or C += A B, for operands that are transposed or not, with a bias and
+// an epilogue.
 //
-// Sizes:  M rows of C and A    N columns of C and B    K depth: columns of A, rows of B
+// Sizes:  M rows of C and A    N columns of C and B    K summed axis: columns of A, rows of B
 
 #include <algorithm>
 
@@ -17,34 +17,34 @@ namespace kernels {
 
 namespace detail {
 
-/// True for an A that is multiplied where it lies: one row whose numbers are those of the format.
+/// True for an A that is multiplied without packing: one row, contiguous, with the format's own numbers.
 template <class T>
 bool reads_in_place(const OperandFormat<T>& format, Index M, const MatrixOperand<T>& a) {
   return format.plain && M == 1 && a.row_stride() == 1;
 }
-/// Scratch that multiply_block() packs A into, in numbers.
+/// Size of the scratch into which multiply_block() packs A, in numbers.
 inline Index block_scratch_size(const FormatSizes& sizes, Index K) {
   return sizes.tiles_packed_at_once * sizes.a_size(K);
 }
 
-/// Where multiply_block() leaves a product.
+/// The C that multiply_block() writes.
 template <class T>
 struct BlockResult {
   T* c;
   Index ldc;
-  bool whole = true;  ///< false: c has room for one tile of rows, and is written again by each
+  bool whole = true;  ///< false: c has room for one tile of rows, and each tile overwrites it
   bool accumulate = false;
   const T* bias = nullptr;
 };
 
-/// C (+)= A B + bias for one block of the summed axis. `packed` is where the first panel's block begins. rows_after:
-/// rows after A's last one that are readable (over-read by vector loads). packed_a: room for scratch_size(K).
-/// `finish(c, row, rows)` is called for each tile.
+/// C (+)= A B + bias for one block of the summed axis. `packed` is the block's part of the first panel. rows_after:
+/// rows after A's last one that are readable (over-read by vector loads). packed_a: block_scratch_size(K) numbers of
+/// scratch. Calls `finish(c, row, rows)` for each tile.
 template <class T>
 void multiply_block(const OperandFormat<T>& format, Index M, Index N, Index K, const MatrixOperand<T>& a,
                     Index rows_after, T* packed_a, const T* packed, Index panel_stride, const BlockResult<T>& result,
                     FunctionRef<void(const T* c, Index row, Index rows)> finish) {
-  // Tiles of columns are packed together: so the rows of memory that they share are read in longer pieces.
+  // Several tiles of columns are packed at once, so the rows of memory that they share are read in longer pieces.
   const FormatSizes& sizes = format.sizes;
   const Index room = sizes.a_size(K), tiles = sizes.tile_count(M);
   std::array<TileA<T>, 4> tiles_a;
@@ -83,13 +83,13 @@ void multiply_block(const OperandFormat<T>& format, Index M, Index N, Index K, c
 
 }  // namespace detail
 
-/// Scratch that multiply_packed() packs A into, in numbers.
+/// Size of the scratch into which multiply_packed() packs A, in numbers.
 inline Index scratch_size(const FormatSizes& sizes, Index K) {
   return detail::block_scratch_size(sizes, detail::KBlocks(sizes, K).longest());
 }
 
-/// C (+)= A B on the calling thread, for a packed B whose panels are panel_stride elements apart. A is M x K, C is M x
-/// N with rows ldc apart. The order of each sum depends on K alone. scratch: scratch_size(K) numbers of scratch.
+/// C (+)= A B on the calling thread, for a packed B whose panels are panel_stride numbers apart. A is M x K, C is M x N
+/// with rows ldc apart. The order of each sum depends on K alone. scratch: scratch_size(K) numbers.
 template <class T>
 void multiply_packed(const OperandFormat<T>& format, Index M, Index N, Index K, MatrixView<T> a, const T* packed_b,
                      Index panel_stride, T* c, Index ldc, bool accumulate, T* scratch) {
@@ -105,7 +105,7 @@ void multiply_packed(const OperandFormat<T>& format, Index M, Index N, Index K, 
                               [](const T*, Index, Index) {});
   }
 }
-/// The same with scratch of its own.
+/// C (+)= A B on the calling thread, for a packed B, with scratch of its own.
 template <class T>
 void multiply_packed(const OperandFormat<T>& format, Index M, Index N, Index K, MatrixView<T> a, const T* packed_b,
                      Index panel_stride, T* c, Index ldc, bool accumulate) {
@@ -114,33 +114,33 @@ void multiply_packed(const OperandFormat<T>& format, Index M, Index N, Index K, 
   multiply_packed(format, M, N, K, a, packed_b, panel_stride, c, ldc, accumulate, scratch.data());
 }
 
-/// A finished part of C: its numbers, with rows `stride` apart, and where it lies.
+/// A finished part of C: its numbers, with rows `stride` apart, and its position in C.
 template <class T>
 struct GemmPart {
   const T* data;
   Index stride, row, rows, column, columns;
 };
 
-/// Called once for each finished part of C, on the thread that made it, while the part is in cache.
+/// Function called once for each finished part of C, on the thread that computed it, while the part is in cache.
 template <class T>
 using Epilogue = FunctionRef<void(const GemmPart<T>&)>;
 
-/// Does nothing to finished parts of C.
+/// An epilogue that does nothing.
 struct NoEpilogue {
   template <class... Part>
   void operator()(Part...) const {}
 };
 
-/// What comes with a product.
+/// Options of a product.
 template <class T>
 struct GemmOptions {
-  const T* bias = nullptr;    ///< N numbers that are added to every row of C
-  GradTarget<T> b_sums = {};  ///< receives the N sums of B's columns; in bf16 of the rounded numbers
+  const T* bias = nullptr;    ///< N numbers, added to every row of C; null: none
+  GradTarget<T> b_sums = {};  ///< receives the N column sums of B; in bf16 of the rounded numbers
 };
 
 namespace detail {
 
-/// column_sums_of_product() in a format.
+/// column_sums_of_product() in a given format.
 template <class T>
 void column_sums_of_product(const OperandFormat<T>& format, Index N, Index K, const MatrixOperand<T>& b,
                             GradTarget<T> sums) {
@@ -158,7 +158,7 @@ void column_sums_of_product(const OperandFormat<T>& format, Index N, Index K, co
   });
 }
 
-/// gemm() in a format.
+/// gemm() in a given format.
 template <class T>
 void gemm(const OperandFormat<T>& format, Index M, Index N, Index K, const MatrixOperand<T>& a,
           const MatrixOperand<T>& b, T* c, Index ldc, bool accumulate, const GemmOptions<T>& options,
@@ -166,8 +166,8 @@ void gemm(const OperandFormat<T>& format, Index M, Index N, Index K, const Matri
   if (M == 0 && options.b_sums) column_sums_of_product(format, N, K, b, options.b_sums);
   if (M == 0 || N == 0) return;
   const FormatSizes& sizes = format.sizes;
-  // What packing a number costs in multiplications, as measured: rows of A are copied, of a transposed A and of B
-  // vectors of neighbours, of a transposed B squares are transposed.
+  // Measured cost of packing a number, in multiplications. Rows of A are copied. Vectors of adjacent numbers are copied
+  // for a transposed A and for B. Squares are transposed for a transposed B.
   constexpr Index of_rows = 8, of_vectors = 16, of_squares = 32;
   const GemmBlocks blocks(M, N, K, sizes.nr, sizes.most_columns(sizes.element_count(K)),
                           a.column_stride() == 1 ? of_rows : of_vectors,
@@ -180,10 +180,10 @@ void gemm(const OperandFormat<T>& format, Index M, Index N, Index K, const Matri
     const Index column = blocks.panels * j / blocks.columns * sizes.nr;
     const Index width = std::min(N, blocks.panels * (j + 1) / blocks.columns * sizes.nr) - column;
     const T* const bias = options.bias == nullptr ? nullptr : options.bias + column;
-    // Every row of blocks packs B, the first one adds it up.
+    // Every row of blocks packs B; the first one sums its columns.
     const GradTarget<T> b_sums = i == 0 && options.b_sums ? options.b_sums.offset(column) : GradTarget<T>{};
-    // B is packed by the job that uses it: into its core's cache, no thread waits for another.
-    const bool whole = c != nullptr || k_blocks.count != 1;  // what epilogue alone sees is one tile, if that is a sum
+    // Each job packs the part of B that it uses: into its core's cache, and no thread waits for another.
+    const bool whole = c != nullptr || k_blocks.count != 1;  // without c, one tile suffices if K is one block
     const Index c_stride = c != nullptr ? ldc : width + simd::line<T>;
     const Workspace<T, 3> space({sizes.packed_size(k_blocks.longest(), width),
                                  block_scratch_size(sizes, k_blocks.longest()),
@@ -219,7 +219,7 @@ void gemm(const OperandFormat<T>& format, Index M, Index N, Index K, const Matri
   });
 }
 
-/// The precision of a product: an operand of BFloat16 asks for bf16.
+/// The precision of a product: bf16 if an operand is BFloat16, otherwise `precision`.
 template <class T>
 Precision product_precision(Precision precision, const MatrixOperand<T>& a, const MatrixOperand<T>& b) {
   return a.is_bfloat16() || b.is_bfloat16() ? Precision::bf16 : precision;
@@ -227,9 +227,9 @@ Precision product_precision(Precision precision, const MatrixOperand<T>& a, cons
 
 }  // namespace detail
 
-/// C (+)= A B + bias, parallel over blocks of C. A is M x K, B is K x N, C is M x N and contiguous in its rows, ldc
-/// apart. With a null c only the epilogue sees C, which is never whole in memory.
-/// bf16 rounds both operands; the sums are in T. An operand of BFloat16 asks for bf16, whatever `precision` is.
+/// C (+)= A B + bias, parallel over blocks of C. A is M x K, B is K x N, C is M x N with contiguous rows, ldc apart.
+/// With a null c only the epilogue sees C, which is never whole in memory. bf16 rounds both operands; the sums are in
+/// T. A BFloat16 operand implies bf16, whatever `precision` is.
 template <class T>
 void gemm(Precision precision, Index M, Index N, Index K, const std::type_identity_t<MatrixOperand<T>>& a,
           const std::type_identity_t<MatrixOperand<T>>& b, T* c, Index ldc, bool accumulate,
@@ -239,8 +239,8 @@ void gemm(Precision precision, Index M, Index N, Index K, const std::type_identi
                options, epilogue);
 }
 
-/// sums (+)= the sums of the columns of a K x N matrix, parallel over its panels: the bits that gemm() has for b_sums
-/// where B takes part in no product.
+/// sums (+)= the column sums of the K x N matrix B, parallel over its panels: bitwise those that gemm() computes for
+/// b_sums, for a B that takes part in no product.
 template <class T>
 void column_sums_of_product(Precision precision, Index N, Index K, const std::type_identity_t<MatrixOperand<T>>& b,
                             GradTarget<T> sums) {

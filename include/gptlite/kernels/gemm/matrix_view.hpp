@@ -1,5 +1,5 @@
 #pragma once
-// The operands of a product in memory: MatrixView, and MatrixOperand, whose kind of numbers is known at run time.
+// The operands of a product in memory: MatrixView, and MatrixOperand, whose type of numbers is known at run time.
 
 #include <cstddef>
 #include <type_traits>
@@ -23,12 +23,12 @@ struct MatrixView {
   }
 };
 
-/// A matrix of T or, for products in bf16, of BFloat16. Drivers take operands as this type, so that each is compiled
-/// once for all kinds of numbers.
+/// A matrix of T or, for products in bf16, of BFloat16. Drivers take operands of this type, so each driver is compiled
+/// once for both types of numbers.
 template <class T>
 class MatrixOperand {
  public:
-  MatrixOperand(MatrixView<T> view)  // NOLINT: implicit, as a parameter wants it
+  MatrixOperand(MatrixView<T> view)  // NOLINT: implicit, so that a view can be an argument
       : data_(view.data), row_stride_(view.row_stride), column_stride_(view.column_stride) {}
   MatrixOperand(MatrixView<BFloat16> view)  // NOLINT
       requires std::is_same_v<T, float>
@@ -39,7 +39,7 @@ class MatrixOperand {
   const std::byte* bytes() const { return static_cast<const std::byte*>(data_); }
   Index row_stride() const { return row_stride_; }
   Index column_stride() const { return column_stride_; }
-  /// The view that the operand was made from, or its transpose or part. S: BFloat16 if is_bfloat16(), else T.
+  /// The view of this operand as a matrix of S, which must be BFloat16 if is_bfloat16(), else T.
   template <class S>
   MatrixView<S> view() const {
     return {static_cast<const S*>(data_), row_stride_, column_stride_};

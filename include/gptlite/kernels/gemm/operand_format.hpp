@@ -1,6 +1,6 @@
 #pragma once
-// OperandFormat: a format of operands at run time, its sizes and what packs and multiplies it, and which format a
-// product takes on this machine. Drivers are written with it, so that they are compiled once for all formats.
+// OperandFormat: a format of operands at run time: its sizes, and the functions that pack and multiply. Also chooses
+// the format of a product on this machine. Drivers use this type, so they are compiled once for all formats.
 
 #include <algorithm>
 #include <optional>
@@ -11,7 +11,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// C (+)= A B + bias for one tile of A and a packed B.
+/// C (+)= A B + bias for one tile of A and a packed B, in a format.
 template <class Format, class T>
 void multiply_tile(const TileProduct<T>& p) {
 #if GPTLITE_HAS_AMX
@@ -27,7 +27,7 @@ void multiply_tile(const TileProduct<T>& p) {
              p.bias == nullptr ? nullptr : p.bias + n);
   }
   if (n == p.N) return;
-  // C and bias are narrower than the last panel.
+  // C and bias are narrower than the last panel: it goes through local buffers.
   alignas(64) T edge[static_cast<std::size_t>(Tile<T>::mr * columns)];
   alignas(64) T edge_bias[static_cast<std::size_t>(columns)] = {};
   if (p.bias != nullptr) std::copy_n(p.bias + n, p.N - n, edge_bias);
@@ -40,7 +40,7 @@ void multiply_tile(const TileProduct<T>& p) {
 }
 
 namespace detail {
-/// Calls f with the view of an operand. Only formats of bf16 take operands of BFloat16.
+/// Calls f with the view of an operand. Only formats of bf16 take BFloat16 operands.
 template <class Format, class T, class F>
 void with_view(const MatrixOperand<T>& operand, F&& f) {
   if constexpr (Format::rounds)
@@ -54,18 +54,18 @@ struct OperandFormat {
   FormatSizes sizes;
   bool plain;  ///< true if a packed number is the number itself
 
-  /// Packs the K x N matrix B of a product: panels of Tile::nr, `stride` numbers apart.
+  /// Packs the K x N matrix B of a product into panels of Tile::nr columns, `stride` numbers apart.
   void (*pack_b)(T* packed, Index stride, Index K, Index N, const MatrixOperand<T>& b);
   /// sums[n] (+)= the sum of column n of a K x N matrix that pack_b() packed.
   void (*column_sums)(T* sums, const T* packed, Index stride, Index K, Index N, bool accumulate);
-  /// Packs up to sizes.mr rows of A, which are contiguous, K numbers deep.
+  /// Packs up to sizes.mr contiguous rows of A, K numbers each.
   void (*pack_a)(T* packed, Index rows, Index K, const MatrixOperand<T>& a);
   /// Packs tiles of a matrix A with contiguous columns, `stride` numbers apart.
   void (*pack_a_columns)(TileA<T>* tiles, T* packed, Index stride, const TileRange& range, Index K,
                          const MatrixOperand<T>& a);
   void (*multiply_tile)(const TileProduct<T>& product);
 
-  /// Packs a whole M x K matrix A whose rows are contiguous, as tiles sizes.a_size(K) numbers apart.
+  /// Packs a whole M x K matrix A with contiguous rows into tiles, sizes.a_size(K) numbers apart.
   void pack_a_tiles(T* packed, Index M, Index K, const MatrixOperand<T>& a) const {
     for (Index m = 0; m < M; m += sizes.mr, packed += sizes.a_size(K)) {
       NextRows<T>{a.offset(m + sizes.mr, 0), std::clamp<Index>(M - m - sizes.mr, 0, sizes.mr), K}.prefetch(0, 1);
@@ -74,11 +74,11 @@ struct OperandFormat {
   }
 };
 
-/// True where bf16 products are those of rounded floats: the compiler's target has nothing faster. Intel's cores do
-/// half the work of float FMAs with VDPBF16PS.
+/// True if bf16 products are products of rounded floats, because the compiler's target has nothing faster. On Intel's
+/// cores VDPBF16PS does half the work of float FMAs.
 inline constexpr bool bf16_is_rounded = !simd::has_amx && (!simd::has_bf16_pairs || simd::broadcasts_from_memory);
 
-/// The table of a format.
+/// The function table of a format.
 template <class Format, class T = typename Format::Number>
 inline constexpr OperandFormat<T> format_of{
     .sizes = sizes_of<Format>,
@@ -99,7 +99,7 @@ inline constexpr OperandFormat<T> format_of{
         },
     .multiply_tile = multiply_tile<Format, T>};
 
-/// Calls f with the format that a table is of, and returns what f does: for the few functions that no table has.
+/// Calls f with the format of a table and returns its result: for the few functions that are not in the table.
 template <class T, class F>
 auto with_format(const OperandFormat<T>& format, F&& f) {
   if constexpr (std::is_same_v<T, float>) {
@@ -115,7 +115,8 @@ auto with_format(const OperandFormat<T>& format, F&& f) {
   return f(PlainFormat<T>{});
 }
 
-/// The registers that a thread must hold to multiply operands of a format: AMX's tiles, or none.
+/// Acquires the registers that the calling thread needs to multiply operands of a format, and releases them when
+/// destroyed: AMX's tiles, or none.
 class FormatRegisters {
  public:
   explicit FormatRegisters([[maybe_unused]] const FormatSizes& sizes) {
@@ -130,8 +131,8 @@ class FormatRegisters {
 #endif
 };
 
-/// True where VDPBF16PS does twice the work of a float FMA: on AMD from Zen 4 on. Intel's cores do half with it
-/// (pigirons/cpufp: Zen 4 325 against 164 GFLOP/s a core, Sapphire Rapids 115 against 230; measured here 82 and 170).
+/// True if VDPBF16PS does twice the work of a float FMA: on AMD from Zen 4 on. On Intel's cores it does half
+/// (pigirons/cpufp: Zen 4 325 against 164 GFLOP/s per core, Sapphire Rapids 115 against 230; measured here 82 and 170).
 inline bool bf16_pairs_are_fast() {
 #if GPTLITE_HAS_BF16_PAIRS && defined(__GNUC__)
   static const bool amd = __builtin_cpu_is("amd");
@@ -140,11 +141,11 @@ inline bool bf16_pairs_are_fast() {
   return false;
 #endif
 }
-/// True where products of bfloat16 are faster than those of floats.
+/// True if products of bfloat16 are faster than those of floats.
 inline bool bf16_products_are_fast() { return simd::amx_is_usable() || bf16_pairs_are_fast(); }
 
-/// The format that products of T take at a precision on this machine. In bf16 it is the one that the compiler's target
-/// multiplies fastest; a target with AMX falls back on pairs where Linux does not allow it, since they are compiled for
+/// The format of products of T at a precision on this machine. In bf16 it is the one that the compiler's target
+/// multiplies fastest; a target with AMX falls back to pairs if Linux does not allow AMX, since pairs are compiled for
 /// generation in any case.
 template <class T>
 const OperandFormat<T>& operand_format([[maybe_unused]] Precision precision) {
@@ -156,7 +157,7 @@ const OperandFormat<T>& operand_format([[maybe_unused]] Precision precision) {
     }
   return format_of<PlainFormat<T>>;
 }
-/// The same for products of whole matrices, where AMX is faster in fp32 too.
+/// The format of products of whole matrices, where AMX is faster in fp32 too.
 template <class T>
 const OperandFormat<T>& gemm_format(Precision precision) {
   if constexpr (std::is_same_v<T, float> && simd::has_amx)

@@ -1,5 +1,6 @@
 #pragma once
-// Packing: the operands of a product, laid out as the micro-kernel reads them and in the format it multiplies.
+// Packing: copies the operands of a product into the layout that the micro-kernel reads and the format that it
+// multiplies.
 
 #include <algorithm>
 #include <cstddef>
@@ -11,8 +12,8 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels {
 
-/// Packs a K x `columns` matrix with contiguous rows as panel[element][Width], columns <= Width; what is left over up
-/// to `padded` becomes zero. Parts are `part_stride` numbers apart.
+/// Packs a K x `columns` matrix with contiguous rows as panel[element][Width], columns <= Width; the columns up to
+/// `padded` become zero. Parts are `part_stride` numbers apart.
 template <class Format, Index Width, class S, class T = typename Format::Number>
 void pack_panel(T* panel, Index part_stride, Index K, Index columns, Index padded, MatrixView<S> b) {
   constexpr Index width = simd::Vec<T>::width, k_per_element = Format::k_per_element;
@@ -23,8 +24,8 @@ void pack_panel(T* panel, Index part_stride, Index K, Index columns, Index padde
                           b.row_stride, K - e * k_per_element, columns - j);
 }
 
-/// The same for a B with contiguous columns: squares of width x width elements
-/// are transposed. Those at the end of K are copied into whole ones first, with zeros behind the numbers.
+/// Packs a panel of Tile::nr columns from a K x `columns` matrix with contiguous columns: squares of width x width
+/// elements are transposed. Squares at the end of K are first copied into whole ones, padded with zeros.
 template <class Format, class S, class T = typename Format::Number>
 void pack_panel_transposed(T* panel, Index part_stride, Index K, Index columns, MatrixView<S> b) {
   using V = simd::Vec<T>;
@@ -33,12 +34,12 @@ void pack_panel_transposed(T* panel, Index part_stride, Index K, Index columns, 
   const Index elements = sizes_of<Format>.element_count(K);
   for (Index e = 0; e < elements; e += width) {
     const Index k = e * k_per_element, rows = elements - e;
-    // Prefetches the same columns further on or, near their end, the next panel's first numbers.
+    // Prefetches the same columns further along K or, near their end, the start of the next panel.
     const Index ahead = k + 4 * line, whole = K / k_per_element * k_per_element;
     const Index later = (ahead < whole ? ahead : panel_width * b.column_stride + ahead - whole) - k;
     for (Index j = 0; j < columns; j += width) {
       const S* from = b.data + j * b.column_stride + k;
-      Index stride = b.column_stride, last = std::min(width, columns - j) - 1;  // a column that lacks is the last one
+      Index stride = b.column_stride, last = std::min(width, columns - j) - 1;  // the last column replaces missing ones
       std::array<S, static_cast<std::size_t>(width * line)> end;
       if (k + line > K) {
         end.fill(S{});
@@ -65,10 +66,10 @@ void pack_panel_transposed(T* panel, Index part_stride, Index K, Index columns, 
       std::fill_n(panel + p * part_stride + i * panel_width + columns, panel_width - columns, T(0));
 }
 
-/// Packs `count` panels of Width columns of a matrix with contiguous rows, `stride` elements apart and their parts
-/// `part_stride`; panel i begins at column column_of(i). Eight rows of every panel at a time, unrolled: memory is read
-/// from end to end and has many requests at once (Zen 5: 8 cycles for a vector from memory and 3 to 5 from the L2 and
-/// L3 caches, where 32 rows at a time with prefetches take 12 and 4 to 8).
+/// Packs `count` panels of Width columns of a matrix with contiguous rows, `stride` numbers apart and their parts
+/// `part_stride`; panel i starts at column column_of(i). Eight rows of every panel at a time, unrolled: memory is read
+/// sequentially with many requests in flight (Zen 5: 8 cycles for a vector from memory and 3 to 5 from the L2 and L3
+/// caches; 32 rows at a time with prefetches take 12 and 4 to 8).
 template <class Format, Index Width, class T, class S, class ColumnOf>
 void pack_panels(T* packed, Index stride, Index part_stride, Index K, Index count, MatrixView<S> b,
                  ColumnOf&& column_of) {
@@ -91,7 +92,7 @@ void pack_panels(T* packed, Index stride, Index part_stride, Index K, Index coun
                               b.offset(whole * k_per_element, column_of(i)));
 }
 
-/// Packs the K x N matrix B of a product: panels of Tile::nr, `stride` elements apart.
+/// Packs the K x N matrix B of a product into panels of Tile::nr columns, `stride` numbers apart.
 template <class Format, class S, class T = typename Format::Number>
 void pack_b(T* packed, Index stride, Index K, Index N, MatrixView<S> b) {
   constexpr Index columns = Tile<T>::nr;
@@ -107,8 +108,8 @@ void pack_b(T* packed, Index stride, Index K, Index N, MatrixView<S> b) {
     pack_panel<Format, columns>(packed + whole * stride, part_stride, K, N - rest, columns, b.offset(0, rest));
 }
 
-/// sums[n] (+)= the sum of column n of a matrix that pack_b() packed: of its numbers as they were rounded. The
-/// order depends on K alone. The sums of several parts are added up.
+/// sums[n] (+)= the sum of column n of a matrix that pack_b() packed, of the numbers as rounded. The order depends on K
+/// alone. The sums of several parts are added.
 template <class Format, class T = typename Format::Number>
 void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N, bool accumulate) {
   using V = simd::Vec<T>;
@@ -117,7 +118,7 @@ void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N
   for_parts<Format>([&](auto, Index part) {
     for (Index n = 0; n < N; n += width) {
       const T* from = packed + part * (stride / Format::parts) + n / columns * stride + n % columns;
-      std::array<V, 4> totals{V::zero(), V::zero(), V::zero(), V::zero()};  // four, as an addition takes a few cycles
+      std::array<V, 4> totals{V::zero(), V::zero(), V::zero(), V::zero()};  // four: an addition takes a few cycles
       for (Index e = 0; e < elements; ++e) {
         V& total = totals[static_cast<std::size_t>(e % 4)];
         total = total + Format::total(V::load(from + e * columns));
@@ -130,28 +131,28 @@ void packed_column_sums(T* sums, const T* packed, Index stride, Index K, Index N
   });
 }
 
-/// A tile of a matrix A as the micro-kernel takes it.
+/// A packed tile of a matrix A, as the micro-kernel reads it.
 template <class T>
 struct TileA {
   const T* data;
-  Index step;  ///< elements from one of the summed axis to the next, in the order of columns
+  Index step;  ///< numbers from one element of the summed axis to the next, in the order of columns
   OrderA order;
   Index part_stride = 0;  ///< numbers from one part to the next
 
-  /// The tile from an element of the summed axis on: in the order of rows, from a whole vector on.
+  /// The tile from `element` of the summed axis on; in the order of rows `element` must be a whole vector.
   TileA from(const FormatSizes& sizes, Index element) const {
     return {data + element * (order == OrderA::rows ? sizes.mr : step), step, order, part_stride};
   }
 };
 
-/// A packed tile in the order of rows, K numbers deep.
+/// A packed tile in the order of rows, with K numbers per row.
 template <class T>
 TileA<T> tile_of_rows(const FormatSizes& sizes, const T* packed, Index K) {
   return {packed, 1, OrderA::rows, sizes.a_part_size(sizes.element_count(K))};
 }
 
-/// Packs `rows` <= FormatTile::mr rows of A, which are contiguous, K numbers deep. Rows that the
-/// micro-kernel lacks become zero.
+/// Packs `rows` <= FormatTile::mr contiguous rows of A, K numbers each. Rows missing up to the micro-kernel's multiple
+/// become zero.
 template <class Format, class S, class T = typename Format::Number>
 void pack_a(T* packed, Index rows, Index K, MatrixView<S> a) {
   using V = simd::Vec<T>;
@@ -171,12 +172,12 @@ void pack_a(T* packed, Index rows, Index K, MatrixView<S> a) {
       for (Index e = 0; e < elements; e += width) V::zero().store(packed + m * width + e / width * tile_line);
 }
 
-/// Some tiles of an A with M rows, from tile `first` of the matrix on. `readable` rows can be read.
+/// `count` tiles of an A with M rows, starting with tile `first`. The first `readable` rows may be read.
 struct TileRange {
   Index M, first, count, readable;
 };
 
-/// pack_a_columns() in the order of rows: squares are transposed. For formats of whole groups, as wide as a vector.
+/// pack_a_columns() in the order of rows: squares are transposed. For formats whose groups are as wide as a vector.
 template <class Format, class T, class S>
 void pack_a_transposed(T* packed, Index stride, const TileRange& range, Index K, MatrixView<S> a) {
   using V = simd::Vec<T>;
@@ -184,7 +185,7 @@ void pack_a_transposed(T* packed, Index stride, const TileRange& range, Index K,
   constexpr FormatSizes sizes = sizes_of<Format>;
   const Index elements = sizes.element_count(K), part_stride = sizes.a_part_size(elements);
   for (Index e = 0; e < elements; e += width)
-    for (Index i = 0; i < range.count; ++i) {  // of all tiles, so that memory is read in longer pieces
+    for (Index i = 0; i < range.count; ++i) {  // all tiles together, so memory is read in longer pieces
       const Index begin = sizes.tile_begin(range.M, range.first + i);
       for (Index m = begin; m < sizes.tile_begin(range.M, range.first + i + 1); m += width) {
         T* const to = packed + i * stride + e * FormatTile<Format>::mr + (m - begin) * width;
@@ -193,8 +194,7 @@ void pack_a_transposed(T* packed, Index stride, const TileRange& range, Index K,
         const S* from = a.data + k * a.column_stride + m;
         Index line = a.column_stride;
         std::array<S, static_cast<std::size_t>(k_per_element * width * width)> end;
-        if (lines < k_per_element * width ||
-            length < width) {  // copied into a whole square, with zeros behind the numbers
+        if (lines < k_per_element * width || length < width) {  // copied into a whole square, padded with zeros
           end.fill(S{});
           for (Index j = 0; j < lines; ++j) std::copy_n(from + j * line, length, end.data() + j * width);
           from = end.data(), line = width;
@@ -212,7 +212,7 @@ void pack_a_transposed(T* packed, Index stride, const TileRange& range, Index K,
     }
 }
 
-/// Packs tiles of a matrix A with contiguous columns, `stride` elements apart.
+/// Packs tiles of a matrix A with contiguous columns, `stride` numbers apart.
 template <class Format, class T, class S>
 void pack_a_columns(TileA<T>* tiles, T* packed, Index stride, const TileRange& range, Index K, MatrixView<S> a) {
   constexpr FormatSizes sizes = sizes_of<Format>;
@@ -222,7 +222,7 @@ void pack_a_columns(TileA<T>* tiles, T* packed, Index stride, const TileRange& r
   } else {
     constexpr Index step = sizes.a_step();
     const auto row_of = [&](Index i) { return sizes.tile_begin(range.M, range.first + i); };
-    // A tile is read in whole vectors: the rows behind it too or, at the end of the matrix, some before it.
+    // A tile is read in whole vectors: with rows after it or, at the end of the matrix, rows before it.
     std::vector<Index> first_read(static_cast<std::size_t>(range.count));
     for (Index i = 0; i < range.count; ++i)
       first_read[static_cast<std::size_t>(i)] = std::min(row_of(i), range.readable - step);
@@ -256,10 +256,10 @@ struct NextRows {
   }
 };
 
-/// C (+)= A B + bias for one tile of A and a packed B.
+/// Arguments of one product C (+)= A B + bias, for one tile of A and a packed B.
 template <class T>
 struct TileProduct {
-  Index rows, N, elements;  ///< elements: along the summed axis
+  Index rows, N, elements;  ///< elements: number of elements along the summed axis
   TileA<T> a;
   const T* packed;
   Index panel_stride;  ///< numbers from one panel of B to the next
@@ -267,7 +267,7 @@ struct TileProduct {
   Index ldc;
   bool accumulate = false;
   const T* bias = nullptr;            ///< N numbers, or null
-  const NextRows<T>* next = nullptr;  ///< rows to prefetch meanwhile, or null
+  const NextRows<T>* next = nullptr;  ///< rows to prefetch during the product, or null
 };
 
 }  // namespace kernels

@@ -1,7 +1,7 @@
 #pragma once
 // PackedMatrix: a weight matrix packed once and multiplied many times, for inference. With few rows of x the product
-// takes as long as reading the weights, so they are walked through once in the format that has the fewest bytes; with
-// many rows, as in a prompt, panels are turned into what the micro-kernel of gemm multiplies.
+// takes as long as reading the weights, so one pass reads them in the format with the fewest bytes. With many rows, as
+// in a prompt, panels are expanded into the format that gemm's micro-kernel multiplies.
 //
 // Sizes:  M rows of x and y    K summed axis: columns of x, rows of the matrix    N columns of the matrix and of y
 
@@ -21,8 +21,9 @@ template <class T>
 class PackedMatrix {
  public:
   PackedMatrix() = default;
-  /// Packs the K x N matrix `w`. For double only WeightFormat::fp32, its own numbers. Exponents are shortened
-  /// (short_exponents.hpp) unless many weights are too small for that.
+  /// Packs the K x N matrix `w`. double supports only WeightFormat::fp32, its own numbers. Exponents are shortened
+  /// (short_exponents.hpp) unless too many weights are too small for that. Throws DataError for int8 if a weight is not
+  /// finite.
   PackedMatrix(Index K, Index columns, MatrixView<T> w, WeightFormat format)
       : K_(K), N_(columns), format_(format), outliers_(static_cast<std::size_t>(panel_count())) {
     table_ = &detail::weight_table_of<T>(format, true);
@@ -39,11 +40,11 @@ class PackedMatrix {
   Index columns() const { return N_; }
   Index bytes() const { return data_.size(); }
 
-  /// y (M, N) = x (M, K) times the matrix. `epilogue(row, rows, column, columns)` is called once for each finished
-  /// part of y, on the thread that made it.
+  /// y (M, N) = x (M, K) times the matrix. `epilogue(row, rows, column, columns)` is called once for each finished part
+  /// of y, on the thread that computed it.
   void multiply(Index M, const T* x, T* y,
                 FunctionRef<void(Index row, Index rows, Index column, Index columns)> epilogue) const {
-    // A job reads some 64 KB of weights at least, or multiplies as long.
+    // A job reads at least about 64 KB of weights, or multiplies as long.
     const Index worth = std::max<Index>(M / gemv_rows, 1) * bytes() >> 16;
     const Index threads = std::clamp<Index>(worth, 1, num_threads());
     const Index narrow = M <= gemv_rows ? 1 : (panel_count() + threads * most_panels - 1) / (threads * most_panels);
@@ -68,9 +69,9 @@ class PackedMatrix {
   static bool above(Index count, double share, Index all) {
     return static_cast<double>(count) > share * static_cast<double>(all);
   }
-  /// Collects the outliers and says whether they are few enough to shorten exponents.
+  /// Collects the outliers and returns whether they are few enough to shorten exponents.
   bool outliers_are_few(MatrixView<T> w) {
-    if constexpr (!simd::has_vectors_of_bits) return false;  // codes would be turned into floats one by one
+    if constexpr (!simd::has_vectors_of_bits) return false;  // codes would be converted to floats one by one
     std::vector<Index> counts(outliers_.size());
     parallel_for(panel_count(), [&](Index p) {
       const Index count = std::min(width, N_ - p * width);
@@ -136,7 +137,7 @@ class PackedMatrix {
                                 reinterpret_cast<const T*>(panel(begin)), K_ * width, y + column, N_, false);
     for (Index m = 0; m < M && K_ == 0; ++m) std::fill_n(y + m * N_ + column, columns, T(0));
     const Index kc = Tile<T>::kc / table_->block * table_->block;
-    // bf16 weights are multiplied as pairs where that is faster, which rounds x too.
+    // bf16 weights are multiplied as pairs if that is faster, which rounds x too.
     const bool pairs = format_ == WeightFormat::bf16 && bf16_products_are_fast();
     const OperandFormat<T>& product = gemm_format<T>(pairs ? Precision::bf16 : Precision::fp32);
     const Index stride = product.sizes.panel_size(kc);
@@ -154,7 +155,7 @@ class PackedMatrix {
     }
   }
 
-  /// Rows k .. k + length - 1 of a panel as plain numbers.
+  /// Writes rows k .. k + length - 1 of a panel as plain numbers, (length, width).
   void expand(Index p, Index k, Index length, T* plain) const {
     table_->expand(panel(p), k, length, plain);
     for (const Outlier& outlier : outliers_[static_cast<std::size_t>(p)])
@@ -166,7 +167,7 @@ class PackedMatrix {
   WeightFormat format_ = WeightFormat::fp32;
   const detail::WeightTable<T>* table_ = nullptr;
   Storage<std::byte> data_;
-  std::vector<std::vector<Outlier>> outliers_;  // of each panel
+  std::vector<std::vector<Outlier>> outliers_;  // per panel
 };
 
 GPTLITE_COMPILED_CLASS(PackedMatrix)

@@ -1,8 +1,9 @@
 #pragma once
-// Weights with short exponents: the same numbers in 28 bits instead of 32, and in 12 instead of 16 for bfloat16.
-// Generation waits for memory, so fewer bytes are more tokens a second. The weights of a column seldom differ by more
-// than 2^15, so four bits hold an exponent as its distance from the column's lowest, the base. The few weights below
-// the base are kept apart. Zhang et al. 2025 (DFloat11) shorten exponents too, with codes of varying length.
+// Weights with short exponents: the same numbers in 28 bits instead of 32, or in 12 instead of 16 for bfloat16.
+// Generation waits for memory, so fewer bytes mean more tokens per second. The weights of a column seldom differ by
+// more than 2^15, so four bits store an exponent as its distance from the column's lowest, the base. The few weights
+// below the base are kept apart, as outliers. Zhang et al. 2025 (DFloat11) shorten exponents too, with codes of varying
+// length.
 //
 // Sizes:  K rows of the matrix    columns of a panel, Tile::nr    block: 8 rows, which share words
 
@@ -21,17 +22,17 @@ namespace kernels {
 
 namespace detail {
 
-/// The code of a weight: its sign in bit 31, then four idle bits, then exponent and mantissa, less those of the
-/// column's base. The idle bits of a block's first rows hold its last rows.
+/// The code of a weight: its sign in bit 31, then four idle bits, then exponent and mantissa minus those of the
+/// column's base. The idle bits of a block's first rows store its last rows.
 inline constexpr std::uint32_t sign_bit = 0x80000000u, idle_bits = 0x78000000u;
 inline constexpr int idle_begin = 27, idle_count = 4;
 
-/// Codes of floats: rows 0 to 6 of a block each take a word, row 7 their idle bits.
+/// Codes of floats: rows 0 to 6 of a block take one word each, row 7 takes their idle bits.
 struct FloatWords {
   static constexpr Index count = 7;
   static float rounded(float weight) { return weight; }
 
-  /// Adds the code of row i of a block to its words, a stride apart.
+  /// Adds the code of row i of a block to its words, which are `stride` words apart.
   static void put(std::uint32_t* words, Index stride, Index i, std::uint32_t bits) {
     if (i < count) {
       words[i * stride] |= bits;
@@ -56,7 +57,7 @@ struct FloatWords {
 };
 
 /// Codes of bfloat16, whose lower 16 bits are zero: rows 0 to 2 of a block take the upper and rows 3 to 5 the lower
-/// halves of three words, rows 6 and 7 their idle bits.
+/// halves of three words, rows 6 and 7 take their idle bits.
 struct Bfloat16Words {
   static constexpr Index count = 3;
   static constexpr std::uint32_t kept = ~idle_bits & 0xffff0000u;
@@ -96,14 +97,14 @@ struct Bfloat16Words {
 /// product. As long as most weights of the column are larger, this rounds no more than the sum itself
 /// (max_outlier_share_of_column).
 struct Outlier {
-  Index row, column;     ///< of the panel
-  float weight, stored;  ///< what it is, and what row() gives instead
+  Index row, column;     ///< position in the panel
+  float weight, stored;  ///< its value, and the value that row() returns
 };
 
 /// Largest share of outliers: of a matrix, since each costs time, and of a column, since sums are rounded.
 inline constexpr double max_outlier_share = 1.0 / 256, max_outlier_share_of_column = 1.0 / 16;
 
-/// A format of weights (weight_formats.hpp): a panel begins with each column's base, the float whose code is 0.
+/// A format of weights (weight_formats.hpp) whose panels start with each column's base, the float whose code is 0.
 template <class Words>
 class ShortExponentWeights {
  public:
@@ -117,8 +118,8 @@ class ShortExponentWeights {
       bases_[v] = Vec::load(reinterpret_cast<const float*>(header) + static_cast<Index>(v) * Vec::width);
   }
 
-  /// Notes the bases of `count` columns of K rows. A base is a power of two, or 0 if that reaches all of the column,
-  /// zeros included.
+  /// Stores the bases of `count` columns of K rows. A base is a power of two, or 0 if codes from 0 cover the whole
+  /// column, zeros included.
   static void pack_header(std::byte* to, Index K, Index count, MatrixView<float> w) {
     std::array<std::uint32_t, static_cast<std::size_t>(columns)> bases{};
     for (Index j = 0; j < count; ++j) {
@@ -128,7 +129,7 @@ class ShortExponentWeights {
     }
     std::memcpy(to, bases.data(), sizeof bases);
   }
-  /// Packs `rows` <= block rows of `count` <= columns columns.
+  /// Packs `rows` <= block rows of `count` <= columns columns; the rest of the block becomes code 0.
   static void pack_block(const std::byte* header, std::byte* to, Index rows, Index count, MatrixView<float> w) {
     std::array<std::uint32_t, static_cast<std::size_t>(Words::count * columns)> words{};
     for (Index i = 0; i < rows; ++i)
@@ -150,7 +151,7 @@ class ShortExponentWeights {
     return found;
   }
 
-  /// Row i of a block.
+  /// Row i of the block at `at`.
   PanelRow<float> row(const std::byte* at, Index i) const {
     PanelRow<float> row;
     for (std::size_t v = 0; v < row.size(); ++v) {

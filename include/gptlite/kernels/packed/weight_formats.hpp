@@ -1,8 +1,8 @@
 #pragma once
-// The formats in which weights are held for inference: as they are, as bfloat16, both also without the idle bits of
-// their exponents (short_exponents.hpp), or as 8-bit numbers with a scale for every 32. A format packs a panel,
-// Tile::nr columns of a K x N matrix: a header, then block by block along k, so that one walk through memory reads it.
-// It gives back the rows of a panel as vectors.
+// The formats of weights for inference: as they are, as bfloat16, both also with shortened exponents
+// (short_exponents.hpp), or as 8-bit numbers with a scale for every 32. A format packs a panel, Tile::nr columns of a K
+// x N matrix: a header, then block by block along k, so one pass through memory reads it. It returns the rows of a
+// panel as vectors.
 
 #include <cmath>
 #include <cstddef>
@@ -17,8 +17,8 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// How weights are held for inference. fp32 stands for the model's own numbers. With bf16 the long products of a prompt
-/// round their other operand too where the machine multiplies bfloat16 faster (bf16_products_are_fast).
+/// Format of a model's weights for inference. fp32: the model's own numbers. With bf16, the long products of a prompt
+/// also round their other operand if the machine multiplies bfloat16 faster (bf16_products_are_fast).
 enum class WeightFormat { fp32, bf16, int8 };
 
 constexpr auto enum_names(WeightFormat) {
@@ -57,7 +57,7 @@ struct PlainWeights : WithoutHeader {
     for (Index j = 0; j < count; ++j) row[static_cast<std::size_t>(j)] = w.data[j * w.column_stride];
     std::memcpy(to, row.data(), sizeof row);
   }
-  /// Row i of a block.
+  /// Row i of the block at `at`.
   static PanelRow<T> row(const std::byte* at, Index /*i*/) {
     const T* from = reinterpret_cast<const T*>(at);
     PanelRow<T> row;
@@ -67,7 +67,7 @@ struct PlainWeights : WithoutHeader {
   }
 };
 
-/// bfloat16, two rows of k in the 32 bits of a lane.
+/// bfloat16 numbers, two rows of k in the 32 bits of a lane.
 struct Bfloat16Weights : WithoutHeader {
   using WithoutHeader::WithoutHeader;
   using Number = float;
@@ -94,8 +94,8 @@ struct Bfloat16Weights : WithoutHeader {
   }
 };
 
-/// 8-bit numbers q, four rows of k in a lane, with one scale s for 32 rows of a column: weight = s q. The scale is a
-/// bfloat16 and the numbers are rounded by what it became, so that its rounding costs no accuracy.
+/// 8-bit numbers q, four rows of k per lane, with one scale s for 32 rows of a column: weight = s q. The scale is a
+/// bfloat16, and the numbers are computed with the rounded scale, so its rounding costs no accuracy.
 struct Int8Weights : WithoutHeader {
   using WithoutHeader::WithoutHeader;
   using Number = float;
@@ -114,7 +114,7 @@ struct Int8Weights : WithoutHeader {
                          "a weight is not finite: has the model diverged?");
         largest = std::max(largest, std::abs(column[i * w.row_stride]));
       }
-      // One step up if rounding went down: the largest number must not pass 127.
+      // One step up if rounding went down: the largest number must not exceed 127.
       std::uint16_t bits = bfloat16_bits(largest / 127);
       if (from_bfloat16_bits(bits) * 127 < largest) ++bits;
       scales[static_cast<std::size_t>(j)] = bits;
@@ -126,7 +126,7 @@ struct Int8Weights : WithoutHeader {
     std::memcpy(to, scales.data(), sizeof scales);
     std::memcpy(to + scale_bytes, numbers.data(), sizeof numbers);
   }
-  /// Row i of a block, without its scales.
+  /// Row i of the block at `at`, before its scales are applied.
   static PanelRow<float> row(const std::byte* at, Index i) {
     const std::byte* from = at + scale_bytes + i / 4 * columns * 4;
     PanelRow<float> row;

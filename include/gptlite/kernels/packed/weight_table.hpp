@@ -1,6 +1,6 @@
 #pragma once
-// WeightTable: a format of weights at run time, its sizes and what packs, multiplies and unpacks it. PackedMatrix is
-// written with it, so that it is compiled once for all formats.
+// WeightTable: a format of weights at run time: its sizes, and the functions that pack, multiply and expand.
+// PackedMatrix uses it, so it is compiled once for all formats.
 //
 // Sizes:  K columns of x, rows of the matrix
 
@@ -23,7 +23,7 @@ std::array<Format, sizeof...(P)> readers_of(const std::byte* panel, Index panel_
   return {Format(panel + static_cast<Index>(P) * panel_bytes)...};
 }
 
-/// Operands of multiply_panels(): rows of x, ldx apart, and panels, panel_bytes apart.
+/// Operands of multiply_panels(): rows of x, ldx numbers apart, and panels, panel_bytes apart.
 template <class T>
 struct PanelsProduct {
   Index K;
@@ -45,10 +45,10 @@ void multiply_panels(const PanelsProduct<T>& product) {
   using V = simd::Vec<T>;
   constexpr std::size_t vectors = static_cast<std::size_t>(Tile<T>::vectors), rows = static_cast<std::size_t>(Rows);
   constexpr std::size_t across = vectors * static_cast<std::size_t>(Panels);
-  // Sums that do not wait for each other, since one FMA takes four cycles and a core starts two in each: as many for
-  // any number of rows and panels, so that a row has the same bits beside others as alone.
+  // Several chains of sums, since one FMA takes four cycles and a core starts two per cycle. Their number is the same
+  // for any number of rows and panels, so a row is bitwise the same beside others as alone.
   constexpr std::size_t chains = simd::registers >= 32 ? 4 / vectors : 2;
-  // One turn of the loop reads eight rows at least.
+  // One iteration of the loop reads at least eight rows.
   constexpr Index blocks = std::max<Index>(1, 8 / Format::block), turn_bytes = blocks * Format::block_bytes;
   const auto readers =
       readers_of<Format>(panel, panel_bytes, std::make_index_sequence<static_cast<std::size_t>(Panels)>());
@@ -62,7 +62,7 @@ void multiply_panels(const PanelsProduct<T>& product) {
   for (auto& row : sums)
     for (V& v : row) v = V::zero();
   clear(parts);
-  const auto add_row = [&](Index i, Index k, std::size_t chain) {  // row i of this turn
+  const auto add_row = [&](Index i, Index k, std::size_t chain) {  // row i of this iteration
     for (std::size_t p = 0; p < readers.size(); ++p) {
       const std::byte* block = panel + static_cast<Index>(p) * panel_bytes + i / Format::block * Format::block_bytes;
       const PanelRow<T> row = readers[p].row(block, i % Format::block);
@@ -84,8 +84,8 @@ void multiply_panels(const PanelsProduct<T>& product) {
         sum = scales != nullptr ? simd::fma(total, scales[v / vectors][v % vectors], sum) : sum + total;
       }
   };
-  // The processor's own prefetching leaves a quarter to half of the memory's speed. Lines are asked for twice: early
-  // into the L2 cache, then into L1. Panels follow each other, so that the end of one asks for the next.
+  // The processor's own prefetching leaves a quarter to half of the memory's bandwidth unused. Lines are prefetched
+  // twice: early into the L2 cache, later into L1. Panels are consecutive, so the end of one prefetches the next.
   constexpr Index ahead_l2 = 4096, ahead_l1 = 1024, line = 64;
   for (Index k = 0; k < K; k += blocks * Format::block, panel += turn_bytes) {
     for (Index p = 0; p < Panels; ++p)
@@ -113,25 +113,26 @@ void multiply_panels(const PanelsProduct<T>& product) {
       sums[r][v].store(y + static_cast<Index>(r) * ldy + static_cast<Index>(v) * V::width);
 }
 
-/// The sizes of a format and its functions; sizes in bytes but for `block` and `together`.
+/// The sizes of a format and its functions. Sizes are in bytes except `block` and `together`.
 template <class T>
 struct WeightTable {
-  Index header_bytes, block, block_bytes;  ///< of a panel; rows of a block, and its bytes
-  Index together;                          ///< panels that multiply_one() reads side by side
-  bool plain;                              ///< true if panels are what the micro-kernel multiplies
+  Index header_bytes, block, block_bytes;  ///< bytes per panel header; rows per block; bytes per block
+  Index together;                          ///< panels that multiply_panels() reads side by side
+  bool plain;                              ///< true if the micro-kernel multiplies panels as they are
 
   void (*pack_header)(std::byte* to, Index K, Index count, MatrixView<T> w);
   void (*pack_block)(const std::byte* header, std::byte* to, Index rows, Index count, MatrixView<T> w);
   std::vector<Outlier> (*outliers)(const std::byte* header, Index K, Index count, MatrixView<T> w);
-  /// One row of x times one panel, and times `together` panels; rows_together rows times one panel.
+  /// multiply_one: one row of x times one panel. multiply_panels: one row times `together` panels. multiply_rows:
+  /// rows_together rows times one panel.
   void (*multiply_one)(const PanelsProduct<T>& p);
   void (*multiply_panels)(const PanelsProduct<T>& p);
   void (*multiply_rows)(const PanelsProduct<T>& p);
-  /// Rows k .. k + length - 1 of a panel as plain numbers, but for its small weights. k begins a block.
+  /// Writes rows k .. k + length - 1 of a panel as plain numbers, outliers as they are stored. k starts a block.
   void (*expand)(const std::byte* panel, Index k, Index length, T* plain);
 };
 
-/// Rows that are multiplied with a row of weights in registers.
+/// Number of rows of x that are multiplied with one row of weights in registers.
 inline constexpr Index rows_together = simd::registers >= 32 ? 4 : 2;
 
 template <class Format, class T = typename Format::Number>
@@ -149,12 +150,12 @@ void expand_panel(const std::byte* panel, Index k, Index length, T* plain) {
   }
 }
 
-/// Narrow panels are read two at a time: two streams are read a little faster than one, where reading takes longer than
-/// unpacking. Panels of two vectors are read 5 to 8% faster one by one (Zen 5).
+/// Number of panels that are read at a time. Narrow panels are read two at a time: two streams are a little faster than
+/// one if reading takes longer than unpacking. Panels of two vectors are read 5 to 8% faster one by one (Zen 5).
 template <class Format, class T>
 inline constexpr Index panels_together = Format::scaled ? 1 : 2 / Tile<T>::vectors;
 
-/// The table of a format.
+/// The function table of a format.
 template <class Format, class T = typename Format::Number>
 inline constexpr WeightTable<T> weight_table{
     .header_bytes = Format::header_bytes,
@@ -170,8 +171,8 @@ inline constexpr WeightTable<T> weight_table{
     .multiply_rows = multiply_panels<Format, rows_together, 1, T>,
     .expand = expand_panel<Format, T>};
 
-/// The table of the format that weights of type T take in a format. double has its own numbers only. compact: without
-/// the idle bits, where there are some.
+/// The function table for weights of type T in `format`. double supports only its own numbers. compact: with shortened
+/// exponents, if the format has them.
 template <class T>
 const WeightTable<T>& weight_table_of([[maybe_unused]] WeightFormat format, [[maybe_unused]] bool compact) {
   if constexpr (std::is_same_v<T, float>) {

@@ -19,7 +19,7 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace kernels::simd {
 
 #if defined(__GNUC__)
-// Packets are vectors of the compiler too; Eigen has no integer arithmetic on all of them.
+// Packets are also vectors of the compiler; Eigen has no integer arithmetic on all of them.
 using FloatBits = std::uint32_t __attribute__((vector_size(sizeof(Vec<float>::Packet))));
 using HalfBits = std::uint16_t __attribute__((vector_size(sizeof(Vec<float>::Packet) / 2)));
 inline constexpr bool has_vectors_of_bits = Vec<float>::width > 1;
@@ -27,7 +27,7 @@ inline constexpr bool has_vectors_of_bits = Vec<float>::width > 1;
 inline constexpr bool has_vectors_of_bits = false;
 #endif
 
-/// The nearest bfloat16 numbers, as floats: round_to_bfloat16 lane by lane.
+/// Rounds each lane to the nearest bfloat16, as a float.
 inline Vec<float> round_to_bfloat16(Vec<float> a) {
 #if defined(__GNUC__)
   if constexpr (Vec<float>::width > 1) {
@@ -40,7 +40,7 @@ inline Vec<float> round_to_bfloat16(Vec<float> a) {
   return lanewise(a, [](float lane) { return gptlite::round_to_bfloat16(lane); });
 }
 
-/// `width` numbers from memory, exactly; bfloat16 as floats.
+/// Loads `width` numbers exactly, bfloat16 as floats.
 template <class T>
 Vec<T> load_numbers(const T* from) {
   return Vec<T>::load(from);
@@ -57,14 +57,14 @@ inline Vec<float> load_numbers(const BFloat16* from) {
   for (std::size_t i = 0; i < lanes.size(); ++i) lanes[i] = from[i];
   return Vec<float>::load(lanes.data());
 }
-/// `width` pairs from memory; copied into a register at once (through an array of floats g++ 12 takes two halves of it
-/// through memory, 18 cycles).
+/// Loads `width` pairs, copied into a register at once (from an array of floats, g++ 12 sends two halves of it through
+/// memory, 18 cycles).
 inline Vec<float> load_pairs(const BFloat16* from) {
   Vec<float>::Packet packet;
   std::memcpy(static_cast<void*>(&packet), from, sizeof(packet));
   return {packet};
 }
-/// `width` numbers to memory; to bfloat16 rounded, as products round them.
+/// Stores `width` numbers; to BFloat16 they are rounded as in products.
 template <class T>
 void store_numbers(T* to, Vec<T> v) {
   v.store(to);
@@ -87,7 +87,7 @@ inline void store_numbers(BFloat16* to, Vec<float> v) {
   for (std::size_t i = 0; i < lanes.size(); ++i) to[i] = BFloat16(lanes[i]);
 }
 
-/// The first `count` numbers (0 < count <= width), the rest zero.
+/// Loads (or stores) the first `count` numbers, 0 < count <= width; the rest of a loaded vector is zero.
 template <class T>
 Vec<T> load_numbers(const T* from, Index count) {
   return count == Vec<T>::width ? Vec<T>::load(from) : Vec<T>::load_first(from, count);
@@ -111,7 +111,7 @@ void store_numbers(S* to, Vec<T> v, Index count) {
   std::copy_n(lanes.begin(), count, to);
 }
 
-/// f of the bits of all vectors, lane by lane. f must suit both vectors of unsigned numbers and single ones.
+/// Applies f to the bits of all vectors, lane by lane. f must accept both vectors of unsigned numbers and single ones.
 template <class F, class... More>
 Vec<float> map_bits(F f, Vec<float> first, More... more) {
 #if defined(__GNUC__)
@@ -144,7 +144,7 @@ inline Vec<float> second_of_pairs(Vec<float> pairs) {
 #if GPTLITE_HAS_BF16_PAIRS
 inline constexpr bool has_bf16_pairs = true;
 
-/// round_to_bfloat16 but for subnormal numbers, which become zero, in 3 instructions instead of 9.
+/// round_to_bfloat16, except that subnormal numbers become zero; 3 instructions instead of 9.
 inline Vec<float> round_normal_to_bfloat16(Vec<float> a) {
   const __m256i rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a.packet));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16))};
@@ -153,14 +153,14 @@ inline Vec<float> round_normal_to_bfloat16(Vec<float> a) {
 inline Vec<float> dot_pairs(Vec<float> a, Vec<float> b, Vec<float> sum) {
   return {_mm512_dpbf16_ps(sum.packet, reinterpret_cast<__m512bh>(a.packet), reinterpret_cast<__m512bh>(b.packet))};
 }
-/// Lane i is the pair of first[i] and second[i], rounded.
+/// Lane i of the result is the pair of first[i] and second[i], rounded.
 inline Vec<float> interleave_pairs(Vec<float> first, Vec<float> second) {
   const __m512i rounded = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second.packet, first.packet));
   alignas(64) static constexpr std::uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
                                                           8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
   return {_mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(order), rounded))};
 }
-/// Lane i is the pair of numbers 2i and 2i + 1 of the 2 * width numbers in `first` and `second`, rounded.
+/// Lane i of the result is the pair of numbers 2i and 2i + 1 of the 2 * width numbers in `first` and `second`, rounded.
 inline Vec<float> adjacent_pairs(Vec<float> first, Vec<float> second) {
   return {reinterpret_cast<__m512>(_mm512_cvtne2ps_pbh(second.packet, first.packet))};
 }

@@ -1,6 +1,6 @@
 #pragma once
-// Numbers of 8 bits, four in the bits of a float: a lane holds neighbours along the summed axis, as the processors'
-// instructions for products of bytes want them.
+// 8-bit numbers, four in the bits of a float: a lane stores adjacent numbers of the summed axis, the layout of the
+// processors' instructions for products of bytes.
 
 #include <bit>
 #include <cstdint>
@@ -16,14 +16,14 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace kernels::simd {
 
 #if defined(__GNUC__)
-// Packets are vectors of the compiler too; Eigen does not convert integers on all of them.
+// Packets are also vectors of the compiler; Eigen does not convert integers on all of them.
 using SignedBits = std::int32_t __attribute__((vector_size(sizeof(Vec<float>::Packet))));
 using FloatLanes = float __attribute__((vector_size(sizeof(Vec<float>::Packet))));
 #endif
 
 /// Number i (0..3, the lowest byte first) of each lane's four, as a float.
 inline Vec<float> number_of_quads(Vec<float> quads, int i) {
-  const int up = 24 - 8 * i;  // to the top, and back with its sign
+  const int up = 24 - 8 * i;  // shifts the byte to the top; shifting back extends its sign
 #if defined(__GNUC__)
   if constexpr (Vec<float>::width > 1) {
     const auto bits = std::bit_cast<SignedBits>(quads.packet);

@@ -1,5 +1,5 @@
 #pragma once
-// exp, log, sigmoid and tanh of vectors.
+// exp, log, sigmoid, tanh and the normal distribution of vectors.
 
 #include <bit>
 #include <cmath>
@@ -25,30 +25,30 @@ Vec<T> exp(Vec<T> a) {
     return lanewise(a, [](T lane) { return std::exp(lane); });
 }
 #if defined(__GNUC__)
-/// 2^n for a whole n, -126 to 127, given as the float 1.5 * 2^23 + 127 + n, whose last bits are the power's exponent.
+/// 2^n for an integer n, -126 to 127, given as the float 1.5 * 2^23 + 127 + n, whose last bits are the power's
+/// exponent.
 inline Vec<float> power_of_two(Vec<float> n_bits) {
-  // Packets are vectors of the compiler too; Eigen has no integer arithmetic on all of them.
+  // Packets are also vectors of the compiler; Eigen has no integer arithmetic on all of them.
   using Bits = std::uint32_t __attribute__((vector_size(sizeof(n_bits.packet))));
   return {std::bit_cast<Vec<float>::Packet>(std::bit_cast<Bits>(n_bits.packet) << 23)};
 }
 #endif
 
-/// e^x for x <= 0, as a softmax needs it after its maximum is taken out; 0 below -87, NaN for NaN. Relative error 2e-7
-/// (float).
-/// x = n log(2) + r with |r| <= log(2) / 2; exp(r) = 1 + r + r^2 p(r), where p has the least relative error of its
-/// degree (fitted by weighted least squares, 1.1e-7). It is multiplied by 2^n: adding n to the exponent of a NaN would
-/// make a number of it.
+/// e^x for x <= 0, as in a softmax after its maximum is subtracted; 0 below -87, NaN for NaN. Relative error 2e-7
+/// (float). x = n log(2) + r with |r| <= log(2) / 2; exp(r) = 1 + r + r^2 p(r), where p has the least relative error of
+/// its degree (fitted by weighted least squares, 1.1e-7). The result is multiplied by 2^n: adding n to the exponent
+/// would turn a NaN into a number.
 template <class T>
 Vec<T> exp_nonpositive(Vec<T> x) {
   using V = Vec<T>;
 #if defined(__GNUC__)
   if constexpr (std::is_same_v<T, float> && V::width > 1) {
     const auto constant = [](double value) { return V::broadcast(static_cast<float>(value)); };
-    // Adding 1.5 * 2^23 rounds to a whole number, which then is in the last bits; 127 is the exponent of 1.
+    // Adding 1.5 * 2^23 rounds to an integer, which is then in the last bits; 127 is the exponent of 1.
     const V magic = constant(12582912.0 + 127);
     const V bits = fma(x, constant(1.4426950408889634), magic);
     const V n = bits - magic;
-    // log(2) in two parts: n times the first is exact, also where there is no fused multiply-add.
+    // log(2) in two parts: n times the first is exact, even without fused multiply-add.
     const V r = fma(n, constant(-1.42860682030941723212e-6), fma(n, constant(-0.693145751953125), x));
     V p = fma(constant(0.008312477626087769), r, constant(0.041890549988649176));
     p = fma(p, r, constant(0.1666711631425196));
@@ -73,14 +73,15 @@ template <class T>
 Vec<T> sigmoid(Vec<T> a) {
   return T(1) / (T(1) + exp(-a));
 }
-/// The standard normal distribution at some points: Phi(x), the probability of less, and phi(x), the density.
+/// The standard normal distribution at the points x: cdf = Phi(x), the probability of a smaller value, and density =
+/// phi(x).
 template <class T>
 struct Normal {
   Vec<T> cdf, density;
 };
-/// Relative error of the cdf 2e-7 (float; that of x^2 / 2 is added below -1) and 1e-15 (double); 0 below -13.
-/// Phi(-a) = exp(-a^2 / 2) p((a - k) / (a + k)) / (a + k) for a >= 0, where p is the Chebyshev interpolant of its
-/// degree (own fit, 8.5e-8 and 4.7e-17); the right half is 1 - Phi(-a).
+/// Phi(x) and phi(x) for each lane. Relative error of the cdf 2e-7 (float; the error of x^2 / 2 is added below -1) and
+/// 1e-15 (double); 0 below -13. Phi(-a) = exp(-a^2 / 2) p((a - k) / (a + k)) / (a + k) for a >= 0, where p is the
+/// Chebyshev interpolant of its degree (own fit, 8.5e-8 and 4.7e-17); the right half is 1 - Phi(-a).
 template <class T>
 Normal<T> normal_distribution(Vec<T> x) {
   using V = Vec<T>;
@@ -98,7 +99,7 @@ Normal<T> normal_distribution(Vec<T> x) {
                         0.49530561596997679,     -0.66538250289005768,   0.76919304975006296};
   }();
   const auto constant = [](double value) { return V::broadcast(static_cast<T>(value)); };
-  const V far = constant(40), a = where_less(abs(x), far, abs(x), far);  // finite, for infinities too
+  const V far = constant(40), a = where_less(abs(x), far, abs(x), far);  // finite even if x is infinite
   const V k = constant(single ? 4 : 5), inverse = T(1) / (a + k), t = (a - k) * inverse;
   V sum = constant(p[0]);
   for (std::size_t i = 1; i < p.size(); ++i) sum = fma(sum, t, constant(p[i]));

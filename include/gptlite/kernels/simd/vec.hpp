@@ -1,7 +1,7 @@
 #pragma once
-// The small vocabulary that every kernel is written in: vectors of the machine's width, and loops over them that
-// handle the tail. A thin wrapper of Eigen's packets (3.4 and 5; SSE to AVX-512, NEON, or plain scalars), so that
-// Eigen's internal names appear in this file alone.
+// The vocabulary of every kernel: vectors of the machine's width, and loops over them that handle the tail. A thin
+// wrapper of Eigen's packets (3.4 and 5; SSE to AVX-512, NEON, or plain scalars), so Eigen's internal names appear in
+// this file alone.
 
 #include <array>
 #include <limits>
@@ -9,7 +9,7 @@
 #include "gptlite/core/eigen.hpp"
 #include "gptlite/core/shape.hpp"
 
-// g++ reminds us that a packet's alignment attribute is not part of a template argument, which it need not be.
+// g++ warns that a packet's alignment attribute is not part of a template argument. It need not be.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wignored-attributes"
@@ -18,24 +18,24 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace kernels::simd {
 
-/// Vector registers of the machine.
+/// Number of vector registers of the machine.
 inline constexpr Index registers = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS;
 
-/// True where FMAs that broadcast a number from memory themselves are the fastest way to multiply: on Intel's cores
-/// with AVX512_BF16, Sapphire Rapids and later (SSE4A is AMD's alone). The cores before them do half their peak so: Ice
-/// Lake loads one vector of 512 bits a cycle, for two FMAs.
+/// True if FMAs that broadcast a number from memory themselves are the fastest way to multiply: on Intel's cores with
+/// AVX512_BF16, Sapphire Rapids and later (only AMD has SSE4A). Earlier cores reach half their peak that way: Ice Lake
+/// loads one vector of 512 bits per cycle, for two FMAs.
 #if defined(EIGEN_VECTORIZE_AVX512) && defined(__AVX512BF16__) && !defined(__SSE4A__)
 inline constexpr bool broadcasts_from_memory = true;
 #else
 inline constexpr bool broadcasts_from_memory = false;
 #endif
 
-/// Numbers of a cache line.
+/// Numbers per cache line.
 template <class T>
 inline constexpr Index line = 64 / static_cast<Index>(sizeof(T));
 
-/// Asks for the cache line at `address`, which will be written at once, read in a while, or read soon. To g++ a
-/// function that only prefetches has no effect, and calls of it are dropped; the empty asm is an effect.
+/// Prefetches the cache line at `address`, to be written at once (for_write), read later (l2) or read soon (l1). g++
+/// drops calls of a function that only prefetches, since it has no effect; the empty asm is an effect.
 template <class T>
 void prefetch_for_write([[maybe_unused]] const T* address) {
 #if defined(__GNUC__)
@@ -58,7 +58,7 @@ void prefetch_l1([[maybe_unused]] const T* address) {
 #endif
 }
 
-/// `width` numbers that are computed with at once.
+/// A vector of `width` numbers that are computed at once.
 template <class T>
 struct Vec {
   using Packet = typename Eigen::internal::packet_traits<T>::type;
@@ -73,7 +73,7 @@ struct Vec {
 
   using Lanes = std::array<T, static_cast<std::size_t>(width)>;
 
-  /// The first `count` numbers (0 < count <= width), the rest `fill`.
+  /// Loads the first `count` numbers (0 < count <= width) and `fill` for the rest.
   static Vec load_first(const T* from, Index count, T fill = T(0)) {
     using Traits = Eigen::internal::unpacket_traits<Packet>;
     if constexpr (requires { typename Traits::mask_t; })  // floats with AVX or AVX-512
@@ -103,7 +103,7 @@ struct Vec {
   friend Vec operator/(T a, Vec b) { return broadcast(a) / b; }
 };
 
-/// a * b + c, in one rounding where the machine has fused multiply-add.
+/// a * b + c, with one rounding if the machine has fused multiply-add.
 template <class T>
 Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
   return {Eigen::internal::pmadd(a.packet, b.packet, c.packet)};
@@ -124,7 +124,7 @@ template <class T>
 Vec<T> sqrt(Vec<T> a) {
   return {Eigen::internal::psqrt(a.packet)};
 }
-/// yes where a < b, else no; lane by lane.
+/// Lane by lane: yes if a < b, else no.
 template <class T>
 Vec<T> where_less(Vec<T> a, Vec<T> b, Vec<T> yes, Vec<T> no) {
   if constexpr (Vec<T>::width == 1)
@@ -133,7 +133,7 @@ Vec<T> where_less(Vec<T> a, Vec<T> b, Vec<T> yes, Vec<T> no) {
     return {Eigen::internal::pselect(Eigen::internal::pcmp_lt(a.packet, b.packet), yes.packet, no.packet)};
 }
 
-/// Applies a scalar function lane by lane: for functions that Eigen has no packet version of.
+/// Applies a scalar function lane by lane, for functions without a packet version in Eigen.
 template <class T, class F>
 Vec<T> lanewise(Vec<T> a, F f) {
   typename Vec<T>::Lanes lanes;
@@ -142,7 +142,7 @@ Vec<T> lanewise(Vec<T> a, F f) {
   return Vec<T>::load(lanes.data());
 }
 
-/// Sum, and largest, of the lanes.
+/// Sum of the lanes, and largest lane.
 template <class T>
 T sum(Vec<T> a) {
   return Eigen::internal::predux(a.packet);
@@ -152,13 +152,13 @@ T largest(Vec<T> a) {
   return Eigen::internal::predux_max(a.packet);
 }
 
-/// Turns a square of width x width numbers, one row a vector, into its transpose. Always inline: as a call its rows go
-/// through memory.
+/// Transposes a square of width x width numbers, one row per vector, in place. Always inline: in a call its rows would
+/// go through memory.
 template <class T>
 [[gnu::always_inline]] inline void transpose(std::array<Vec<T>, static_cast<std::size_t>(Vec<T>::width)>& rows) {
   constexpr Index width = Vec<T>::width;
   Eigen::internal::PacketBlock<typename Vec<T>::Packet, static_cast<int>(width)> block;
-  // Unrolled they stay in registers.
+  // Unrolled so that they stay in registers.
 #pragma GCC unroll 16
   for (Index i = 0; i < width; ++i) block.packet[i] = rows[static_cast<std::size_t>(i)].packet;
   Eigen::internal::ptranspose(block);
@@ -177,7 +177,7 @@ void transform(T* out, Index n, F&& f, const In*... in) {
   if (i < n) f(Vec<T>::load_first(in + i, n - i)...).store_first(out + i, n - i);
 }
 
-/// f(i, count) for whole vectors of n numbers, and for what is left: numbers i .. i + count - 1.
+/// Calls f(i, count) for the numbers i .. i + count - 1: for each whole vector of n numbers, then for the rest.
 template <class T, class F>
 void for_vectors(Index n, F&& f) {
   constexpr Index width = Vec<T>::width;
@@ -209,7 +209,7 @@ T sum_of(Index n, F&& f, const T* first, const In*... rest) {
   return total;
 }
 
-/// The largest of n numbers; minus infinity for none.
+/// The largest of n numbers; minus infinity if n is 0.
 template <class T>
 T max_of(Index n, const T* in) {
   using V = Vec<T>;
