@@ -83,3 +83,21 @@ TEST_CASE("without a graph the outputs are plain tensors") {
   const NoGrad no_grad;
   for (const Tensor<double>& y : three(input())) CHECK_FALSE(y.requires_grad());
 }
+
+TEST_CASE("a backward that threw leaves nothing behind for the next one") {
+  Tensor<double> x = Tensor<double>::scalar(2).set_requires_grad();
+  bool fails = true;
+  const Tensor<double> doubled = x * 2;
+  const auto fragile = record("fragile", doubled.clone(), {doubled},
+                              [fails = &fails, calls = 0](Inputs<double> in, const Tensor<double>& dy) mutable {
+                                ++calls;  // a backward may have a state of its own
+                                if (*fails) raise<Error>("fragile", "fails");
+                                in[0].accumulate_grad(dy);
+                              });
+  const Tensor<double> y = fragile + doubled;
+  CHECK_THROWS_AS(y.backward({.retain_graph = true}), Error);
+  fails = false;
+  x.zero_grad();
+  y.backward();
+  CHECK(x.grad().item() == 4);
+}

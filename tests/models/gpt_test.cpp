@@ -168,3 +168,31 @@ TEST_CASE("inputs that do not fit the model") {
           model.logits(Tensor<TokenId>::from({1, 7}, {1, 2}));
         }) == "[embedding] token 7 at position 1 is outside the vocabulary of 7");
 }
+
+TEST_CASE("a model whose layers are not what its config says is refused where the config is taken for it") {
+  const auto refusal = [](auto change, bool activation_too = true) {
+    GPT<float> model(small());
+    change(model);
+    return message_of<ConfigError>([&] { model.check_blocks("there", activation_too); });
+  };
+  CHECK(refusal([](GPT<float>& model) { model.h[1].attn.causal = false; }) ==
+        "[there] h.1.attn does not see what the config says: causal, window 0");
+  CHECK(refusal([](GPT<float>& model) { model.h[0].attn.window = 2; }) ==
+        "[there] h.0.attn does not see what the config says: causal, window 0");
+  CHECK(refusal([](GPT<float>& model) { model.h[0].mlp.c_fc.bias = {}; }) ==
+        "[there] h.0.mlp.c_fc has no bias, which every Linear of a GPT has");
+  const auto relu = [](GPT<float>& model) { model.h[1].mlp.activation = Activation::relu; };
+  CHECK(refusal(relu) == "[there] h.1.mlp has another activation than a GPT's, gelu_tanh");
+  GPT<float> model(small());
+  relu(model);
+  CHECK_NOTHROW(model.check_blocks("there", false));
+}
+
+TEST_CASE("new tokens train if the token embedding does") {
+  for (const bool trains : {true, false}) {
+    GPT<float> model(small());
+    model.wte.weight.set_requires_grad(trains);
+    model.add_tokens(2, 1);
+    CHECK(model.wte.weight.requires_grad() == trains);
+  }
+}

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "gptlite/nn/linear.hpp"
+#include "support/throws.hpp"
 
 using namespace gptlite;
 
@@ -40,4 +41,10 @@ TEST_CASE("a layer's weights do not depend on how the layers before it began") {
   };
   const auto expected = second(Init::normal(0.02));
   for (const Init first : {Init::uniform(1), Init::zeros(), Init::none()}) CHECK(second(first) == expected);
+}
+
+TEST_CASE("a spread that cannot be is refused") {
+  CHECK(message_of<ConfigError>([] { Init::normal(-1); }) ==
+        "[Init] the spread must be 0 or positive and finite, got -1");
+  CHECK_THROWS_AS(Init::uniform(std::nan("")), ConfigError);
 }

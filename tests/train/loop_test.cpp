@@ -383,8 +383,41 @@ TEST_CASE("options that cannot work are refused before the metrics file of an ea
   train::Loop loop(optimizer, silent(1));
   CHECK(message_of<ConfigError>([&] { loop.every(-1, [] {}); }) ==
         "[Loop] every() takes a positive number of steps, or 0 for the end, got -1");
-  CHECK(message_of<DataError>([&] {
+  CHECK(message_of<IoError>([&] {
           train::Loop no_file(optimizer,
                               {.max_steps = 1, .metrics = folder.file("nothing/metrics"), .stream = nullptr});
         }) == "[metrics] " + folder.file("nothing/metrics") + ": cannot write: No such file or directory");
+}
+
+TEST_CASE("an action that throws does not lose those after it") {
+  RateRecorder optimizer;
+  train::Loop loop(optimizer, silent(4));
+  Tensor<double> w = Tensor<double>::scalar(1).set_requires_grad();
+  std::string ran;
+  loop.every(2, [&] {
+    if (loop.step_count() == 2) raise<Error>("action", "fails");
+    ran += "a";
+  });
+  loop.every(2, [&] { ran += "b" + std::to_string(loop.step_count()); });
+  const auto next = [&] {
+    try {
+      return loop.next();
+    } catch (const Error&) {
+      return loop.next();
+    }
+  };
+  while (next()) do_step(loop, w * 1.0);
+  CHECK(ran == "b2ab4");
+}
+
+TEST_CASE("discard drops a batch, and the step goes on with the next ones") {
+  OneNumber model;
+  train::AdamW optimizer(model);
+  train::Loop loop(optimizer, silent(1));
+  REQUIRE(loop.next());
+  loop.backward(model.loss(100), 1);
+  loop.discard();
+  CHECK_FALSE(model.w.has_grad());
+  do_step(loop, model.loss(3));
+  CHECK(loop.loss() == 6);
 }

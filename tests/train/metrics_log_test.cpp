@@ -26,13 +26,13 @@ TEST_CASE("a metrics file is complete after every line") {
 TEST_CASE("a metrics file that cannot be opened is refused with its path and the reason") {
   const TemporaryFolder folder;
   const std::string path = folder.file("nothing/metrics.jsonl");
-  CHECK(message_of<DataError>([&] { train::MetricsLog log(path); }) ==
+  CHECK(message_of<IoError>([&] { train::MetricsLog log(path); }) ==
         "[metrics] " + path + ": cannot write: No such file or directory");
 }
 
 TEST_CASE("a full disk is reported when a line cannot be written") {
   if (!std::filesystem::exists("/dev/full")) return;
   train::MetricsLog log("/dev/full");
-  CHECK(message_of<DataError>([&] { log.write(JsonObject().add("step", 1)); }) ==
+  CHECK(message_of<IoError>([&] { log.write(JsonObject().add("step", 1)); }) ==
         "[metrics] /dev/full: cannot write: No space left on device");
 }

@@ -51,6 +51,7 @@ void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const {
   check<ShapeError>(grad.shape() == shape(), "backward", "gradient ", grad.shape(), " for a tensor ", shape());
 
   std::vector<std::shared_ptr<GradState<T>>> states = detail::newest_first(grad_state());
+  for (const std::shared_ptr<GradState<T>>& state : states) state->grad = {};  // left by a backward() that threw
   Input<T>(*this).accumulate_grad(grad);
   const NoGrad no_grad;
   for (auto state = states.begin(); state != states.end();) {

@@ -161,7 +161,7 @@ Tensor<T> record(const char* name, Tensor<T> output, std::vector<Tensor<T>> inpu
   if (is_recorded(inputs))
     detail::add_node<T>(
         name, {&output, 1}, std::move(inputs),
-        [f = std::forward<Backward>(backward)](Inputs<T> in, std::span<const Tensor<T>> dy) { f(in, dy[0]); });
+        [f = std::forward<Backward>(backward)](Inputs<T> in, std::span<const Tensor<T>> dy) mutable { f(in, dy[0]); });
   return output;
 }
 /// Makes the several outputs of an operation part of the graph. backward(Inputs<T> in, std::span<const Tensor<T>> dy)

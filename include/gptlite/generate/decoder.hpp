@@ -33,8 +33,9 @@ class Decoder {
   /// each token has bitwise the logits that it has when it is read alone.
   static constexpr Index max_tokens_per_pass = kernels::PackedMatrix<T>::gemv_rows;
 
-  /// Throws ConfigError if batch is below 1, if a model of double is to have a draft or another format than fp32, or if
-  /// there is to be a draft while the weights are in int8 themselves.
+  /// Throws ConfigError if batch is below 1, if a block of the model is not what its config says (GPT::check_blocks),
+  /// if a model of double is to have a draft or another format than fp32, or if there is to be a draft while the
+  /// weights are in int8 themselves.
   explicit Decoder(const GPT<T>& model, DecoderOptions options = {})
       : config_(model.config),
         positions_(static_cast<std::size_t>(std::max<Index>(options.batch, 0))),
@@ -46,6 +47,7 @@ class Decoder {
                        "weights in bf16 and int8 are for models of float");
     check<ConfigError>(!options.draft || options.weights != WeightFormat::int8, "Decoder",
                        "a draft has its weights in int8: it is for a Decoder in fp32 or bf16");
+    model.check_blocks("Decoder", false);
     weights_ = Weights(model, options.weights);
     if (options.draft) draft_ = Weights(model, WeightFormat::int8);
     for (std::size_t i = 0; i < model.h.size(); ++i)

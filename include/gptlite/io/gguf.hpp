@@ -105,6 +105,7 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
                       const text::Tokenizer* tokenizer = nullptr) {
   constexpr auto where = "save_gguf";
   const GPTConfig& c = model.config;
+  model.check_blocks(where, true);
   check<ConfigError>(c.norm_order == NormOrder::pre, where, "llama.cpp has no models of GPT-1's norm order");
   check<ConfigError>(c.window == 0, where, "llama.cpp's gpt2 has no context window, the model's is ", c.window);
   check<ConfigError>(format != WeightFormat::int8 || c.n_embd % 32 == 0, where,

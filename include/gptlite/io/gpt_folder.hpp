@@ -238,6 +238,7 @@ inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string&
 /// A GPT's parameters under their published names.
 template <class T>
 NamedTensors published_tensors(const GPT<T>& model) {
+  model.check_blocks("save_gpt", true);
   NamedTensors tensors;
   visit_parameters(model, [&](const std::string& name, const Tensor<T>& tensor) {
     tensors.emplace("transformer." + published_name(name, model.config.norm_order), tensor.detach());

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "gptlite/autograd/ops/arithmetic.hpp"
@@ -119,6 +121,25 @@ struct GPT {
     return loss(pass(tokens), targets);
   }
 
+  /// Throws ConfigError, naming the layer, unless every block is what the config says: causal attention with its
+  /// window, biases and, if `activation_too`, GELU's tanh form. For what takes a model for its config, such as a
+  /// Decoder or a file. A model whose layers were changed trains all the same.
+  void check_blocks(std::string_view where, bool activation_too) const {
+    for (std::size_t i = 0; i < h.size(); ++i) {
+      const std::string name = "h." + std::to_string(i);
+      check<ConfigError>(h[i].attn.causal && h[i].attn.window == config.window, where, name,
+                         ".attn does not see what the config says: causal, window ", config.window);
+      check<ConfigError>(!activation_too || h[i].mlp.activation == Activation::gelu_tanh, where, name,
+                         ".mlp has another activation than a GPT's, gelu_tanh");
+      visit_layers<Linear<T>>(
+          h[i],
+          [&](const std::string& layer, const Linear<T>& linear) {
+            check<ConfigError>(linear.bias.defined(), where, layer, " has no bias, which every Linear of a GPT has");
+          },
+          name + '.');
+    }
+  }
+
   // As the backbone of a TaskModel (models/task_model.hpp). ---------------------------------------------------------
 
   static constexpr const char* base_model_prefix = "transformer";
@@ -162,8 +183,8 @@ struct GPT {
     generator.set_position(static_cast<std::uint64_t>(config.vocab_size));
     const NoGrad no_grad;
     const Embedding<T> added(count, config.n_embd, Init::normal(config.initializer_range), generator);
-    wte.weight = concat<T>({wte.weight, added.weight}, 0);
-    wte.weight.set_requires_grad();
+    const bool trains = wte.weight.requires_grad();
+    wte.weight = concat<T>({wte.weight, added.weight}, 0).set_requires_grad(trains);
     config.vocab_size += count;
   }
 

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "gptlite/core/finite.hpp"
 #include "gptlite/core/tensor.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -10,10 +11,10 @@ namespace gptlite::inline GPTLITE_ABI {
 /// `Linear<float>(in, out, Init::normal(0.02), generator)`. A value, so that a model can hand one to all its layers.
 class Init {
  public:
-  /// N(0, std^2).
-  static Init normal(double std) { return {Kind::normal, std}; }
-  /// Uniform in [-bound, bound), as PyTorch begins an LSTM with bound = 1 / sqrt(n).
-  static Init uniform(double bound) { return {Kind::uniform, bound}; }
+  /// N(0, std^2). Throws ConfigError unless std is 0 or positive and finite.
+  static Init normal(double std) { return {Kind::normal, checked(std)}; }
+  /// Uniform in [-bound, bound), as PyTorch begins an LSTM with bound = 1 / sqrt(n). Throws as normal().
+  static Init uniform(double bound) { return {Kind::uniform, checked(bound)}; }
   static Init zeros() { return {Kind::zeros, 0}; }
   /// Numbers left as memory has them, for weights that a file replaces.
   static Init none() { return {Kind::none, 0}; }
@@ -43,6 +44,11 @@ class Init {
  private:
   enum class Kind { normal, uniform, zeros, none };
   Init(Kind kind, double scale) : kind_(kind), scale_(scale) {}
+  static double checked(double scale) {
+    check<ConfigError>(is_finite(scale) && scale >= 0, "Init", "the spread must be 0 or positive and finite, got ",
+                       scale);
+    return scale;
+  }
 
   Kind kind_;
   double scale_;

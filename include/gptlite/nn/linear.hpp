@@ -31,7 +31,8 @@ struct Linear {
   /// activation(x weight + bias + lora(x)). x: (..., in). Returns (..., out).
   Tensor<T> operator()(const Tensor<T>& x, Activation activation = Activation::none) const {
     if (is_plain()) return linear(x, weight, bias, activation);
-    return activate(linear(x, weight, bias) + lora(x), activation);
+    const Tensor<T> z = linear(x, weight, bias) + lora(x);  // named, so that its summands are free before the activation
+    return activate(z, activation);
   }
   /// The weight of the plain layer that computes the same: weight + lora's product, multiplied in fp32 whatever an
   /// Autocast asks for; of a plain layer the weight itself. Outside any graph.

@@ -19,6 +19,7 @@ template <class Tokenizer>
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
+  explicit StreamDecoder(const Tokenizer&&) = delete;  // it would be gone before the first token
 
   /// The code points that are whole with this token. Throws IndexError for a token outside the vocabulary.
   std::string next(TokenId token) {

@@ -46,7 +46,7 @@ template <Optimizer O>
 class Loop {
  public:
   /// Throws ConfigError for options that cannot work, what the optimizer throws for the first learning rate, and
-  /// DataError if the metrics file cannot be written; the file is touched last.
+  /// IoError if the metrics file cannot be written; the file is touched last.
   Loop(O& optimizer, LoopOptions options)
       : optimizer_(optimizer),
         options_(std::move(options)),
@@ -73,14 +73,14 @@ class Loop {
   /// Runs the actions that are due and returns true if another step is to be done, whose learning rate it has set.
   /// Training ends after max_steps, at the time limit, or with stop().
   bool next() {
-    const bool after_step = std::exchange(step_done_, false);
     // Twice: an action may call stop(), which makes the actions before it due as well.
     for (int pass = 0; pass < 2; ++pass)
       for (Action& action : actions_)
-        if (action.last_run != step_ && (ended() || (after_step && action.steps > 0 && step_ % action.steps == 0))) {
+        if (action.last_run != step_ && (ended() || (step_done_ && action.steps > 0 && step_ % action.steps == 0))) {
           action.last_run = step_;
           progress_.pause(action.run);
         }
+    step_done_ = false;  // at the end: if an action throws, those after it are still due
     if (ended()) return false;
     if (options_.learning_rate) optimizer_.set_learning_rate(options_.learning_rate(step_));
     return true;
@@ -98,13 +98,21 @@ class Loop {
     ++backward_calls_;
   }
 
+  /// Drops the gradients that backward() has added since the last step, such as those of a batch that turned out bad.
+  void discard() {
+    optimizer_.zero_grad();
+    backward_calls_ = 0;
+    next_loss_ = 0;
+    tokens_ = 0;
+  }
+
   /// Steps the optimizer and writes {"step", "loss", the members of `extra`, "learning_rate", "grad_norm",
   /// "tokens_per_s", "seconds"} to the metrics file. A gradient that is not finite is reported and not applied; five
   /// in a row throw Error. Throws ConfigError if backward() was not called grad_accumulation times.
   StepResult step(const JsonObject& extra = {}) {
     check<ConfigError>(backward_calls_ == options_.grad_accumulation, "Loop",
                        "step() needs grad_accumulation = ", options_.grad_accumulation,
-                       " calls of backward() before it, got ", backward_calls_);
+                       " calls of backward() before it, got ", backward_calls_, "; discard() drops them");
     const StepResult result = optimizer_.step();
     ++step_;
     step_done_ = true;

@@ -12,7 +12,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
 
-/// Writes objects to a new file, one a line. Throws DataError with path and reason if it cannot be written.
+/// Writes objects to a new file, one a line. Throws IoError with path and reason if it cannot be written.
 class MetricsLog {
  public:
   explicit MetricsLog(const std::string& path) : path_(path), file_(path) { require_good(); }
@@ -24,7 +24,7 @@ class MetricsLog {
 
  private:
   void require_good() const {
-    check<DataError>(file_.good(), "metrics", path_, ": cannot write: ", std::strerror(errno));
+    check<IoError>(file_.good(), "metrics", path_, ": cannot write: ", std::strerror(errno));
   }
   std::string path_;
   std::ofstream file_;

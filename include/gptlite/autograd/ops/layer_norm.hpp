@@ -67,13 +67,16 @@ AddNorm<T> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T
   kernels::layer_norm_forward(norm.data(), r.mean.data(), r.rstd.data(), a.data(), weight.data(), bias.data(), r.rows,
                               r.n, eps, sum.data(), b.data());
   const auto backward = [r, saved = sum.detach()](Inputs<T> in, std::span<const Tensor<T>> dy) {
-    const bool own = dy[0].defined() && dy[0].storage().unique();  // otherwise another tensor shares this gradient
-    Tensor<T> dsum = own || !dy[0].defined() ? dy[0] : dy[0].clone();
-    if (dy[1].defined()) {  // the gradient that reaches the sum through the norm
+    const bool wanted = in[0].wants_grad() || in[1].wants_grad();
+    Tensor<T> dsum;  // with the gradient that reaches the sum through the norm
+    if (wanted && dy[0].defined()) dsum = dy[0].storage().unique() ? dy[0] : dy[0].clone();  // it may be another's too
+    if (dy[1].defined()) {
       const bool accumulate = dsum.defined();
-      if (!accumulate) dsum = Tensor<T>::empty(saved.shape());
+      if (wanted && !accumulate) dsum = Tensor<T>::empty(saved.shape());
+      const kernels::GradTarget<T> dx =
+          wanted ? kernels::GradTarget<T>{dsum.data(), accumulate} : kernels::GradTarget<T>{};
       const auto dweight = in[2].grad_target(), dbias = in[3].grad_target();
-      r.backward({dsum.data(), accumulate}, dweight, dbias, dy[1].data(), saved.data(), in[2].data());
+      r.backward(dx, dweight, dbias, dy[1].data(), saved.data(), in[2].data());
     }
     for (std::size_t i = 0; i < 2; ++i)
       if (in[i].wants_grad()) in[i].accumulate_grad(dsum);
