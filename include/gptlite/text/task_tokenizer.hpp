@@ -50,9 +50,9 @@ inline TaskTokenizer with_task_tokens(const CharTokenizer&, Index) {
 }
 }  // namespace detail
 
-/// Adds start, delimiter and extract tokens to a tokenizer, with the ids from vocab_size on, the number of tokens of
-/// its model. A tokenizer that has them already is returned as it is. Throws DataError for a CharTokenizer, whose
-/// tokens are single characters, and for a tokenizer with more tokens than the model.
+/// Adds start, delimiter and extract tokens to a tokenizer. Their ids start at vocab_size, the number of tokens of its
+/// model. A tokenizer that has them already is returned as it is. Throws DataError for a CharTokenizer, whose tokens
+/// are single characters, and for a tokenizer with more tokens than the model.
 inline TaskTokenizer with_task_tokens(const Tokenizer& tokenizer, Index vocab_size) {
   const auto start = tokenizer.token_to_id(task_token_names[0]);
   const auto delimiter = tokenizer.token_to_id(task_token_names[1]);
