@@ -14,13 +14,13 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace data {
 
-/// An example as the tokens that a model reads.
+/// An example as the sequences of tokens that a model reads.
 struct EncodedExample {
-  std::vector<text::Tokens> sequences;  ///< similarity: both orders; multiple choice: one an answer
+  std::vector<text::Tokens> sequences;  ///< similarity: both orders; multiple choice: one per answer
   Index label = 0;
   double score = 0;
 
-  /// Tokens of the longest sequence.
+  /// Number of tokens of the longest sequence.
   std::size_t length() const {
     std::size_t longest = 0;
     for (const text::Tokens& sequence : sequences) longest = std::max(longest, sequence.size());
@@ -28,9 +28,9 @@ struct EncodedExample {
   }
 };
 
-/// The examples of a set as tokens, laid out for its task. tokenizer: a text::TokenizerLike, of which encode and
-/// special_tokens are used. Throws DataError, with file and row, for a text that is not UTF-8, has no tokens but
-/// special ones, or one of the layout's.
+/// Encodes the examples of a set and lays them out for its task. tokenizer: a text::TokenizerLike, of which encode and
+/// special_tokens are used. Throws DataError, with file and row, for a text that is not UTF-8, that has no tokens
+/// except special ones, or that contains a token of the layout.
 template <class Tokenizer>
 std::vector<EncodedExample> encode_task(const TaskSet& set, const Tokenizer& tokenizer,
                                         const text::TaskLayout& layout) {
@@ -78,7 +78,8 @@ std::vector<EncodedExample> encode_task(const TaskSet& set, const Tokenizer& tok
   return inputs;
 }
 
-/// A graded score as a distribution over n grades: 3.4 is 0.6 of grade 3 and 0.4 of grade 4 (Tai et al. 2015).
+/// Writes a graded score as a distribution over n grades, probabilities (n): 3.4 is 0.6 of grade 3 and 0.4 of grade 4
+/// (Tai et al. 2015).
 template <class T>
 void put_grades(T* probabilities, Index n, double score) {
   std::fill_n(probabilities, n, T(0));
@@ -88,8 +89,8 @@ void put_grades(T* probabilities, Index n, double score) {
   if (below + 1 < n) probabilities[below + 1] = static_cast<T>(above);
 }
 
-/// The chosen inputs as one batch, padded on the right to its longest sequence. n_class: similarity's grades. Throws
-/// DataError if two have another number of sequences.
+/// Makes one batch of the chosen inputs, padded on the right to its longest sequence. n_class: number of grades, for
+/// similarity. Throws DataError if none is chosen or their numbers of sequences differ.
 template <class T>
 TaskBatch<T> collate(const std::vector<EncodedExample>& inputs, const std::vector<Index>& chosen, Task task,
                      Index n_class) {
@@ -125,18 +126,20 @@ TaskBatch<T> collate(const std::vector<EncodedExample>& inputs, const std::vecto
   return batch;
 }
 
+/// Options of TaskBatches.
 struct TaskBatchesOptions {
   Index batch_size = 32;
-  Index n_class = 6;  ///< similarity's grades
+  Index n_class = 6;  ///< number of grades, for similarity
   std::uint64_t seed = 1337;
 };
 
-/// Goes through the examples in epochs, each in an order of its own, every example once. Batches are of examples of
-/// similar length, so that little is padding: of every sixteen batches' examples, in random order, the shortest make
-/// the first; the batches then come in random order. The n-th batch is a function of the seed and n alone.
+/// Draws batches in epochs, each of which visits every example once, in an order of its own. Examples of similar length
+/// share a batch, so there is little padding: in random order, the examples of every sixteen batches are sorted by
+/// length and cut into batches, which then come in random order. The n-th batch is a function of the seed and n alone.
 template <class T>
 class TaskBatches {
  public:
+  /// Throws ConfigError for a batch_size that is not positive, DataError without examples.
   TaskBatches(std::vector<EncodedExample> inputs, Task task, TaskBatchesOptions options)
       : inputs_(std::move(inputs)), task_(task), options_(options) {
     check<ConfigError>(options.batch_size > 0, "TaskBatches", "batch_size must be positive, got ", options.batch_size);
@@ -144,6 +147,7 @@ class TaskBatches {
     options_.batch_size = std::min(options_.batch_size, size());
   }
 
+  /// The next batch.
   TaskBatch<T> next() {
     const Index epoch = position_ / batches_per_epoch(), n = position_ % batches_per_epoch();
     ++position_;
@@ -153,7 +157,7 @@ class TaskBatches {
 
   Index size() const { return static_cast<Index>(inputs_.size()); }
   Index batches_per_epoch() const { return (size() + options_.batch_size - 1) / options_.batch_size; }
-  /// Batches drawn so far; setting it back resumes with the same batches.
+  /// Number of batches drawn so far. set_position() with a saved value resumes with the same batches.
   Index position() const { return position_; }
   void set_position(Index position) {
     check<ConfigError>(position >= 0, "TaskBatches", "position must be 0 or positive, got ", position);
@@ -196,7 +200,7 @@ class TaskBatches {
   Task task_;
   TaskBatchesOptions options_;
   Index position_ = 0, epoch_ = -1;
-  std::vector<std::vector<Index>> batches_;  // of the epoch that next() last looked at
+  std::vector<std::vector<Index>> batches_;  // of the epoch of the last next()
 };
 
 }  // namespace data

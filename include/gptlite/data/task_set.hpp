@@ -1,6 +1,6 @@
 #pragma once
-// Labelled examples of a task from a TSV file: one header line, UTF-8, no quoting, no tab or new line inside a field.
-// Empty lines are passed over.
+// Labeled examples of a task from a TSV file: one header line, UTF-8, no quoting, no tab or new line inside a field.
+// Empty lines are skipped.
 
 #include <algorithm>
 #include <cmath>
@@ -17,8 +17,8 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace data {
 
-/// texts: classification has one, entailment the premise and the hypothesis, similarity both, multiple choice the
-/// context and the answers.
+/// A labeled example. texts: one for classification, premise and hypothesis for entailment, both for similarity,
+/// context and answers for multiple choice.
 struct TaskExample {
   std::vector<std::string> texts;
   Index label = 0;   ///< the class, or the right answer
@@ -26,25 +26,27 @@ struct TaskExample {
   Index row = 0;     ///< line of the file, from 1; the header's is 1
 };
 
+/// The examples of a file.
 struct TaskSet {
   Task task = Task::classification;
   std::string path;
   std::vector<TaskExample> examples;
-  std::vector<std::string> labels;  ///< names of the classes, of classification and entailment
+  std::vector<std::string> labels;  ///< names of the classes, for classification and entailment
 };
 
+/// Options of read_task.
 struct TaskSetOptions {
-  /// The column of the label or score, then those of the texts. Empty: label text; label premise hypothesis; score
+  /// Names of the columns: of the label or score, then of the texts. Empty: label text; label premise hypothesis; score
   /// sentence1 sentence2; label context choice0 choice1 ... as many as there are.
   std::vector<std::string> columns = {};
-  /// The known classes. Empty: those of the file, in the order of their names, as for a file to train on.
+  /// Names of the known classes. Empty: those of the file, sorted, as for a file to train on.
   std::vector<std::string> labels = {};
-  double max_score = 5;  ///< of similarity; the least is 0
+  double max_score = 5;  ///< largest score of similarity; the smallest is 0
 };
 
 namespace detail {
 
-/// A TSV file whose fields are asked for by row and column; what is wrong is said with file, row and column.
+/// A TSV file, read by row and column. Errors name file, row and column.
 class TsvFile {
  public:
   explicit TsvFile(const std::string& path) : path_(path), bytes_(io::read_text(path)) {
@@ -68,9 +70,9 @@ class TsvFile {
   }
 
   const std::vector<std::string_view>& header() const { return rows_.front(); }
-  /// Rows and the header, which is row 0.
+  /// Number of rows, including the header, which is row 0.
   std::size_t size() const { return rows_.size(); }
-  /// Where a row is in the file, from 1. Empty lines count, but are no rows.
+  /// Line of a row in the file, from 1. Empty lines count, but are no rows.
   Index line(std::size_t row) const { return lines_[row]; }
   std::size_t column(std::string_view name) const {
     const auto found = std::find(header().begin(), header().end(), name);
@@ -81,7 +83,7 @@ class TsvFile {
                      '"');
     return static_cast<std::size_t>(found - header().begin());
   }
-  /// A field that is UTF-8.
+  /// Returns a field. Throws DataError if it is not UTF-8.
   std::string_view field(std::size_t row, std::size_t column) const {
     const std::string_view field = rows_[row][column];
     for (std::size_t at = 0; at < field.size();) {
@@ -91,7 +93,7 @@ class TsvFile {
     }
     return field;
   }
-  /// One that is a text: more than white space.
+  /// Returns a field as a text. Throws DataError if it is only white space, or as field() does.
   std::string text(std::size_t row, std::size_t column) const {
     const std::string_view field = this->field(row, column);
     expect_field(field.find_first_not_of(" \t\r\n") != field.npos, row, column, "the text is empty");
@@ -118,10 +120,10 @@ class TsvFile {
 
   std::string path_, bytes_;
   std::vector<std::vector<std::string_view>> rows_;
-  std::vector<Index> lines_;  // of the rows
+  std::vector<Index> lines_;  // line of each row
 };
 
-/// The columns that a task is read from: the label or score, then the texts.
+/// Indices of the columns that a task is read from: the label or score, then the texts.
 inline std::vector<std::size_t> task_columns(const TsvFile& file, Task task, std::vector<std::string> names) {
   if (names.empty()) {
     switch (task) {
@@ -151,10 +153,10 @@ inline std::vector<std::size_t> task_columns(const TsvFile& file, Task task, std
 
 }  // namespace detail
 
-/// Reads a task's examples. Throws DataError that names file, row and column: a row with another number of columns than
-/// the header, an empty text, invalid UTF-8, a label that is not known (with those that are), a score outside
-/// 0..max_score, no rows, or, if the labels are taken from the file, fewer than two of them. ConfigError for a wrong
-/// number of column names.
+/// Reads a task's examples from a TSV file. Throws DataError, with file, row and column, for a row with another number
+/// of columns than the header, an empty text, invalid UTF-8, an unknown label (and lists the known ones), a score
+/// outside 0..max_score, no rows, or, if the labels are taken from the file, fewer than two of them; ConfigError for a
+/// wrong number of column names.
 inline TaskSet read_task(const std::string& path, Task task, const TaskSetOptions& options = {}) {
   const detail::TsvFile file(path);
   const std::vector<std::size_t> columns = detail::task_columns(file, task, options.columns);

@@ -1,5 +1,5 @@
 #pragma once
-// TokenBatches: batches of windows of a token stream in random order; each token's target is the token after it.
+// TokenBatches: batches of windows of a token stream in random order; the target of each token is the one after it.
 
 #include <algorithm>
 #include <cmath>
@@ -19,17 +19,20 @@ struct Batch {
   Tensor<TokenId> targets;  // (B, T)
 };
 
+/// Options of TokenBatches.
 struct TokenBatchesOptions {
   Index batch_size = 12;
   Index block_size = 64;
   std::uint64_t seed = 1337;
 };
 
-/// Goes through the stream in epochs: each cuts it into windows at a new random offset and visits every window once, in
-/// random order, so that every token is a target at least once. The n-th window is a function of the seed and n alone.
+/// Draws batches in epochs. Each epoch cuts the stream into windows at a new random offset and visits every window
+/// once, in random order. Every token but the first is a target at least once per epoch. The n-th window is a function
+/// of the seed and n alone.
 class TokenBatches {
  public:
-  /// Throws DataError if the stream is shorter than one window and its last target.
+  /// Throws DataError if the stream has no more than block_size tokens: a window needs a last target. Throws
+  /// ConfigError for sizes that are not positive.
   TokenBatches(std::vector<TokenId> tokens, TokenBatchesOptions options)
       : tokens_(std::move(tokens)), options_(options) {
     check<ConfigError>(options.batch_size > 0 && options.block_size > 0, "TokenBatches",
@@ -51,13 +54,13 @@ class TokenBatches {
     return batch;
   }
 
-  /// Number of tokens.
+  /// Number of tokens of the stream.
   Index size() const { return static_cast<Index>(tokens_.size()); }
-  /// Windows that an epoch visits: enough to reach every token at any offset. The first and the last are moved inwards
-  /// where they would hang over.
+  /// Number of windows per epoch, enough to reach every token at any offset. The first and the last are moved inwards
+  /// where they would stick out of the stream.
   Index windows_per_epoch() const { return (size() - 1 + options_.block_size - 1) / options_.block_size + 1; }
   const TokenBatchesOptions& options() const { return options_; }
-  /// Windows drawn so far; setting it back resumes with the same batches.
+  /// Number of windows drawn so far. set_position() with a saved value resumes with the same batches.
   Index position() const { return position_; }
   void set_position(Index position) {
     check<ConfigError>(position >= 0, "TokenBatches", "position must be 0 or positive, got ", position);
@@ -65,7 +68,7 @@ class TokenBatches {
   }
 
  private:
-  // First token of the n-th window.
+  // Position of the first token of the n-th window.
   Index window(Index n) {
     if (const Index epoch = n / windows_per_epoch(); epoch != epoch_) {
       epoch_ = epoch;
@@ -85,12 +88,13 @@ class TokenBatches {
   std::vector<TokenId> tokens_;
   TokenBatchesOptions options_;
   Index position_ = 0;
-  // The epoch that window() last looked at: where it cuts, and the order of its windows.
+  // The epoch of the last call of window(): where it cuts, and the order of its windows.
   Index epoch_ = -1, offset_ = 0;
   std::vector<Index> order_;
 };
 
-/// The first `fraction` of a token stream, to train on, and the rest, to validate with.
+/// Splits a token stream into its first `fraction`, to train on, and the rest, to validate with. Throws ConfigError for
+/// a fraction outside 0..1.
 inline std::pair<std::vector<TokenId>, std::vector<TokenId>> split(const std::vector<TokenId>& tokens,
                                                                    double fraction) {
   check<ConfigError>(fraction >= 0 && fraction <= 1, "split", "fraction must be in 0..1, got ", fraction);

@@ -13,8 +13,9 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
+/// Options of a Decoder.
 struct DecoderOptions {
-  Index batch = 1;  ///< number of sequences that are read side by side
+  Index batch = 1;  ///< number of sequences read side by side
   /// Number format of the weights. fp32: the model's own numbers, in 28 bits each; bf16: 12 bits; int8: 8.5. With bf16
   /// and int8, keys and values are kept as bfloat16 where the machine multiplies those faster (bf16_products_are_fast).
   WeightFormat weights = WeightFormat::fp32;
@@ -33,9 +34,9 @@ class Decoder {
   /// each token has bitwise the logits that it has when it is read alone.
   static constexpr Index max_tokens_per_pass = kernels::PackedMatrix<T>::gemv_rows;
 
-  /// Throws ConfigError if batch is below 1, if a block of the model is not what its config says (GPT::check_blocks),
-  /// if a model of double is to have a draft or another format than fp32, or if there is to be a draft while the
-  /// weights are in int8 themselves.
+  /// Packs the weights of a model. Throws ConfigError if batch is below 1, for a model whose
+  /// blocks are not what its config says (GPT::check_blocks), for a model of double with a draft or
+  /// another format than fp32, and for a draft beside weights that are int8 themselves.
   explicit Decoder(const GPT<T>& model, DecoderOptions options = {})
       : config_(model.config),
         positions_(static_cast<std::size_t>(std::max<Index>(options.batch, 0))),
@@ -61,8 +62,8 @@ class Decoder {
   Index position(Index sequence) const { return positions_[index(sequence)]; }
   /// Makes a sequence empty. Throws IndexError if there is no such sequence.
   void reset(Index sequence) { truncate(sequence, 0); }
-  /// Shortens a sequence to its first `position` tokens. Throws IndexError if it has not read so many, or if there is
-  /// no such sequence.
+  /// Shortens a sequence to its first `position` tokens. Throws IndexError if it has read fewer, or if there is no such
+  /// sequence.
   void truncate(Index sequence, Index position) {
     Index& read = positions_[index(sequence)];
     check<IndexError>(position >= 0 && position <= read, "Decoder", "sequence ", sequence, " has read ", read,
@@ -72,10 +73,10 @@ class Decoder {
   bool has_draft() const { return draft_.has_value(); }
 
   /// Reads tokens[i], any number of tokens, at the end of sequence i. Returns the logits (batch, V) of the token after
-  /// each sequence; zeros for a sequence without tokens. Throws ShapeError if a sequence would exceed block_size or
-  /// `tokens` has not `batch` rows, IndexError for a token outside the vocabulary; then nothing was read.
+  /// each sequence; zeros for a sequence whose tokens[i] is empty. Throws ShapeError if a sequence would exceed
+  /// block_size or `tokens` has not `batch` rows, IndexError for a token outside the vocabulary; nothing is read then.
   Tensor<T> next_logits(const std::vector<std::vector<TokenId>>& tokens) { return next_logits(tokens, weights_); }
-  /// Reads as next_logits() does. Returns the logits after every token, (number of all tokens, V), sequence by
+  /// Reads as next_logits() does. Returns the logits after every token, (number of all tokens, V), sequence after
   /// sequence.
   Tensor<T> all_logits(const std::vector<std::vector<TokenId>>& tokens) {
     return logits(hidden(tokens, weights_), weights_);
@@ -99,7 +100,7 @@ class Decoder {
         : weight(matrix.shape()[0], matrix.shape()[1], kernels::MatrixView<T>{matrix.data(), matrix.shape()[1]},
                  format),
           bias(shift) {}
-    /// x (rows, in). Returns activation(x weight + bias) (rows, out).
+    /// Computes activation(x weight + bias). x: (rows, in). Returns (rows, out).
     Tensor<T> operator()(const Tensor<T>& x, Activation activation = Activation::none) const {
       using V = kernels::simd::Vec<T>;
       Tensor<T> y = Tensor<T>::empty({x.shape()[0], weight.columns()});
@@ -170,7 +171,7 @@ class Decoder {
     return all;
   }
 
-  /// Last hidden states (all tokens, C).
+  /// Reads tokens. Returns their last hidden states, (number of all tokens, C).
   Tensor<T> hidden(const std::vector<std::vector<TokenId>>& tokens, const Weights& weights) {
     check_readable(tokens);
     const NoGrad no_grad;

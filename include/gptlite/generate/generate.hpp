@@ -8,10 +8,10 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// Continues each prompt by up to max_new_tokens tokens, all side by side, and returns prompts with new tokens. The
-/// sequences of `decoder` begin anew; its batch must be the number of prompts. Throws ShapeError if it is not,
-/// DataError for an empty prompt, IndexError for a token outside the vocabulary, ConfigError for an option that cannot
-/// work.
+/// Continues all prompts side by side, each by up to max_new_tokens tokens, and returns the prompts with their new
+/// tokens. Resets the sequences of `decoder`, whose batch must be the number of prompts. Throws ShapeError if it is
+/// not, DataError for an empty prompt, IndexError for a token outside the vocabulary, ConfigError for an option that
+/// cannot work.
 template <class T>
 std::vector<std::vector<TokenId>> generate(Decoder<T>& decoder, std::vector<std::vector<TokenId>> prompts,
                                            const GenerateOptions& options = {}) {
@@ -26,8 +26,8 @@ std::vector<std::vector<TokenId>> generate(Decoder<T>& decoder, std::vector<std:
   return prompts;
 }
 
-/// Continues one prompt by up to max_new_tokens tokens and returns the prompt with the new tokens. The model's weights
-/// are packed first: to generate often, make a Decoder and keep it.
+/// Continues one prompt by up to max_new_tokens tokens and returns the prompt with the new tokens. Packs the model's
+/// weights first: to generate often, make a Decoder and keep it.
 template <class T>
 std::vector<TokenId> generate(const GPT<T>& model, std::vector<TokenId> prompt, const GenerateOptions& options = {}) {
   Decoder<T> decoder(model, {.batch = 1, .weights = options.weights, .draft = options.draft});

@@ -9,6 +9,7 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
+/// Options of one generated sequence.
 struct GenerateOptions {
   Index max_new_tokens = 100;
   double temperature = 1;  ///< 0 is greedy; see SamplerOptions for this and the next four
@@ -17,7 +18,7 @@ struct GenerateOptions {
   double min_p = 0;
   double repetition_penalty = 1;
   std::uint64_t seed = 1337;  ///< generate() draws sequence i of a batch with seed + i
-  /// Token sequences that end the generated one: it stops as soon as it ends with one of them, and keeps it.
+  /// Stop sequences, in tokens: generation ends as soon as the sequence ends with one of them, which it keeps.
   std::vector<std::vector<TokenId>> stop = {};
   /// Called with each new token and the number of its sequence (in a session: its slot) as soon as the token is drawn.
   /// If it returns false, the sequence ends.

@@ -15,6 +15,7 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
+/// Options of a Sampler.
 struct SamplerOptions {
   double temperature = 1;  ///< divides the logits; 0 always takes the token with the largest one (greedy)
   Index top_k = 0;         ///< keep the k tokens with the largest logits; 0: all
@@ -26,6 +27,7 @@ struct SamplerOptions {
   std::uint64_t seed = 1337;
 };
 
+/// Draws tokens from their logits.
 class Sampler {
  public:
   /// Throws ConfigError for a negative temperature or top_k, top_p or min_p outside 0..1, top_p 0, or a penalty not
@@ -42,9 +44,9 @@ class Sampler {
                        options.repetition_penalty);
   }
 
-  /// A token drawn from softmax(logits / temperature), cut to top_k, then top_p, then min_p. logits: `vocabulary`
-  /// numbers. `sequence` has the tokens so far, which the repetition penalty applies to. Of equal logits the cuts keep
-  /// the lower token. Throws DataError if a logit is not a number.
+  /// Draws a token from softmax(logits / temperature), cut to top_k, then top_p, then min_p. logits: (vocabulary).
+  /// sequence: the tokens so far, to which the repetition penalty applies. Among equal logits the cuts keep the lower
+  /// token. Throws DataError if a logit is not a number.
   template <class T>
   TokenId operator()(const T* logits, Index vocabulary, std::span<const TokenId> sequence = {}) {
     const auto not_a_number = [](T logit) { return is_nan(logit); };
@@ -67,7 +69,7 @@ class Sampler {
   std::vector<T> penalised(const T* logits, Index vocabulary, std::span<const TokenId> sequence) const {
     std::vector<T> changed(logits, logits + vocabulary);
     const T penalty = static_cast<T>(options_.repetition_penalty);
-    for (const TokenId token : sequence) {  // from the unchanged logit: penalised once, however often a token occurs
+    for (const TokenId token : sequence) {  // from the unchanged logit: penalized once, however often a token occurs
       const T logit = logits[token];
       changed[static_cast<std::size_t>(token)] = logit > 0 ? logit / penalty : logit * penalty;
     }
@@ -78,7 +80,7 @@ class Sampler {
   TokenId draw(const T* logits, Index vocabulary, double largest) {
     using V = kernels::simd::Vec<double>;
     const double temperature = options_.temperature;
-    std::vector<double> weights(logits, logits + vocabulary);  // probabilities, as parts of the largest
+    std::vector<double> weights(logits, logits + vocabulary);  // probabilities relative to the largest
     kernels::simd::transform(
         weights.data(), vocabulary,
         [=](V logit) { return kernels::simd::exp_nonpositive((logit - largest) / V::broadcast(temperature)); },
@@ -96,7 +98,7 @@ class Sampler {
     if (options_.top_p < 1) {
       const double total = std::accumulate(tokens.begin(), tokens.end(), 0.0,
                                            [&](double sum, TokenId token) { return sum + weight(token); });
-      // Tokens of less than 1 - p shared by all have less than 1 - p together: they need not be sorted.
+      // All tokens below (1 - p) / n of the total have less than 1 - p of it together: they need not be sorted.
       const double least = (1 - options_.top_p) * total / static_cast<double>(tokens.size());
       std::erase_if(tokens, [&](TokenId token) { return weight(token) < least; });
       std::sort(tokens.begin(), tokens.end(), likelier);
@@ -110,14 +112,14 @@ class Sampler {
     return race(tokens, weights);
   }
 
-  /// The token with the least E / weight, where each token of the vocabulary has its own exponential random number E:
-  /// each token wins with the probability of its weight (the Gumbel-max trick, in other words). Logits that differ a
-  /// little, as a draft's do, nearly always lead to the same token. tokens: ascending.
+  /// Returns the token with the smallest E / weight, where each token of the vocabulary has its own exponential random
+  /// number E. Each token wins with the probability of its weight (equivalent to the Gumbel-max trick). Slightly
+  /// different logits, such as a draft's, nearly always lead to the same token. tokens: ascending.
   TokenId race(const std::vector<TokenId>& tokens, const std::vector<double>& weights) {
     constexpr TokenId block = 64;
     std::array<std::uint32_t, 2 * block> words;
     const RandomStream stream = generator_.fork();
-    TokenId begin = -block, first = tokens.front();  // words are those of the tokens from `begin` on
+    TokenId begin = -block, first = tokens.front();  // words belong to the tokens from `begin` on
     double largest = 0;                              // weight / E
     for (const TokenId token : tokens) {
       if (token >= begin + block) {

@@ -44,7 +44,7 @@ class GenerationSession {
  public:
   /// With up to this many slots, each sequence gets exactly the tokens that it gets alone, because a step splits its
   /// work into passes in which no sequence changes the rounding of another. With more slots a step is one pass, which
-  /// is faster for so many, and the logits are those of the sequence alone up to rounding.
+  /// is then faster, and the logits are those of the sequence alone up to rounding.
   static constexpr Index max_exact_slots = 3 * Decoder<T>::max_tokens_per_pass;
 
   /// Throws ConfigError if prompt_tokens_per_step is negative.
@@ -60,30 +60,32 @@ class GenerationSession {
   Index slots() const { return decoder_.batch(); }
   /// Number of running sequences.
   Index running() const { return std::count_if(sequences_.begin(), sequences_.end(), is_running); }
-  /// Whether a slot's sequence is running. This and all functions that take a slot throw IndexError if it does not
+  /// True if a slot's sequence is running. This and all functions that take a slot throw IndexError if it does not
   /// exist.
   bool running(Index slot) const { return is_running(sequences_[index(slot)]); }
   /// Prompt and new tokens of the sequence that started last in a slot; empty if none ever did.
   const std::vector<TokenId>& tokens(Index slot) const { return sequences_[index(slot)].tokens; }
+  /// Why the sequence that started last in a slot ended; none while it runs.
   FinishReason finish_reason(Index slot) const { return sequences_[index(slot)].finish_reason; }
-  /// The first slot without a running sequence.
+  /// The first slot without a running sequence; nullopt if all are busy.
   std::optional<Index> free_slot() const {
     const auto found = std::find_if_not(sequences_.begin(), sequences_.end(), is_running);
     if (found == sequences_.end()) return {};
     return found - sequences_.begin();
   }
 
-  /// Starts a sequence in a slot. The following steps read the prompt, of a prompt longer than block_size the last
-  /// block_size tokens. With max_new_tokens 0 the sequence ends at once. Throws Error if the slot is busy, ConfigError
-  /// for an option that cannot work, DataError for an empty prompt, IndexError for a token outside the vocabulary; the
-  /// slot is then unchanged.
+  /// Starts a sequence in a slot. The following steps read the prompt, or its last block_size tokens if it is longer.
+  /// With max_new_tokens 0 the sequence ends at once. Throws Error if the slot is busy, ConfigError for an option that
+  /// cannot work, DataError for an empty prompt, IndexError for a token outside the vocabulary; the slot is then
+  /// unchanged.
   void start_in(Index slot, std::vector<TokenId> prompt, GenerateOptions options = {}) {
     check_outside_step("start_in");
     check<Error>(!running(slot), where, "slot ", slot, " is busy: step() until its sequence ends, or stop() it");
     sequences_[index(slot)] = Sequence(std::move(prompt), std::move(options), decoder_.config());
     decoder_.reset(slot);
   }
-  /// Starts a sequence in the first free slot and returns the slot. Throws as above, and Error if no slot is free.
+  /// Starts a sequence in the first free slot and returns the slot. Throws as start_in() does, and Error if no slot is
+  /// free.
   Index start(std::vector<TokenId> prompt, GenerateOptions options = {}) {
     check_outside_step("start");
     const std::optional<Index> slot = free_slot();
@@ -173,8 +175,8 @@ class GenerationSession {
   }
   Index block_size() const { return decoder_.config().block_size; }
 
-  /// Number of tokens of a sequence that the next step reads. What remains of a prompt is never so short that it would
-  /// be multiplied as single tokens are, which rounds differently.
+  /// Number of tokens of a sequence that the next step reads. The rest of a prompt is never so short that it would be
+  /// multiplied as single tokens are, which rounds differently.
   Index piece_of(const Sequence& sequence) const {
     const Index unread = static_cast<Index>(sequence.unread.size());
     return unread - prompt_piece_ > Decoder<T>::max_tokens_per_pass ? prompt_piece_ : unread;
@@ -227,8 +229,8 @@ class GenerationSession {
     }
   }
 
-  /// Speculative decoding of a single sequence: reads its last token and the draft's guesses in one pass, and draws as
-  /// long as the guesses are what is drawn. Returns false if there is nothing to guess.
+  /// Speculative decoding of a single sequence: reads its last token and the draft's guesses in one pass, and draws
+  /// tokens until one differs from its guess. Returns false if there is nothing to guess.
   bool read_with_draft(std::vector<SessionOutput>& outputs) {
     if (!decoder_.has_draft() || slots() > 1 || sequences_[0].unread.size() != 1) return false;
     Sequence& sequence = sequences_[0];
@@ -248,8 +250,8 @@ class GenerationSession {
     shift_if_full(0);
     return true;
   }
-  /// Tokens that the draft expects next, drawn from its logits with the random numbers that the sequence itself will be
-  /// drawn with. Few where guesses were wrong.
+  /// Tokens that the draft expects next, drawn from its logits with the random numbers that the sequence itself will
+  /// use. After wrong guesses there are fewer.
   std::vector<TokenId> draft(const Sequence& sequence) {
     const Index position = decoder_.position(0);
     const Index most = std::min({sequence.o.max_new_tokens - sequence.new_tokens - 1, block_size() - position - 1,
@@ -266,7 +268,7 @@ class GenerationSession {
     return guesses;
   }
 
-  /// Draws the next token of a sequence, whose tokens are all read, and ends the sequence if that was its last one.
+  /// Draws the next token of a sequence whose tokens are all read. Ends the sequence if this is its last token.
   void draw(Index slot, const T* logits, std::vector<TokenId>& drawn) {
     Sequence& sequence = sequences_[index(slot)];
     const TokenId token = sequence.sampler(logits, decoder_.config().vocab_size, sequence.tokens);
@@ -281,7 +283,7 @@ class GenerationSession {
     else if (sequence.new_tokens == sequence.o.max_new_tokens)
       sequence.finish(FinishReason::max_new_tokens);
   }
-  /// Moves the context of a running sequence on if block_size tokens are read.
+  /// Shifts the context of a running sequence if it is full: block_size tokens are read.
   void shift_if_full(Index slot) {
     Sequence& sequence = sequences_[index(slot)];
     if (!is_running(sequence) || decoder_.position(slot) < block_size()) return;

@@ -1,5 +1,5 @@
 #pragma once
-// StopTexts: finds strings that end a generated text, and holds back what may become one of them.
+// StopTexts: finds strings that end a generated text, and holds back text that may become one of them.
 
 #include <algorithm>
 #include <string>
@@ -12,8 +12,8 @@
 namespace gptlite::inline GPTLITE_ABI {
 
 /// Watches the decoded text of one sequence. It hands on only text that can no longer be part of a stop text, so that a
-/// program that streams never shows one, whole or in part. A stop text may be spread over several tokens. Where several
-/// end at the same place, the longest counts. How the text is cut into pieces changes nothing.
+/// program that streams never shows one, whole or in part. A stop text may be spread over several tokens. If several
+/// end at the same position, the longest counts. How the text is cut into pieces changes nothing.
 ///
 ///   text::StreamDecoder decoder(tokenizer);
 ///   StopTexts stops({"\nUser:"});
@@ -36,8 +36,8 @@ class StopTexts {
     }
   }
 
-  /// Takes the next piece of the text. Returns what may be shown now: whole code points if the pieces are whole ones,
-  /// as those of text::StreamDecoder. Once a stop text is found, the text before it is the last to be returned.
+  /// Takes the next piece of the text. Returns the text that may be shown now, in whole code points if the pieces are,
+  /// as from text::StreamDecoder. Once a stop text is found, returns the text before it, and nothing from then on.
   std::string next(std::string_view piece) {
     if (found()) return {};
     std::string shown;
@@ -56,15 +56,16 @@ class StopTexts {
     }
     return shown;
   }
-  /// Ends the text: returns what was held back. Empty after a stop text.
+  /// Ends the text. Returns the text that was held back; nothing after a stop text.
   std::string finish() { return std::exchange(held_, {}); }
 
+  /// True once a stop text was found.
   bool found() const { return !found_.empty(); }
   /// The stop text that was found; empty if none was.
   const std::string& stop_text() const { return found_; }
 
  private:
-  /// Length of the longest end of held_ with which a stop text begins.
+  /// Length of the longest suffix of held_ that is a prefix of a stop text.
   std::size_t possible_beginning() const {
     std::size_t longest = 0;
     for (const std::string& stop : stop_texts_)
@@ -74,7 +75,7 @@ class StopTexts {
   }
 
   std::vector<std::string> stop_texts_;
-  std::string held_;  // the beginning of a stop text, perhaps
+  std::string held_;  // held back: perhaps the start of a stop text
   std::string found_;
 };
 

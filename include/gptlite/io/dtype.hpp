@@ -1,5 +1,5 @@
 #pragma once
-// DType: the number formats of safetensors files, and which C++ type each is.
+// DType: the number formats of safetensors files, and their C++ types.
 
 #include <array>
 #include <cstddef>
@@ -11,7 +11,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
-/// Number formats, in the order by which the Python package sorts tensors: those of 8 bytes come last.
+/// Number formats of safetensors, in the order by which the Python package sorts tensors: formats of 8 bytes come last.
 enum class DType {
   BOOL,
   F4,
@@ -63,7 +63,7 @@ constexpr auto enum_names(DType) {
                                 {"U64", DType::U64}}}};
 }
 
-/// Size of one number, in bits: 4 and 6 too.
+/// Size of one number in bits, which may be 4 or 6.
 constexpr unsigned bits_of(DType dtype) {
   constexpr std::array<unsigned, 22> bits{8, 4, 6, 6, 8, 8, 8, 8, 8, 8, 8, 16, 16, 16, 16, 32, 32, 32, 64, 64, 64, 64};
   return bits[static_cast<std::size_t>(dtype)];
@@ -81,7 +81,8 @@ inline constexpr DType dtype_of<std::int32_t> = DType::I32;
 template <>
 inline constexpr DType dtype_of<std::int64_t> = DType::I64;
 
-/// Calls f with a number of the C++ type that stores a floating-point format. False, and no call, for any other format.
+/// Calls f with a number of the C++ type that stores a floating-point format. Returns false, without a call, for any
+/// other format.
 template <class F>
 bool with_float(DType dtype, F&& f) {
   switch (dtype) {

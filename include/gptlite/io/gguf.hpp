@@ -57,7 +57,7 @@ class GgufHeader {
   std::uint64_t settings_ = 0;
 };
 
-/// One tensor to write: rows of `columns` numbers, each the weights that one output reads.
+/// One tensor to write: rows of `columns` numbers, one row per output, with the weights of that output.
 struct GgufTensor {
   std::string name;
   std::uint32_t type;  // ggml's: 0 F32, 30 BF16, 8 Q8_0
@@ -77,7 +77,7 @@ inline void append_gguf_row(std::string& out, std::uint32_t type, const std::vec
     for (const float x : row) put(x);
   } else if (type == 30) {
     for (const float x : row) put(bfloat16_bits(x));
-  } else {  // Q8_0: a scale for 32 numbers, then the numbers
+  } else {  // Q8_0: for every 32 numbers a scale, then the numbers
     for (std::size_t begin = 0; begin < row.size(); begin += 32) {
       float largest = 0;
       for (std::size_t i = begin; i < begin + 32; ++i) largest = std::max(largest, std::abs(row[i]));
@@ -96,11 +96,12 @@ inline bool gguf_supports(const text::Tokenizer& tokenizer) {
   return std::holds_alternative<text::ByteBpe>(tokenizer.variant());
 }
 
-/// Writes a model of GPT-2's form as GGUF: matrices in F32, BF16, or for int8 in Q8_0; vectors and positions in F32.
-/// `tokenizer`: the model's own, one that gguf_supports(); rows of the embeddings behind its tokens are named
-/// [PAD50257] and so on. Null: the file has none and llama.cpp takes ids. The file is replaced whole or not at all.
-/// Throws ConfigError for what llama.cpp cannot run (NormOrder::post, a window, Q8_0 with channels that are not a
-/// multiple of 32, another tokenizer) and for a model with adapters, IoError if it cannot be written.
+/// Writes a model with GPT-2's norm order as a GGUF file: matrices in F32, BF16, or Q8_0 for int8; vectors and
+/// positions in F32. tokenizer: the model's own, of a kind that gguf_supports(); embedding rows after its tokens are
+/// named [PAD50257] and so on. Null: the file has no tokenizer, and llama.cpp takes ids. The file is replaced whole or
+/// not at all. Throws ConfigError for what llama.cpp cannot run (NormOrder::post, a window, Q8_0 with channels that are
+/// not a multiple of 32, another tokenizer), for a tokenizer with more tokens than the model and for a model with
+/// adapters, IoError if the file cannot be written.
 inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFormat format = WeightFormat::fp32,
                       const text::Tokenizer* tokenizer = nullptr) {
   constexpr auto where = "save_gguf";

@@ -22,7 +22,7 @@ namespace io {
 
 namespace detail {
 
-/// config.json or adapter_config.json, its values checked as they are read. `where` must live as long.
+/// config.json or adapter_config.json, its values checked as they are read. `where` must outlive it.
 class ModelConfigFile {
  public:
   explicit ModelConfigFile(std::string path, std::string_view where = "load_gpt")
@@ -57,7 +57,8 @@ class ModelConfigFile {
     expect(json_.at(key).is_number(), '"', key, "\" must be a number, not ", json_.at(key).dump());
     return json_.at(key).get<double>();
   }
-  /// Throws unless the key is absent or one of `values`: any other would compute something else than a GPT does.
+  /// Throws DataError unless the key is absent or one of `values`: any other would compute something else than a GPT
+  /// does.
   void require_one_of(const char* key, std::initializer_list<nlohmann::json> values) const {
     expect(!has(key) || std::find(values.begin(), values.end(), json_.at(key)) != values.end(), '"', key, "\" is ",
            has(key) ? json_.at(key).dump() : "", ", which is not supported, only ", values.begin()->dump());
@@ -84,7 +85,7 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
   config.dropout = file.number_or("resid_pdrop", 0.1);
   config.layer_norm_epsilon = file.number_or("layer_norm_epsilon", 1e-5);
   config.initializer_range = file.number_or("initializer_range", 0.02);
-  // transformers' "gelu" of openai-gpt is GPT-1's tanh form; that of gpt2 is the other one.
+  // transformers' "gelu" is GPT-1's tanh form in openai-gpt, and the erf form in gpt2.
   file.require_one_of(type == "gpt2" ? "activation_function" : "afn",
                       type == "gpt2" ? std::initializer_list<nlohmann::json>{"gelu_new", "gelu_pytorch_tanh"}
                                      : std::initializer_list<nlohmann::json>{"gelu"});
@@ -101,24 +102,24 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
   return config;
 }
 
-/// The name that a parameter has in the published checkpoints, behind an optional "transformer.".
+/// Name of a parameter in the published checkpoints, after an optional "transformer.".
 inline std::string published_name(const std::string& name, NormOrder norm_order) {
   if (norm_order == NormOrder::post && name == "wte.weight") return "tokens_embed.weight";
   if (norm_order == NormOrder::post && name == "wpe.weight") return "positions_embed.weight";
   return name;
 }
 
-/// True for what checkpoints hold beside a GPT's parameters: the causal mask, positions, the output head, which is
-/// tied, and other heads: of a task, which load_task_model reads, of values (TRL's v_head), of multiple choice. These
-/// stand beside the names that begin with "transformer.", and transformers passes them over too.
+/// True for tensors of a checkpoint that are no parameters of a GPT: the causal mask, positions, the output head, which
+/// is tied, and other heads: of a task (load_task_model reads it), of values (TRL's v_head), of multiple choice. The
+/// names of other heads do not start with "transformer."; transformers skips them too.
 inline bool is_no_parameter(const std::string& name, bool beside_transformer) {
   return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name == "position_ids" ||
          name == "lm_head.weight" || name == "score.weight" || (beside_transformer && !name.starts_with("lm_head."));
 }
 
-/// How a file of weights differs from the model it is for; all is told in one message.
+/// Differences between a file of weights and the model that it is for, reported in one message.
 struct ModelDifferences {
-  std::string asks;  // who wants other shapes: "config.json asks for "
+  std::string asks;  // who expects other shapes: "config.json asks for "
   std::vector<std::string> missing = {}, unexpected = {}, shapes = {};
 
   explicit ModelDifferences(std::string who) : asks(std::move(who)) {}
@@ -138,7 +139,7 @@ struct ModelDifferences {
   }
 };
 
-/// Where each parameter of a model is in a folder's weights: their name for it.
+/// Maps each parameter of a model to its name in a folder's weights. Throws DataError if they do not match.
 template <class T>
 std::map<std::string, std::string> matched_names(const GPT<T>& model, const ModelWeights& weights) {
   const std::string prefix = "transformer.";
@@ -179,10 +180,11 @@ inline void check_size(const GPTConfig& c, const ModelWeights& weights, const st
 
 }  // namespace detail
 
-/// The GPT in a folder of transformers, of model_type openai-gpt or gpt2, in evaluation mode: weights of any float
-/// format, in one file or several (ModelWeights), are converted to T. Heads beside the language model's are passed
-/// over. Throws DataError, with the path: a file that is missing or malformed, a setting that GPT does not have, an
-/// output head of its own; and, all in one message, every parameter that is missing, not known or of another shape.
+/// Loads the GPT in a folder of transformers, of model_type openai-gpt or gpt2, in evaluation mode. Weights of any
+/// float format, in one file or several (ModelWeights), are converted to T. Heads other than the language model's are
+/// skipped. Throws DataError, with the path, for a file that is missing or malformed, for a setting that GPT does not
+/// have, for an output head that is not tied, and, all in one message, for every parameter that is missing, unknown or
+/// of another shape.
 template <class T = float>
 GPT<T> load_gpt(const std::string& folder) {
   const detail::ModelConfigFile file(folder + "/config.json");
@@ -204,14 +206,15 @@ GPT<T> load_gpt(const std::string& folder) {
   return model;
 }
 
+/// Options of save_gpt.
 struct SaveOptions {
-  std::optional<DType> dtype = std::nullopt;          ///< F32, BF16 or F16: what weights are rounded to
+  std::optional<DType> dtype = std::nullopt;          ///< F32, BF16 or F16 to round weights to; none: as they are
   std::optional<TokenId> end_of_text = std::nullopt;  ///< the token that ends a text, for transformers' generate()
 };
 
 namespace detail {
 
-/// config.json of a GPT, of transformers' class OpenAIGPT... or GPT2... of which `head` is the rest of the name.
+/// Makes the config.json of a GPT. `head` is the end of the name of transformers' class, after OpenAIGPT or GPT2.
 inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string& head, const SaveOptions& options) {
   const bool gpt2 = c.norm_order == NormOrder::pre;
   nlohmann::ordered_json config = {{"model_type", gpt2 ? "gpt2" : "openai-gpt"},
@@ -246,14 +249,14 @@ NamedTensors published_tensors(const GPT<T>& model) {
   return tensors;
 }
 
-/// Throws ConfigError for a model with adapters, which a file of weights has no place for.
+/// Throws ConfigError for a model with adapters, for which a file of weights has no place.
 template <class Module>
 void check_no_lora(std::string_view where, const Module& model) {
   check<ConfigError>(!has_lora(model), where,
                      "the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
 }
 
-/// Throws DataError for a finite weight that `dtype` has no number for: 70,000 would become infinity in F16.
+/// Throws DataError for a finite weight that overflows in `dtype`: 70,000 would become infinity in F16.
 inline void check_representable(const std::string& folder, const NamedTensors& tensors, DType dtype) {
   for (const auto& tensor : tensors)  // no binding: clang's lambdas do not capture them in C++20
     if (const auto* weights = std::get_if<Tensor<float>>(&tensor.second))
@@ -267,10 +270,10 @@ inline void check_representable(const std::string& folder, const NamedTensors& t
       });
 }
 
-/// Writes both files of a model, each replaced whole or not at all.
+/// Writes config.json and model.safetensors, each replaced whole or not at all.
 inline void save_model_files(const std::string& folder, const nlohmann::ordered_json& config,
                              const NamedTensors& tensors, std::optional<DType> dtype) {
-  const std::string text = config.dump(2) + '\n';  // throws for what is not UTF-8: before a file is there
+  const std::string text = config.dump(2) + '\n';  // throws for invalid UTF-8: before any file is written
   if (dtype) check_representable(folder, tensors, *dtype);
   make_folder(folder);
   save_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}}, dtype);
@@ -280,9 +283,9 @@ inline void save_model_files(const std::string& folder, const nlohmann::ordered_
 }  // namespace detail
 
 /// Writes config.json and model.safetensors, each replaced whole or not at all, so that transformers opens the folder
-/// as OpenAIGPTLMHeadModel or GPT2LMHeadModel. The folder is made if it is not there. A context window is noted as
-/// "gptlite_window", which transformers does not know: it attends to everything. Throws ConfigError for a
-/// model with adapters, IoError.
+/// as OpenAIGPTLMHeadModel or GPT2LMHeadModel. The folder is made if it is not there. A context window is saved as
+/// "gptlite_window", which transformers does not know: it attends to all positions. Throws ConfigError for a model with
+/// adapters, DataError for a weight that overflows in options.dtype, IoError if a file cannot be written.
 template <class T>
 void save_gpt(const std::string& folder, const GPT<T>& model, const SaveOptions& options = {}) {
   detail::check_no_lora("save_gpt", model);

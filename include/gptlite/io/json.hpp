@@ -15,21 +15,21 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
-/// A text as a JSON string, in quotes. What is not UTF-8 becomes U+FFFD.
+/// Returns a text as a JSON string, in quotes. Invalid UTF-8 becomes U+FFFD.
 inline std::string json_string(std::string_view text) {
   return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-/// How the errors of parse_json word what they are about.
+/// Words that the errors of parse_json use.
 struct JsonTerms {
-  std::string_view where = "json";  ///< the name in brackets
-  std::string_view text;            ///< what the JSON is, if it is not the file: "header "
-  std::string_view key = "key";     ///< what a key of the outermost object is
+  std::string_view where = "json";  ///< the function, in brackets
+  std::string_view text;            ///< the part of the file that is JSON, if not all: "header "
+  std::string_view key = "key";     ///< word for a key of the outermost object
 };
 
 namespace detail {
 
-// Builds the value from nlohmann's events. Its own builder keeps one of two equal keys, and does not say so.
+// Builds the value from nlohmann's events. Its own builder silently keeps one of two equal keys.
 class JsonBuilder {
  public:
   JsonBuilder(std::string_view path, const JsonTerms& terms) : path_(path), terms_(terms) {}
@@ -63,7 +63,7 @@ class JsonBuilder {
   }
 
  private:
-  // serde_json's limit, and so that of most tools that read the same files.
+  // The limit of serde_json, and so of most tools that read the same files.
   static constexpr std::size_t max_depth = 127;
 
   nlohmann::json* place(nlohmann::json&& value) {
@@ -93,23 +93,23 @@ class JsonBuilder {
   std::string_view path_;
   JsonTerms terms_;
   std::vector<nlohmann::json*> open_;  // objects and arrays around the current place; an open one does not move
-  nlohmann::json* member_ = nullptr;   // of the innermost object: what its last key names
+  nlohmann::json* member_ = nullptr;   // value of the last key of the innermost object
 };
 
 }  // namespace detail
 
-/// The value of a JSON text; `path` names it in errors. Throws DataError "path: invalid at byte N" (counted from 0) for
-/// what is not JSON in UTF-8, and for a key that stands twice in one object or more than 127 levels of nesting.
+/// Parses a JSON text, which errors call `path`. Throws DataError "path: invalid at byte N" (counted from 0) for a text
+/// that is not JSON in UTF-8, and DataError for duplicate keys in one object or nesting deeper than 127.
 inline nlohmann::json parse_json(std::string_view text, std::string_view path, const JsonTerms& terms = {}) {
   detail::JsonBuilder builder(path, terms);
-  // Two things nlohmann takes and JSON does not have: a byte order mark, and a zero byte as the end.
+  // nlohmann accepts two things that JSON does not have: a byte order mark, and a zero byte as the end.
   if (text.starts_with("\xEF\xBB\xBF")) builder.invalid(0);
   if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) builder.invalid(zero);
   nlohmann::json::sax_parse(text, &builder);
   return std::move(builder.root);
 }
 
-/// The value of a JSON file. Throws DataError as read_text and parse_json do.
+/// Reads and parses a JSON file. Throws DataError as read_text and parse_json do.
 inline nlohmann::json read_json(const std::string& path) { return parse_json(io::read_text(path), path); }
 
 }  // namespace io

@@ -27,11 +27,11 @@ struct PeftTensor {
   std::string module;  // "transformer.h.0.attn.c_attn"
   Parameter* tensor;   // Tensor<T>, const if the model is
   bool adapter;
-  bool transposed;  // in the file, against the model
+  bool transposed;  // in the file, relative to the model
 };
 
-/// How PEFT names a layer or a parameter: a GPT is the member "transformer" of transformers' models, and any other
-/// module has the names it has.
+/// Name of a layer or parameter in PEFT. A GPT is the member "transformer" of transformers' models; any other module
+/// keeps its names.
 template <class Module>
 std::string peft_name(const Module& module, const std::string& name) {
   using T = typename Module::value_type;
@@ -43,8 +43,8 @@ std::string peft_name(const Module& module, const std::string& name) {
   return name;
 }
 
-/// All parameters of a model. Inside "transformer." matrices are stored as here, (in, out); a Linear elsewhere is
-/// torch's, (out, in), as adapters are everywhere.
+/// All parameters of a model. Matrices inside "transformer." are stored as here, (in, out). A Linear elsewhere is
+/// stored as torch's, (out, in), and so are all adapters.
 template <class Module>
 auto peft_tensors(Module& module) {
   using T = typename Module::value_type;
@@ -68,7 +68,8 @@ auto peft_tensors(Module& module) {
   return tensors;
 }
 
-/// A GPT's output head is its token embedding; PEFT, which stores one whole, takes transformers' module apart from it.
+/// Name of the output head in PEFT. It is the token embedding, but for PEFT a module of its own: where the embedding is
+/// stored whole, the head is too.
 inline constexpr const char* peft_head = "base_model.model.lm_head.weight";
 template <class Module>
 std::string peft_embedding(const Module& module) {
@@ -76,12 +77,12 @@ std::string peft_embedding(const Module& module) {
   return "base_model.model." + peft_name(module, "wte.weight");
 }
 
-/// True if PEFT means this module by that name: its own, or the end of it from a dot on.
+/// True if PEFT means this module by that name: its full name, or a suffix of it after a dot.
 inline bool is_called(const std::string& module, const std::string& name) {
   return module == name || module.ends_with('.' + name);
 }
 
-/// The shortest names that mean the Linear layers with adapters, and none without.
+/// The shortest names that mean the Linear layers with adapters and no other Linear layer.
 template <class Module>
 std::vector<std::string> target_modules(const Module& module) {
   std::vector<std::string> with, without;
@@ -102,12 +103,12 @@ std::vector<std::string> target_modules(const Module& module) {
   return {targets.begin(), targets.end()};
 }
 
-/// What adapter_config.json says, as far as it matters here.
+/// The settings of adapter_config.json that matter here.
 struct PeftConfig {
   Index rank;
   double scale;
-  std::vector<std::string> targets;          // names of modules that have adapters; empty if they are given otherwise
-  std::vector<std::string> modules_to_save;  // names of modules that are in the file whole
+  std::vector<std::string> targets;          // modules with adapters; empty if not given by name
+  std::vector<std::string> modules_to_save;  // modules that are in the file whole
 
   explicit PeftConfig(const std::string& path) {
     const ModelConfigFile file(path, "load_lora");
@@ -118,10 +119,10 @@ struct PeftConfig {
     file.expect(file.has("lora_alpha"), "\"lora_alpha\" must be a number");
     scale = file.number_or("lora_alpha", 0) / static_cast<double>(rank);
     file.expect(scale > 0 && scale < 1e30, "\"lora_alpha\" must be positive, and no more than a float holds");
-    // What would compute something else.
+    // Settings that would compute something else.
     for (const char* key : {"use_dora", "use_rslora", "lora_bias", "use_qalora", "use_bdlora"})
       file.require_one_of(key, {false});
-    // PiSSA, OLoRA and their like took something off the model's own weights when they made the adapters.
+    // PiSSA, OLoRA and the like subtract something from the model's own weights when they make the adapters.
     const nlohmann::json init = file.has("init_lora_weights") ? file.json().at("init_lora_weights") : nlohmann::json();
     file.expect(
         !init.is_string() || init == "gaussian" || init == "orthogonal" || init == "eva", "\"init_lora_weights\" is ",
@@ -142,12 +143,13 @@ struct PeftConfig {
 }  // namespace detail
 
 /// Writes the adapters of a model as PEFT does: adapter_config.json and adapter_model.safetensors, each replaced whole
-/// or not at all. The folder is made if it is not there. Other modules that train are stored whole beside them, as
-/// PEFT's modules_to_save; so is what stands beside the GPT, as the head of a TaskModel, if it has no adapters itself.
-/// PEFT opens the folder on top of the same model in transformers.
-/// model: a GPT or a TaskModel; or a struct with visit() and value_type that has a GPT as its member `backbone`, which
-/// it visits as "transformer", and what is beside it under transformers' names. Throws ConfigError for a model without
-/// adapters, with adapters of several ranks or scales, or with a layer that has adapters and trains besides; IoError.
+/// or not at all. The folder is made if it is not there. Other modules that train are stored whole, as PEFT's
+/// modules_to_save; so are modules outside the GPT, such as the head of a TaskModel, that have no adapters. PEFT opens
+/// the folder on top of the same model in transformers.
+/// model: a GPT or a TaskModel; or a struct with visit() and value_type whose member `backbone` is a GPT, visited as
+/// "transformer", and whose other members have transformers' names. Throws ConfigError for a model without adapters,
+/// with adapters of several ranks or scales, or with a layer that has adapters and trains itself too; IoError if a file
+/// cannot be written.
 template <class Module>
 void save_lora(const std::string& folder, const Module& model) {
   using T = typename Module::value_type;
@@ -209,12 +211,12 @@ void save_lora(const std::string& folder, const Module& model) {
   write_text(folder + "/adapter_config.json", config.dump(2) + "\n");
 }
 
-/// Gives a model the adapters in a folder of PEFT, and the parameters stored whole beside them, which copies of the
-/// model share. Numbers of any float format are converted. What was loaded trains and everything else is frozen, as
-/// after add_lora; merge_lora makes a model as fast as before. PEFT's dropout of adapters is passed over.
-/// model: as for save_lora, without adapters. Throws ConfigError if it has some; DataError, with the path: a file that
-/// is missing or malformed, a kind of adapter that Linear does not have, as DoRA; and, all in one message, every tensor
-/// that is missing, not known or of another shape. Then the model is unchanged.
+/// Loads the adapters in a folder of PEFT into a model, and the parameters stored whole beside them, which copies of
+/// the model share. Numbers of any float format are converted. The loaded parameters train and all others are frozen,
+/// as after add_lora; merge_lora makes the model as fast as before. PEFT's dropout of adapters is ignored. model: as
+/// for save_lora, without adapters. Throws ConfigError if it has some; DataError, with the path, for a file that is
+/// missing or malformed, for a kind of adapter that Linear does not have, such as DoRA, and, all in one message, for
+/// every tensor that is missing, unknown or of another shape. The model is then unchanged.
 template <class Module>
 void load_lora(const std::string& folder, Module& model) {
   using T = typename Module::value_type;
@@ -256,7 +258,7 @@ void load_lora(const std::string& folder, Module& model) {
     if (wanted) adapters.push_back(names);
   }
   std::vector<detail::PeftTensor<Tensor<T>>> whole;
-  std::map<std::string, bool> modules;  // those to save: whether the file has something of it
+  std::map<std::string, bool> modules;  // modules to save: true if the file has a part of it
   for (const detail::PeftTensor<Tensor<T>>& each : detail::peft_tensors(model)) {
     const Shape& shape = each.tensor->shape();
     const bool found = expected(each.name, each.transposed ? Shape{shape[1], shape[0]} : shape);

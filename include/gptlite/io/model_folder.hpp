@@ -1,5 +1,5 @@
 #pragma once
-// A model and its tokenizer as one folder of Hugging Face's form.
+// A model and its tokenizer in one folder of Hugging Face's form.
 
 #include <optional>
 #include <string>
@@ -11,7 +11,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
-/// Throws DataError if a tokenizer of the folder gives tokens that its model does not have.
+/// Throws DataError if the tokenizer of a folder has more tokens than its model.
 inline void check_vocabulary(const std::string& folder, const text::Tokenizer& tokenizer, const GPTConfig& config) {
   check<DataError>(tokenizer.vocab_size() <= config.vocab_size, "check_vocabulary", folder, ": the tokenizer has ",
                    tokenizer.vocab_size(), " tokens, the model ", config.vocab_size);
@@ -24,19 +24,21 @@ struct ModelFolder {
   text::Tokenizer tokenizer;
 };
 
-/// The model and the tokenizer in a folder: `auto [model, tokenizer] = load_model("gpt2");` The model is in evaluation
-/// mode; ids of rows that the tokenizer has no token for decode to nothing. Throws DataError, with the path, as
+/// Loads the model and the tokenizer in a folder: `auto [model, tokenizer] = load_model("gpt2");` The model is in
+/// evaluation mode; ids of embedding rows without a token decode to nothing. Throws DataError, with the path, as
 /// load_gpt and load_tokenizer do, and if the tokenizer has more tokens than the model.
 template <class T = float>
 ModelFolder<T> load_model(const std::string& folder) {
-  text::Tokenizer tokenizer = load_tokenizer(folder);  // first, as it takes no time if there is none
+  text::Tokenizer tokenizer = load_tokenizer(folder);  // first: fails at once if there is none
   ModelFolder<T> loaded{load_gpt<T>(folder), std::move(tokenizer)};
   check_vocabulary(folder, loaded.tokenizer, loaded.model.config);
   loaded.tokenizer.set_padded_size(loaded.model.config.vocab_size);
   return loaded;
 }
 
-/// Writes what load_model and transformers open. `dtype`: F32, BF16 or F16, what weights are rounded to.
+/// Writes a folder that load_model and transformers open. dtype: F32, BF16 or F16, the format that weights are rounded
+/// to; nullopt: as they are. Throws as save_gpt and save_tokenizer do, and DataError if the tokenizer has more tokens
+/// than the model.
 template <class T>
 void save_model(const std::string& folder, const GPT<T>& model, const text::Tokenizer& tokenizer,
                 std::optional<DType> dtype = std::nullopt) {

@@ -14,15 +14,15 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
-/// The tensors in model.safetensors, or, without that, in the files that model.safetensors.index.json names, as
-/// save_pretrained writes large models. A name that a file's metadata gives to another tensor, as
-/// safetensors.torch.save_model notes one of a tied pair, is that tensor.
+/// The tensors in model.safetensors, or else in the shards that model.safetensors.index.json names, as save_pretrained
+/// writes large models. If a file's metadata maps a name to a tensor, as safetensors.torch.save_model does for tied
+/// weights, the name is an alias of that tensor.
 class ModelWeights {
  public:
   using Entry = SafetensorsFile::Entry;
 
-  /// Opens the files. `where`: the function that errors name. Throws DataError, with the path: a file that is missing
-  /// or malformed, or that lacks a tensor of the index.
+  /// Opens the files. `where`: the function that errors name. Throws DataError, with the path, for a file that is
+  /// missing or malformed, or that lacks a tensor of the index.
   explicit ModelWeights(const std::string& folder, std::string_view where = "ModelWeights") {
     path_ = folder + "/model.safetensors";
     const std::string index_path = path_ + ".index.json";
@@ -53,7 +53,7 @@ class ModelWeights {
         if (file->contains(name)) tensors_.emplace(alias, Place{file.get(), name});
   }
 
-  /// The file of the weights, or their index: what errors name.
+  /// Path of the file of weights, or of their index, as errors name it.
   const std::string& path() const { return path_; }
   /// All names, ascending.
   std::vector<std::string> names() const {
@@ -62,13 +62,14 @@ class ModelWeights {
     return names;
   }
   bool contains(const std::string& name) const { return tensors_.contains(name); }
-  /// Throws DataError if there is no such tensor.
+  /// Format and shape of a tensor. Throws DataError if there is no such tensor.
   const Entry& entry(const std::string& name) const { return place(name).file->entry(place(name).name); }
-  /// As SafetensorsFile::read and read_bytes.
+  /// Reads a tensor as SafetensorsFile::read does.
   template <class T>
   Tensor<T> read(const std::string& name) {
     return place(name).file->template read<T>(place(name).name);
   }
+  /// Reads the bytes of a tensor as SafetensorsFile::read_bytes does.
   std::vector<std::byte> read_bytes(const std::string& name) { return place(name).file->read_bytes(place(name).name); }
 
  private:

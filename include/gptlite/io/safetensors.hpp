@@ -1,10 +1,10 @@
 #pragma once
-// safetensors files: SafetensorsFile reads them, its header checked whole before a number is read; save_safetensors
+// safetensors files: SafetensorsFile reads them, and checks the whole header before it reads a number; save_safetensors
 // writes them.
 //
-// What opens here opens in the Python package (0.8) and the other way round, but for three things Python lets pass:
-// keys that stand twice, of which it keeps the last; shapes that overflow 63 bits although a size is 0; and what its
-// parser takes for a tensor's description by accident: an array, or a dtype as {"F32": null}.
+// A file that opens here opens in the Python package (0.8) and vice versa, except for three things that Python accepts:
+// duplicate keys, of which it keeps the last; shapes that overflow 63 bits although a size is 0; and descriptions of a
+// tensor that its parser accepts by accident: an array, or a dtype such as {"F32": null}.
 
 #include <algorithm>
 #include <bit>
@@ -34,23 +34,24 @@ namespace io {
 static_assert(std::endian::native == std::endian::little,
               "safetensors files are little-endian, and so must be the machine");
 
-/// A longer header is neither read nor written, in bytes. The format's own limit.
+/// Longest header that is read or written, in bytes: the format's own limit.
 inline constexpr std::uint64_t max_safetensors_header = 100'000'000;
 
 namespace detail {
 inline constexpr Index safetensors_piece = 1 << 16;  // numbers converted at a time
 }
 
-/// An open safetensors file. Every problem is a DataError that begins with the path.
+/// An open safetensors file. Every problem is a DataError that names the path.
 class SafetensorsFile {
  public:
+  /// One tensor in the file.
   struct Entry {
     DType dtype;
     Shape shape;
-    std::uint64_t begin, end;  ///< its bytes, counted from the end of the header
+    std::uint64_t begin, end;  ///< range of its bytes, counted from the end of the header
   };
 
-  /// Reads and checks the header.
+  /// Opens a file, and reads and checks its header.
   explicit SafetensorsFile(std::string path) : path_(std::move(path)) {
     errno = 0;
     stream_.open(path_, std::ios::binary);
@@ -81,20 +82,21 @@ class SafetensorsFile {
     require_tiled(size - data_begin_);
   }
 
-  /// What the file holds, by name.
+  /// The tensors of the file, by name.
   const std::map<std::string, Entry>& tensors() const { return entries_; }
-  /// What its writer noted down.
+  /// The texts in __metadata__, by name.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   bool contains(const std::string& name) const { return entries_.contains(name); }
-  /// Throws DataError if the file has no such tensor.
+  /// Format, shape and place of a tensor. Throws DataError if the file has no such tensor.
   const Entry& entry(const std::string& name) const {
     const auto found = entries_.find(name);
     require(found != entries_.end(), "holds no tensor ", json_string(name));
     return found->second;
   }
 
-  /// The tensor of that name. T float or double: from F16, BF16, F32 or F64, exactly or rounded to the nearest, ties to
-  /// even. T int32_t (TokenId) or int64_t: from I32 or I64, the same. Throws DataError for another format or name.
+  /// Reads the tensor of that name. float and double are read from F16, BF16, F32 or F64, exactly or rounded to the
+  /// nearest, ties to even; int32_t (TokenId) only from I32, int64_t only from I64. Throws DataError for another format
+  /// or name.
   template <class T>
   Tensor<T> read(const std::string& name) {
     const Entry& tensor = entry(name);
@@ -120,7 +122,8 @@ class SafetensorsFile {
     return numbers;
   }
 
-  /// The bytes of the tensor of that name as they are in the file: row-major, little-endian.
+  /// Reads the bytes of the tensor of that name as they are in the file: row-major, little-endian. Throws DataError if
+  /// there is no such tensor.
   std::vector<std::byte> read_bytes(const std::string& name) {
     const Entry& tensor = entry(name);
     std::vector<std::byte> bytes(static_cast<std::size_t>(tensor.end - tensor.begin));
@@ -150,7 +153,7 @@ class SafetensorsFile {
     value.get_to(metadata_);
   }
 
-  // One tensor of the header.
+  // Checks and returns one tensor of the header.
   Entry checked_entry(const std::string& name, const nlohmann::json& value) const {
     const std::string what = std::string("tensor ").append(json_string(name));
     const auto unsigned_array = [&](const char* key) {
@@ -182,7 +185,7 @@ class SafetensorsFile {
     return {*dtype, std::move(shape), begin, end};
   }
 
-  // Tensors fill the data to its last byte: no gap, no overlap, nothing hidden behind.
+  // Throws unless the tensors fill the data to its last byte: no gap, no overlap, nothing hidden after them.
   void require_tiled(std::uint64_t size) const {
     std::vector<std::pair<const Entry*, const std::string*>> order;
     for (const auto& [name, tensor] : entries_) order.emplace_back(&tensor, &name);
@@ -205,8 +208,9 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-/// Tensors to save, by name.
+/// A tensor of any type that can be saved.
 using AnyTensor = std::variant<Tensor<float>, Tensor<double>, Tensor<std::int32_t>, Tensor<std::int64_t>>;
+/// Tensors to save, by name.
 using NamedTensors = std::map<std::string, AnyTensor>;
 
 namespace detail {
@@ -217,7 +221,7 @@ struct StoredTensor {
   const AnyTensor* tensor;
 };
 
-// The header of a file that holds these tensors in this order, without its length.
+// Makes the header of a file of these tensors in this order, without the length in front of it.
 inline std::string safetensors_header(const std::vector<StoredTensor>& order,
                                       const std::map<std::string, std::string>& metadata) {
   std::string header;
@@ -229,12 +233,12 @@ inline std::string safetensors_header(const std::vector<StoredTensor>& order,
     end += static_cast<std::uint64_t>(shape.numel()) * (bits_of(stored.dtype) / 8);
     const nlohmann::ordered_json entry = {
         {"dtype", name_of(stored.dtype)}, {"shape", shape.sizes()}, {"data_offsets", {begin, end}}};
-    // Appended: g++ 12 warns of a const char* + std::string, wrongly, where it is inlined.
+    // append: g++ 12 wrongly warns of const char* + std::string where it is inlined.
     header.append(header.empty() ? "" : ",").append(nlohmann::json(stored.name).dump());
     header.append(":").append(entry.dump());
   }
   header = '{' + header + '}';
-  header.resize((header.size() + 7) / 8 * 8, ' ');  // numbers begin at a multiple of 8
+  header.resize((header.size() + 7) / 8 * 8, ' ');  // numbers start at a multiple of 8
   return header;
 }
 
@@ -257,10 +261,11 @@ void write_numbers(AtomicFile& file, const Tensor<T>& tensor, DType dtype) {
 
 }  // namespace detail
 
-/// Writes a safetensors file, byte for byte as the Python package does (which leaves open how metadata is ordered; here
-/// it is sorted). `dtype` F16, BF16, F32 or F64 is what float and double tensors are rounded to, to the nearest, ties
-/// to even; without it they stay what they are, as integers always do. The file is replaced whole or not at all: by
-/// AtomicFile, with its errors. Throws ConfigError for another dtype, DataError for what could not be read back.
+/// Writes a safetensors file, byte for byte as the Python package does (which leaves the order of metadata open; here
+/// it is sorted). dtype: F16, BF16, F32 or F64, the format that float and double tensors are rounded to, to the
+/// nearest, ties to even. Without it they keep their format, as integers always do. The file is replaced whole or not
+/// at all, by AtomicFile, with its errors. Throws ConfigError for another dtype, DataError for a file that could not be
+/// read back.
 inline void save_safetensors(const std::string& path, const NamedTensors& tensors,
                              const std::map<std::string, std::string>& metadata = {},
                              std::optional<DType> dtype = std::nullopt) {
@@ -276,7 +281,7 @@ inline void save_safetensors(const std::string& path, const NamedTensors& tensor
     };
     order.push_back({item.first, std::visit(stored_as, item.second), &item.second});
   }
-  // Wide numbers come first, so that all are aligned; names ascend, as they do already.
+  // Wide numbers come first, so all are aligned. Names ascend already, and a stable sort keeps that.
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.dtype > b.dtype; });
 
   std::string header;

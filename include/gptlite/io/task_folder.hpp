@@ -1,5 +1,5 @@
 #pragma once
-// A fine-tuned TaskModel, its tokenizer and what its answers mean, as one folder that transformers opens as
+// A fine-tuned TaskModel, its tokenizer and its labels in one folder, which transformers opens as
 // OpenAIGPTForSequenceClassification or GPT2ForSequenceClassification.
 
 #include <algorithm>
@@ -16,15 +16,15 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
-/// What a folder of a fine-tuned model holds.
+/// Contents of a folder of a fine-tuned model.
 template <class T>
 struct TaskFolder {
   TaskModel<GPT<T>> model;
   text::TaskTokenizer tokenizer;
   std::vector<std::string> labels;  ///< names of the classes; empty for similarity and multiple choice
-  Index max_part_length = 0;        ///< of the TaskLayout that it learned with
+  Index max_part_length = 0;        ///< that of the TaskLayout used in training
 
-  /// How texts are laid out for the model.
+  /// Layout of texts for the model.
   text::TaskLayout layout() const { return {tokenizer.tokens, model.backbone.config.block_size, max_part_length}; }
 };
 
@@ -41,11 +41,12 @@ inline void save_task_tokenizer(const std::string& folder, const text::Tokenizer
 }
 }  // namespace detail
 
-/// Writes what load_task_model opens, and transformers as ...ForSequenceClassification, with a tokenizer that puts
-/// start, delimiter and extract token around a text or a pair of texts: for classification and entailment,
+/// Writes a folder that load_task_model opens, and transformers as ...ForSequenceClassification. Its tokenizer puts
+/// start, delimiter and extract tokens around a text or a pair of texts. For classification and entailment,
 /// pipeline("text-classification", folder) gives the labels and probabilities of `model` on texts laid out by layout(),
-/// if they are not too long. Of similarity and multiple choice it computes the scores of a sequence. The folder is made
-/// if it is not there. Throws ConfigError for a model with adapters, DataError for labels that are not UTF-8, IoError.
+/// if they are not too long. For similarity and multiple choice, transformers computes the scores of one sequence. The
+/// folder is made if it is not there. Throws ConfigError for a model with adapters, DataError for labels that are not
+/// UTF-8 and for a tokenizer with more tokens than the model, IoError if a file cannot be written.
 template <class T>
 void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   TaskModel<GPT<T>> model = from.model;  // handles
@@ -66,7 +67,7 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   config["num_labels"] = n;
   config["problem_type"] = "single_label_classification";
   const text::TaskTokens& tokens = from.tokenizer.tokens;
-  config["pad_token_id"] = tokens.start;  // transformers reads the last token that is none of these: the extract token
+  config["pad_token_id"] = tokens.start;  // transformers reads the last token that is not this one: the extract token
   config["gptlite_task"] = {
       {"task", std::string(name_of(model.task))}, {"labels", from.labels}, {"max_part_length", from.max_part_length}};
   NamedTensors tensors = detail::published_tensors(model.backbone);
@@ -75,7 +76,7 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   detail::save_task_tokenizer(folder, from.tokenizer.tokenizer, model.backbone.config.block_size);
 }
 
-/// The fine-tuned model in a folder, in evaluation mode. Throws DataError, with the path, as load_gpt and
+/// Loads the fine-tuned model in a folder, in evaluation mode. Throws DataError, with the path, as load_gpt and
 /// load_tokenizer do, and for a folder that save_task_model did not write.
 template <class T = float>
 TaskFolder<T> load_task_model(const std::string& folder) {

@@ -21,7 +21,7 @@ namespace io {
 
 namespace detail {
 
-/// One file's JSON and its path, for messages.
+/// JSON of a file, and its path for messages.
 struct JsonFile {
   Json json;
   std::string path;
@@ -30,14 +30,16 @@ struct JsonFile {
   void expect(bool condition, const Parts&... parts) const {
     check<DataError>(condition, "load_tokenizer", path, ": ", parts...);
   }
-  /// A member of an object in the file, of a type: "object", "array", "string" or "number".
+  /// Returns a member of an object in the file. Throws DataError if it is missing or not of the type: "object",
+  /// "array", "string" or "number".
   const Json& member(const Json& object, const char* key, std::string_view type) const {
     expect(object.is_object() && object.contains(key), '"', key, "\" is missing");
     expect(object.at(key).type_name() == type, '"', key, "\" must be of type ", type, ", not ",
            object.at(key).type_name());
     return object.at(key);
   }
-  /// Throws unless the member is absent or one of `values`: any other would give other tokens than here.
+  /// Throws DataError unless the member is absent or one of `values`: any other value would give other tokens than
+  /// here.
   void require_one_of(const Json& object, const char* key, std::initializer_list<Json> values) const {
     if (!object.is_object() || !object.contains(key)) return;
     const Json& value = object.at(key);
@@ -74,7 +76,7 @@ inline void add_merge(text::BpeVocabulary::Merges& merges, const std::string& li
   merges.emplace_back(line.substr(0, space), line.substr(space + 1));
 }
 
-/// A tokenizer of type T from what a file said; what its constructor refuses, with the path.
+/// Makes a tokenizer of type T from the contents of a file. Adds the path to a DataError of its constructor.
 template <class T, class... Parts>
 text::Tokenizer made(const JsonFile& file, Parts&&... parts) {
   try {
@@ -95,7 +97,7 @@ inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   for (const Json& merge : file.member(model, "merges", "array")) {
     if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
       merges.emplace_back(merge[0].get<std::string>(), merge[1].get<std::string>());
-    } else {  // as older files have it
+    } else {  // older files
       add_merge(merges, merge.is_string() ? merge.get<std::string>() : "", file);
     }
   }
@@ -118,7 +120,7 @@ inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   const std::string post_processor = file.type_of(file.json, "post_processor");
   file.expect(post_processor.empty() || post_processor == "ByteLevel" || post_processor == "TemplateProcessing",
               "post_processor ", post_processor, " is not supported");
-  if (post_processor == "TemplateProcessing") {  // it adds these; those of a task a TaskLayout adds
+  if (post_processor == "TemplateProcessing") {  // it adds tokens; here a TaskLayout adds those of a task
     const Json& added = file.json.at("post_processor");
     const bool of_task = added.value("special_tokens", Json()) == task_template(vocabulary)["special_tokens"];
     if (!of_task) file.require_one_of(added, "special_tokens", {Json::object()});
@@ -161,7 +163,7 @@ inline text::Tokenizer read_vocabulary_and_merges(const std::string& folder) {
     if (line.ends_with('\r')) line.pop_back();
     if (!line.empty() && !line.starts_with("#version")) add_merge(merges, line, merges_file);
   }
-  bool gpt1 = false;  // its words end in </w>
+  bool gpt1 = false;  // GPT-1's words end in </w>
   for (const auto& [token, id] : file.json.items()) gpt1 = gpt1 || token.ends_with("</w>");
   std::vector<std::string> special;
   if (const char* usual = gpt1 ? "<unk>" : "<|endoftext|>"; file.json.contains(usual)) special.push_back(usual);
@@ -188,7 +190,7 @@ inline void write_tokenizer(const std::string& folder, const TokenizerFiles& fil
 
 }  // namespace detail
 
-/// The tokenizer in a folder, from its tokenizer.json, or else from vocab.json, merges.txt and added_tokens.json.
+/// Loads the tokenizer in a folder, from its tokenizer.json, or else from vocab.json, merges.txt and added_tokens.json.
 /// Throws DataError, with the path, for files that are missing or malformed, and for a kind of tokenizer that the
 /// library does not have: it would give other tokens.
 inline text::Tokenizer load_tokenizer(const std::string& folder) {

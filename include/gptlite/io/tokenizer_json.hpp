@@ -1,5 +1,5 @@
 #pragma once
-// What tokenizer.json, tokenizer_config.json and merges.txt hold of each tokenizer, for save_tokenizer.
+// Contents of tokenizer.json, tokenizer_config.json and merges.txt for each tokenizer, for save_tokenizer.
 
 #include <string>
 #include <vector>
@@ -14,8 +14,8 @@ namespace detail {
 
 using Json = nlohmann::json;
 
-/// The post-processor that puts a task's tokens around texts as text::TaskLayout does. `ids` gives the tokens' ids;
-/// null for those that it has not.
+/// Makes the post-processor that puts a task's tokens around texts as text::TaskLayout does. ids: object of ids by
+/// token; a token that it lacks gets the id null.
 inline Json task_template(const Json& ids) {
   const auto [start, delimiter, extract] = text::task_token_names;
   const auto special = [](const char* token) { return Json{{"SpecialToken", {{"id", token}, {"type_id", 0}}}}; };
@@ -29,19 +29,19 @@ inline Json task_template(const Json& ids) {
   return post_processor;
 }
 
-/// What save_tokenizer writes of a tokenizer.
+/// Contents of the files that save_tokenizer writes.
 struct TokenizerFiles {
   Json tokenizer;      // tokenizer.json
   Json config;         // tokenizer_config.json
   std::string merges;  // merges.txt, empty for a tokenizer without
 };
 
-/// What the files of all tokenizers have in common.
+/// Makes the contents that the files of all tokenizers share.
 inline TokenizerFiles common_files(const std::vector<std::string>& tokens) {
   TokenizerFiles files;
   files.config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
                   {"clean_up_tokenization_spaces", false},
-                  {"model_input_names", {"input_ids", "attention_mask"}}};  // type ids would be added as tokens
+                  {"model_input_names", {"input_ids", "attention_mask"}}};  // type ids would be embedded as tokens
   files.tokenizer = {{"version", "1.0"},
                      {"truncation", nullptr},
                      {"padding", nullptr},
@@ -64,7 +64,7 @@ inline TokenizerFiles common_files(const std::vector<std::string>& tokens) {
   return files;
 }
 
-/// What the files of both kinds of byte-pair encoding have in common.
+/// Makes the contents that the files of both kinds of byte-pair encoding share.
 inline TokenizerFiles bpe_files(const text::BpeVocabulary& vocabulary) {
   TokenizerFiles files = common_files(vocabulary.tokens());
   for (const TokenId id : vocabulary.special_tokens()) {

@@ -23,22 +23,22 @@
 namespace gptlite::inline GPTLITE_ABI {
 
 namespace detail {
-/// What a block computes from x, of any layers of the parts' kinds: those of a model, or a Decoder's.
+/// Output of a block for x. The layers are a model's, x (B, T, C), or a Decoder's, x (rows, C). Returns the same shape.
 template <class T, class Attention, class Mlp>
 Tensor<T> block_output(NormOrder norm_order, const Tensor<T>& x, const LayerNorm<T>& ln_1, Attention&& attn,
                        const LayerNorm<T>& ln_2, Mlp&& mlp) {
   if (norm_order == NormOrder::post) {
-    // GPT-1: normalise after each sum, no final norm.    a = ln_1(x + attn(x)),  y = ln_2(a + mlp(a))
+    // GPT-1: normalize after each sum, no final norm.    a = ln_1(x + attn(x)),  y = ln_2(a + mlp(a))
     const Tensor<T> a = ln_1.add_norm(x, attn(x)).norm;
     return ln_2.add_norm(a, mlp(a)).norm;
   }
-  // GPT-2: normalise before, one final norm after the last block.    a = x + attn(ln_1(x)),  y = a + mlp(ln_2(a))
+  // GPT-2: normalize before, one final norm after the last block.    a = x + attn(ln_1(x)),  y = a + mlp(ln_2(a))
   const auto [a, ln_2_a] = ln_2.add_norm(x, attn(ln_1(x)));
   return a + mlp(ln_2_a);
 }
 }  // namespace detail
 
-/// One layer of the decoder. Fields carry the names of the published checkpoints.
+/// One transformer block. Fields carry the names of the published checkpoints.
 template <class T>
 struct Block {
   LayerNorm<T> ln_1;
@@ -53,12 +53,11 @@ struct Block {
     f("ln_2", ln_2);
     f("mlp", mlp);
   }
-  Tensor<T> operator()(const Tensor<T>& x) const {  // (B, T, C)
-    return detail::block_output(norm_order, x, ln_1, attn, ln_2, mlp);
-  }
+  /// Computes the output for x (B, T, C). Returns (B, T, C).
+  Tensor<T> operator()(const Tensor<T>& x) const { return detail::block_output(norm_order, x, ln_1, attn, ln_2, mlp); }
 };
 
-/// A GPT. Copies are handles on the same weights.
+/// A GPT language model. Copies are handles on the same weights.
 template <class T>
 struct GPT {
   using value_type = T;
@@ -71,10 +70,11 @@ struct GPT {
   std::vector<Block<T>> h;
   LayerNorm<T> ln_f;  // used with NormOrder::pre only
 
-  /// Weights ~ N(0, initializer_range^2), biases 0, norms 1 and 0; a function of config.seed alone. For the projections
-  /// back to the residual see residual_initializer_range. Throws ConfigError.
+  /// Makes a model with weights ~ N(0, initializer_range^2), biases 0, and norms with weight 1 and bias 0; all are a
+  /// function of config.seed alone. For the projections back to the residual stream see residual_initializer_range.
+  /// Throws ConfigError as GPTConfig::validate does.
   explicit GPT(const GPTConfig& options) : GPT(options, std::nullopt, weight_generator(options)) {}
-  /// Weights as `init` says: Init::none() for those that a file replaces.
+  /// Makes a model with weights drawn as `init` says: Init::none() for weights that a file replaces.
   GPT(const GPTConfig& options, Init init) : GPT(options, init, weight_generator(options)) {}
 
   void visit(auto&& f) {
@@ -84,17 +84,20 @@ struct GPT {
     if (config.norm_order == NormOrder::pre) f("ln_f", ln_f);
   }
 
-  /// Layers behave as in training (dropout), or as in evaluation and generation.
+  /// Switches to training: dropout is in force.
   void train() { mode->training = true; }
+  /// Switches to evaluation: no dropout.
   void eval() { mode->training = false; }
 
-  /// What one pass over a batch leaves for the losses: the last hidden states (B, T, C), and the matrix that the head
-  /// multiplies with: We (V, C), or with openai_exact We and Wp (V + block_size, C) under the mask that the input had.
+  /// Result of one pass over a batch, for the losses: the last hidden states (B, T, C), and the matrix of the output
+  /// head. That is We (V, C), or with openai_exact We and Wp (V + block_size, C) under the same dropout mask as the
+  /// input.
   struct Pass {
     Tensor<T> hidden, head;
   };
-  /// tokens: (B, T). lengths are not asked for: padding behind a sequence reaches none of its tokens. Throws ShapeError
-  /// if T > block_size, IndexError for a token outside the vocabulary.
+  /// Runs the model on a batch. tokens: (B, T). lengths are ignored: attention is causal, so padding after a sequence
+  /// reaches none of its tokens. Throws ShapeError if tokens are not (B, T) or T > block_size, IndexError for a token
+  /// outside the vocabulary.
   Pass pass(const Tensor<TokenId>& tokens, const Tensor<std::int32_t>& /*lengths*/ = {}) const {
     check<ShapeError>(tokens.rank() == 2, "GPT", "tokens must be (B, T), got ", tokens.shape());
     const Index positions = tokens.shape()[1];
@@ -107,16 +110,17 @@ struct GPT {
     for (const Block<T>& block : h) x = block(x);
     return {config.norm_order == NormOrder::pre ? ln_f(x) : x, w.head};
   }
-  /// Last hidden states. tokens: (B, T). Returns (B, T, C). Throws as pass() does.
+  /// Computes the last hidden states. tokens: (B, T). Returns (B, T, C). Throws as pass() does.
   Tensor<T> hidden(const Tensor<TokenId>& tokens) const { return pass(tokens).hidden; }
-  /// Logits of every token of the vocabulary. x: hidden states (..., C). Returns (..., V).
+  /// Computes the logits of every token of the vocabulary. x: hidden states (..., C). Returns (..., V).
   Tensor<T> head(const Tensor<T>& x) const {
     const Autocast scope(precision());
     return matmul(x, wte.weight, {.transpose_b = true});
   }
-  /// Logits of the next token at every position. tokens: (B, T). Returns (B, T, V).
+  /// Computes the logits of the next token at every position. tokens: (B, T). Returns (B, T, V). Throws as pass() does.
   Tensor<T> logits(const Tensor<TokenId>& tokens) const { return head(hidden(tokens)); }
-  /// L1, as a mean: -log P(target) over all positions whose target is not ignore_index. tokens and targets: (B, T).
+  /// Computes L1 as a mean: -log P(target) over all positions whose target is not ignore_index. tokens and targets: (B,
+  /// T). Returns a scalar.
   Tensor<T> loss(const Tensor<TokenId>& tokens, const Tensor<TokenId>& targets) const {
     return loss(pass(tokens), targets);
   }
@@ -144,7 +148,7 @@ struct GPT {
 
   static constexpr const char* base_model_prefix = "transformer";
 
-  /// The state that a task's head reads of each sequence: that of its last token before the padding. lengths: (B).
+  /// Hidden state that a task's head reads: for each sequence that of the last token before the padding. lengths: (B).
   /// Returns (B, C).
   Tensor<T> summary(const Pass& pass, const Tensor<std::int32_t>& lengths) const {
     const Shape& shape = pass.hidden.shape();
@@ -153,13 +157,13 @@ struct GPT {
       rows.data()[s] = static_cast<std::int32_t>(s * shape[1]) + lengths.data()[s] - 1;
     return gather_rows(reshape(pass.hidden, {shape[0] * shape[1], shape[2]}), rows);
   }
-  /// L1 of the sequences themselves: the mean over sequences of the mean over their tokens, each predicting the next.
-  /// tokens: (B, T), lengths: (B). Throws DataError if no sequence has two tokens.
+  /// Computes L1 of the sequences themselves: the mean over sequences of the mean over their tokens, each predicting
+  /// the next. tokens: (B, T), lengths: (B). Returns a scalar. Throws DataError if no sequence has two tokens.
   Tensor<T> sequence_loss(const Pass& pass, const Tensor<TokenId>& tokens, const Tensor<std::int32_t>& lengths) const {
     const Index B = tokens.shape()[0], positions = tokens.shape()[1];
     std::vector<std::int32_t> rows, targets;
     std::vector<T> weights;
-    // The padding is left out before the product with the vocabulary, which is most of the work.
+    // Padding is left out before the product with the vocabulary, which is most of the work.
     for (Index s = 0; s < B; ++s) {
       const std::int32_t predicted = lengths.data()[s] - 1;
       for (std::int32_t t = 0; t < predicted; ++t) {
@@ -174,9 +178,9 @@ struct GPT {
     return loss({states, pass.head}, Tensor<TokenId>::from(targets), Tensor<T>::from(weights));
   }
 
-  /// Appends tokens to the vocabulary, as fine-tuning does: rows ~ N(0, initializer_range^2), a function of the seed
-  /// and the size before. The token embedding becomes a new tensor: copies of this model and optimizers made before
-  /// keep the old one. Throws ConfigError for a negative count.
+  /// Appends tokens to the vocabulary, as fine-tuning does. Their rows ~ N(0, initializer_range^2) are a function of
+  /// the seed and the previous vocabulary size. The token embedding becomes a new tensor; copies of this model and
+  /// optimizers made before keep the old one. Throws ConfigError for a negative count.
   void add_tokens(Index count, std::uint64_t seed) {
     check<ConfigError>(count >= 0, "GPT", "the number of tokens to add must be 0 or positive, got ", count);
     Generator generator(seed, RandomUse::weights);
@@ -198,7 +202,7 @@ struct GPT {
     const Tensor<T> all = drop(concat<T>({wte.weight, wpe.weight}, 0));
     return {slice(all, 0, 0, V), slice(all, 0, V, V + config.block_size), all};
   }
-  // The loss of the head's logits, which are never whole.
+  // Loss of the head's logits, which are never stored whole.
   Tensor<T> loss(const Pass& pass, const Tensor<TokenId>& targets, const Tensor<T>& row_weights = {}) const {
     const Autocast scope(precision());
     return linear_cross_entropy(pass.hidden, pass.head, targets, row_weights);
@@ -230,7 +234,7 @@ struct GPT {
                    .norm_order = config.norm_order});
   }
   static Generator weight_generator(const GPTConfig& options) { return Generator(options.seed, RandomUse::weights); }
-  // Of the initial projections back to the residual.
+  // Standard deviation of the initial projections back to the residual stream.
   double residual_range() const {
     if (config.residual_initializer_range != 0) return config.residual_initializer_range;
     const double blocks = static_cast<double>(config.n_layer);

@@ -9,14 +9,15 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// Where a block normalises: after each residual sum (GPT-1), or before attention and MLP with one more norm after the
-/// last block (GPT-2).
+/// Where a block normalizes. post: after each residual sum (GPT-1). pre: before attention and MLP, with one more norm
+/// after the last block (GPT-2).
 enum class NormOrder { post, pre };
 
 constexpr auto enum_names(NormOrder) {
   return EnumNames<NormOrder, 2>{"order of norms", {{{"post", NormOrder::post}, {"pre", NormOrder::pre}}}};
 }
 
+/// Sizes and options of a GPT.
 struct GPTConfig {
   Index vocab_size = 0;
   Index block_size = 512;  ///< longest sequence: number of positions
@@ -24,21 +25,22 @@ struct GPTConfig {
   Index n_head = 12;
   Index n_embd = 768;  ///< channels; a multiple of n_head
   double dropout = 0;  ///< on embeddings, attention weights and residuals
-  Index window = 0;    ///< k of L1's context window; 0: all positions before
+  Index window = 0;    ///< k of L1's context window; 0: all earlier positions
   NormOrder norm_order = NormOrder::post;
-  Precision precision = Precision::fp32;  ///< of the model's products; an Autocast in scope can ask for bf16 as well
+  Precision precision = Precision::fp32;  ///< of the model's products; an Autocast in scope can make it bf16 too
   double layer_norm_epsilon = 1e-5;
   double initializer_range = 0.02;  ///< standard deviation of the initial weights
-  /// The same for the projections back to the residual; 0: initializer_range, with NormOrder::pre divided by
-  /// sqrt(2 n_layer), as GPT-2 does.
+  /// Standard deviation of the initial projections back to the residual stream. 0: initializer_range, with
+  /// NormOrder::pre divided by sqrt(2 n_layer), as in GPT-2.
   double residual_initializer_range = 0;
   std::uint64_t seed = 1337;  ///< of the initial weights and of dropout
-  /// As the code released with GPT-1 trains, where that differs from the paper: dropout masks the embedding matrices in
-  /// place of their sum, so that the tied head sees it too; the loss's softmax covers the position rows beside the
-  /// vocabulary; a TaskModel's head drops the same channels for all answers of an example.
+  /// Trains as the code released with GPT-1 does where it differs from the paper. Dropout masks the embedding matrices
+  /// instead of their sum, so the tied head is masked too. The loss's softmax covers the vocabulary and the position
+  /// rows. A TaskModel's head drops the same channels for all answers of an example.
   bool openai_exact = false;
 
-  /// Radford et al. 2018, "Improving language understanding by generative pre-training": 116,534,784 parameters.
+  /// GPT-1 (Radford et al. 2018, "Improving language understanding by generative pre-training"): 116,534,784
+  /// parameters.
   static GPTConfig gpt1() {
     return {.vocab_size = 40478,
             .block_size = 512,
@@ -48,7 +50,8 @@ struct GPTConfig {
             .dropout = 0.1,
             .norm_order = NormOrder::post};
   }
-  /// Radford et al. 2019, "Language models are unsupervised multitask learners", smallest: 124,439,808 parameters.
+  /// Smallest GPT-2 (Radford et al. 2019, "Language models are unsupervised multitask learners"): 124,439,808
+  /// parameters.
   static GPTConfig gpt2() {
     return {.vocab_size = 50257,
             .block_size = 1024,
@@ -59,7 +62,7 @@ struct GPTConfig {
             .norm_order = NormOrder::pre};
   }
 
-  /// Numbers in the parameters of a GPT of this configuration.
+  /// Number of scalar parameters of a GPT of this configuration.
   Index parameter_count() const {
     const Index norm = 2 * n_embd;
     const Index block = 12 * n_embd * n_embd + 9 * n_embd + 2 * norm;  // four matrices, their biases, two norms

@@ -1,5 +1,5 @@
 #pragma once
-// The four tasks of Radford et al. 2018, section 3.3, and a batch of one: what a TaskModel reads.
+// The four tasks of Radford et al. 2018, section 3.3, and the batch of examples that a TaskModel reads.
 
 #include <cstdint>
 
@@ -8,9 +8,9 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// What a head answers.
-///   classification:   which class a text is of
-///   entailment:       which of the classes a premise and a hypothesis are of
+/// Kind of a task, by the question that its head answers.
+///   classification:   which class a text belongs to
+///   entailment:       which class a premise and a hypothesis belong to
 ///   similarity:       how alike two texts are, a score from 0 to the number of classes - 1
 ///   multiple_choice:  which of several answers fits a context
 enum class Task { classification, entailment, similarity, multiple_choice };
@@ -23,8 +23,8 @@ constexpr auto enum_names(Task) {
                               {"multiple-choice", Task::multiple_choice}}}};
 }
 
-/// B examples of S sequences each, of T tokens with padding on the right: S is 1, for similarity 2 (both orders), for
-/// multiple choice the number of answers. The backbone is causal, so no mask is needed for the padding.
+/// Batch of B examples with S sequences each, of T tokens with padding on the right. S is 1, for similarity 2 (both
+/// orders), for multiple choice the number of answers. A causal backbone needs no mask for the padding.
 template <class T>
 struct TaskBatch {
   Tensor<TokenId> tokens;           // (B S, T)

@@ -1,5 +1,5 @@
 #pragma once
-// TaskModel: a backbone with the head of a task, and the losses that fine-tuning minimises (Radford et al. 2018, 3.2):
+// TaskModel: a backbone with the head of a task, and the losses that fine-tuning minimizes (Radford et al. 2018, 3.2):
 //   L2(C) = sum log P(y | x^1 ... x^m),  P = softmax(h_l^m Wy);    L3(C) = L2(C) + lambda L1(C).
 
 #include <concepts>
@@ -19,8 +19,8 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// A model that a task's head can stand on. Its name in Hugging Face's models with a head is base_model_prefix; pass()
-/// gives what summary() reads, for each sequence the state (C) that stands for all of it.
+/// A model that can carry a task's head. base_model_prefix is its name inside Hugging Face's models with a head.
+/// summary() turns the result of pass() into one state per sequence, (B, C).
 template <class M>
 concept Backbone = requires(const M& model, const Tensor<TokenId>& tokens, const Tensor<std::int32_t>& lengths) {
   { M::base_model_prefix } -> std::convertible_to<const char*>;
@@ -30,12 +30,13 @@ concept Backbone = requires(const M& model, const Tensor<TokenId>& tokens, const
   { model.summary(model.pass(tokens, lengths), lengths) } -> std::same_as<Tensor<typename M::value_type>>;
 };
 
-/// A backbone that is a language model as well: it can say how likely the sequences themselves are, L1.
+/// A backbone that is a language model too: sequence_loss() computes L1, the loss of the sequences themselves.
 template <class M>
 concept LanguageModel = requires(const M& model, const Tensor<TokenId>& tokens, const Tensor<std::int32_t>& lengths) {
   { model.sequence_loss(model.pass(tokens, lengths), tokens, lengths) } -> std::same_as<Tensor<typename M::value_type>>;
 };
 
+/// Options of a TaskModel.
 struct TaskModelOptions {
   Task task = Task::classification;
   Index n_class = 2;     ///< classes; similarity: grades, 6 for scores from 0 to 5; multiple choice: not used
@@ -43,15 +44,15 @@ struct TaskModelOptions {
   std::uint64_t seed = 1337;
 };
 
-/// What TaskModel::losses returns. All are scalars, to be minimised.
+/// Losses of a batch, as TaskModel::losses returns them: scalars, to be minimized.
 template <class T>
 struct TaskLosses {
-  Tensor<T> l2;  ///< of the task
-  Tensor<T> l1;  ///< of the language model on the task's texts; undefined if lambda is 0
-  Tensor<T> l3;  ///< l2 + lambda l1; with lambda 0 it is l2
+  Tensor<T> l2;  ///< loss of the task
+  Tensor<T> l1;  ///< loss of the language model on the task's texts; undefined if lambda is 0
+  Tensor<T> l3;  ///< l2 + lambda l1; l2 itself if lambda is 0
 };
 
-/// A backbone and a linear head on its summary of each sequence: `TaskModel model(gpt, {.task = Task::entailment});`
+/// A backbone with a linear head on its summary of each sequence: `TaskModel model(gpt, {.task = Task::entailment});`
 /// is a TaskModel<GPT<float>>. Copies are handles on the same weights.
 template <class BackboneModel>
 struct TaskModel {
@@ -65,8 +66,8 @@ struct TaskModel {
   Dropout<T> drop;
   Linear<T> score;  // Wy (C, n_class), without bias; multiple choice: (C, 1), the same for every answer
 
-  /// The backbone's weights are shared, not copied. The head's ~ N(0, initializer_range^2). Throws ConfigError for
-  /// options that cannot work.
+  /// Puts a head on a backbone, whose weights are shared, not copied. The head's weights ~ N(0, initializer_range^2).
+  /// Throws ConfigError for options that cannot work.
   TaskModel(BackboneModel model, const TaskModelOptions& options)
       : TaskModel(std::move(model), options, Generator(options.seed, RandomUse::head)) {}
 
@@ -74,18 +75,21 @@ struct TaskModel {
     f(BackboneModel::base_model_prefix, backbone);
     f("score", score);
   }
+  /// Switches backbone and head to training: dropout is in force.
   void train() { mode->training = true; }
+  /// Switches backbone and head to evaluation: no dropout.
   void eval() { mode->training = false; }
 
-  /// Logits of the classes. Returns (B, n_class), for multiple choice (B, S).
+  /// Computes the logits of the classes. Returns (B, n_class), for multiple choice (B, S). Throws ShapeError for tokens
+  /// and lengths that do not fit each other, IndexError for a length outside 1..T.
   Tensor<T> logits(const TaskBatch<T>& batch) const {
     check_batch(batch);
     return head(backbone.summary(backbone.pass(batch.tokens, batch.lengths), batch.lengths), batch);
   }
 
-  /// L3 = L2 + lambda L1 in one pass through the backbone. L1 is the mean over sequences of the mean over the
-  /// sequence's tokens, delimiter and extract tokens among them. Throws ConfigError for a negative lambda, or one above
-  /// 0 for a backbone that is no language model.
+  /// Computes L3 = L2 + lambda L1 in one pass through the backbone. L1 is the mean over sequences of the mean over
+  /// their tokens, including delimiter and extract tokens. Throws ConfigError for a lambda that is negative or not
+  /// finite, and for one above 0 if the backbone is no language model; otherwise as logits() does.
   TaskLosses<T> losses(const TaskBatch<T>& batch, double lambda) const {
     check<ConfigError>(lambda >= 0 && is_finite(lambda), "TaskModel", "lambda must be 0 or positive and finite, got ",
                        lambda);
@@ -106,7 +110,7 @@ struct TaskModel {
     }
     return losses;
   }
-  /// L3, or L2 with lambda 0.
+  /// Computes L3, which is L2 if lambda is 0. Returns a scalar. Throws as losses() does.
   Tensor<T> loss(const TaskBatch<T>& batch, double lambda = 0) const { return losses(batch, lambda).l3; }
 
  private:
@@ -136,7 +140,8 @@ struct TaskModel {
                         " is outside 1..", tokens[1]);
     }
   }
-  // Wy on the sum of an example's states (similarity has two), or on each, where one shared Wy scores the answers.
+  // Applies Wy to the sum of an example's states (similarity has two); for multiple choice to each state, so that one
+  // shared Wy scores the answers.
   Tensor<T> head(const Tensor<T>& summaries, const TaskBatch<T>& batch) const {  // (B S, C)
     const Index S = batch.sequences_per_example, B = summaries.shape()[0] / S, C = summaries.shape()[1];
     const Tensor<T> states = reshape(summaries, {B, S, C});
@@ -145,7 +150,7 @@ struct TaskModel {
       return reshape(score(states * drop(Tensor<T>::full({B, 1, C}, 1))), {B, S});
     return reshape(score(drop(states)), {B, S});
   }
-  // Whether dropout takes the same channels from all answers of an example.
+  // True if dropout drops the same channels for all answers of an example.
   bool same_channels_dropped() const {
     if constexpr (requires { backbone.config.openai_exact; }) return backbone.config.openai_exact;
     return false;

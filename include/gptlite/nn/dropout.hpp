@@ -1,5 +1,5 @@
 #pragma once
-// Dropout as a layer, and the mode that the layers of one model share: training or not, and the random numbers.
+// Dropout as a layer, and the mode that all layers of a model share: training or evaluation, and the random numbers.
 
 #include <memory>
 #include <utility>
@@ -8,22 +8,24 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// Shared by all layers of a model. The generator's position counts the masks drawn: saving it resumes exactly.
+/// Mode of a model: training or evaluation, and the random numbers of dropout. All layers of a model share one:
+///   auto mode = std::make_shared<TrainingMode>(TrainingMode{true, Generator(seed, RandomUse::dropout)});
+/// The generator's position counts the masks drawn; saving it resumes exactly.
 struct TrainingMode {
   bool training = true;
   Generator generator;
 };
 
 namespace detail {
-/// Documented global, one per thread: whether an EvalScope is open.
+/// Flag of this thread, a documented global: true while an EvalScope is open.
 inline bool& evaluating_flag() {
   static thread_local bool evaluating = false;
   return evaluating;
 }
 }  // namespace detail
 
-/// `const EvalScope eval;` Models that this thread calls compute without dropout until it goes out of scope, whatever
-/// their mode. Writes to no model, so that threads may evaluate one model at the same time.
+/// `const EvalScope eval;` turns dropout off in all models that this thread calls until it goes out of scope, whatever
+/// their mode. Writes to no model, so threads may evaluate one model at the same time.
 class EvalScope {
  public:
   EvalScope() : previous_(detail::evaluating_flag()) { detail::evaluating_flag() = true; }
@@ -35,14 +37,16 @@ class EvalScope {
   bool previous_;
 };
 
+/// Dropout layer: in training zeroes each number with probability p and scales the others by 1 / (1 - p).
 template <class T>
 struct Dropout {
   double p;
   std::shared_ptr<TrainingMode> mode;
 
   void visit(auto&&) {}
-  /// The probability that is in force: 0 outside training and in an EvalScope.
+  /// Probability in force: p in training, 0 in evaluation and in an EvalScope.
   double rate() const { return mode->training && !detail::evaluating_flag() ? p : 0; }
+  /// Drops numbers of x, any shape. Returns the same shape; x itself if rate() is 0.
   Tensor<T> operator()(const Tensor<T>& x) const { return rate() > 0 ? dropout(x, p, mode->generator) : x; }
 };
 

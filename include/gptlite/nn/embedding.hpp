@@ -1,20 +1,22 @@
 #pragma once
-// Embedding: a learned row for every token or position.
+// Embedding: one learned row per token or position.
 
 #include "gptlite/autograd/ops/embedding.hpp"
 #include "gptlite/nn/init.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
+/// Embedding layer: one learned row of n numbers per token or position.
 template <class T>
 struct Embedding {
   Tensor<T> weight;  // (vocabulary, n)
 
-  /// weight as `init` says.
+  /// Makes a layer whose weight is drawn as `init` says.
   Embedding(Index vocabulary, Index n, Init init, Generator& generator)
       : weight(init.parameter<T>({vocabulary, n}, generator)) {}
   void visit(auto&& f) { f("weight", weight); }
-  /// tokens: any shape. Returns that shape and n.
+  /// Looks up the row of each token. tokens: any shape (...). Returns (..., n). Throws IndexError for a token outside
+  /// the vocabulary.
   Tensor<T> operator()(const Tensor<TokenId>& tokens) const { return embedding(tokens, weight); }
 };
 

@@ -12,11 +12,11 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// True if the whole name fits the pattern, in which * stands for any characters, dots too, or none, and ? for one:
-/// "h.0.attn.c_attn.weight" matches "h.0.*", "*.c_attn.*" and "h.?.attn.*".
+/// True if the whole name matches the pattern, in which * matches any number of characters, dots included, and ?
+/// exactly one: "h.0.attn.c_attn.weight" matches "h.0.*", "*.c_attn.*" and "h.?.attn.*".
 inline bool glob_match(std::string_view name, std::string_view pattern) {
   std::size_t n = 0, p = 0;
-  std::size_t star = std::string_view::npos, star_name = 0;  // the last * and the name's rest when it was met
+  std::size_t star = std::string_view::npos, star_name = 0;  // of the last *, and of the name when it was reached
   while (n < name.size()) {
     if (p < pattern.size() && pattern[p] == '*') {
       star = p++;
@@ -24,7 +24,7 @@ inline bool glob_match(std::string_view name, std::string_view pattern) {
     } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
       ++p;
       ++n;
-    } else if (star != std::string_view::npos) {  // the last * takes one character more
+    } else if (star != std::string_view::npos) {  // the last * takes one more character
       p = star + 1;
       n = ++star_name;
     } else {
@@ -35,7 +35,7 @@ inline bool glob_match(std::string_view name, std::string_view pattern) {
   return p == pattern.size();
 }
 
-/// True if the name fits one of the patterns.
+/// True if the whole name matches one of the patterns, as glob_match does.
 inline bool glob_match_any(std::string_view name, const std::vector<std::string>& patterns) {
   for (const std::string& pattern : patterns)
     if (glob_match(name, pattern)) return true;
@@ -44,7 +44,7 @@ inline bool glob_match_any(std::string_view name, const std::vector<std::string>
 
 namespace detail {
 
-/// A name with * in place of its numbers: "h.*.ln_1.bias" for "h.0.ln_1.bias".
+/// Returns a name with * in place of its numbers: "h.*.ln_1.bias" for "h.0.ln_1.bias".
 inline std::string without_numbers(std::string_view name) {
   std::string out;
   for (std::size_t begin = 0, end = 0; begin <= name.size(); begin = end + 1) {
@@ -56,8 +56,8 @@ inline std::string without_numbers(std::string_view name) {
   return out;
 }
 
-/// Throws ConfigError for the first pattern that fits none of the names, and lists these, those of all layers of a
-/// stack as one. `what` is what they name: "parameter".
+/// Throws ConfigError for the first pattern that matches no name. The message lists the names, with the layers of a
+/// stack as one. `what`: the kind of thing that is named, such as "parameter".
 inline void check_patterns(std::string_view where, std::string_view what, const std::vector<std::string>& names,
                            const std::vector<std::string>& patterns) {
   check<ConfigError>(!patterns.empty(), where, "no pattern is given");

@@ -1,5 +1,5 @@
 #pragma once
-// Init: how the weights of a layer begin.
+// Init: how the initial weights of a layer are drawn.
 
 #include <utility>
 
@@ -8,19 +8,21 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// `Linear<float>(in, out, Init::normal(0.02), generator)`. A value, so that a model can hand one to all its layers.
+/// Distribution of initial weights: `Linear<float>(in, out, Init::normal(0.02), generator)`. It is a value, so a model
+/// can hand one to all its layers.
 class Init {
  public:
-  /// N(0, std^2). Throws ConfigError unless std is 0 or positive and finite.
+  /// Normal distribution N(0, std^2). Throws ConfigError unless std is 0 or positive and finite.
   static Init normal(double std) { return {Kind::normal, checked(std)}; }
-  /// Uniform in [-bound, bound), as PyTorch begins an LSTM with bound = 1 / sqrt(n). Throws as normal().
+  /// Uniform distribution in [-bound, bound). PyTorch starts an LSTM with it, bound = 1 / sqrt(n). Throws as
+  /// normal() does.
   static Init uniform(double bound) { return {Kind::uniform, checked(bound)}; }
   static Init zeros() { return {Kind::zeros, 0}; }
-  /// Numbers left as memory has them, for weights that a file replaces.
+  /// Uninitialized memory, for weights that a file replaces.
   static Init none() { return {Kind::none, 0}; }
 
-  /// A parameter that trains. Takes one random stream of the generator, whatever the kind: the layers after it begin
-  /// with the same numbers.
+  /// Makes a parameter that trains. Takes one random stream from the generator whatever the kind, so the layers after
+  /// it start with the same numbers.
   template <class T>
   Tensor<T> parameter(Shape shape, Generator& generator) const {
     const RandomStream stream = generator.fork();

@@ -1,5 +1,5 @@
 #pragma once
-// Linear: x weight + bias, and what an adapter adds to it (nn/lora.hpp).
+// Linear: x weight + bias, plus the output of an adapter (nn/lora.hpp) if there is one.
 
 #include "gptlite/autograd/grad_mode.hpp"
 #include "gptlite/autograd/ops/activations.hpp"
@@ -10,13 +10,14 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
+/// Linear layer: x weight + bias, plus the output of an adapter if there is one.
 template <class T>
 struct Linear {
   Tensor<T> weight;  // (in, out)
   Tensor<T> bias;    // (out), or undefined
   LowRank<T> lora;   // undefined without an adapter
 
-  /// weight as `init` says, bias = 0.
+  /// Makes a layer whose weight is drawn as `init` says and whose bias is 0.
   Linear(Index in, Index out, Init init, Generator& generator)
       : weight(init.parameter<T>({in, out}, generator)), bias(Tensor<T>::zeros({out}).set_requires_grad()) {}
   void visit(auto&& f) {
@@ -24,18 +25,18 @@ struct Linear {
     f("bias", bias);
     lora.visit(f);
   }
-  /// True if weight and bias are all that the layer computes with: then an operation that fuses the layer with others
-  /// may take them. The one question that such a path asks; without it, it calls the layer.
+  /// True if the layer is x weight + bias and nothing else. Only then may a fused operation use weight and bias
+  /// directly; otherwise it must call the layer.
   bool is_plain() const { return !lora.defined(); }
 
-  /// activation(x weight + bias + lora(x)). x: (..., in). Returns (..., out).
+  /// Computes activation(x weight + bias + lora(x)). x: (..., in). Returns (..., out).
   Tensor<T> operator()(const Tensor<T>& x, Activation activation = Activation::none) const {
     if (is_plain()) return linear(x, weight, bias, activation);
     const Tensor<T> z = linear(x, weight, bias) + lora(x);  // named, so that its summands are free before the activation
     return activate(z, activation);
   }
-  /// The weight of the plain layer that computes the same: weight + lora's product, multiplied in fp32 whatever an
-  /// Autocast asks for; of a plain layer the weight itself. Outside any graph.
+  /// Weight (in, out) of the plain layer that computes the same: weight + lora.product(), multiplied in fp32 even under
+  /// an Autocast; the weight itself if the layer is plain. Part of no graph.
   Tensor<T> merged_weight() const {
     if (is_plain()) return weight.detach();
     const NoGrad no_grad;

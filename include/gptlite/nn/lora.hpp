@@ -15,12 +15,13 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
+/// Options of add_lora.
 struct LoraOptions {
   Index rank = 8;                                    ///< r: columns of A, rows of B
-  double alpha = 16;                                 ///< the adapters' part is multiplied by alpha / r
-  std::vector<std::string> targets{"*attn.c_attn"};  ///< patterns of the names of Linear layers: those of `glob_match`
-  std::vector<std::string> trainable{};              ///< patterns of other parameters that train: "score.*"
-  std::uint64_t seed = 1337;                         ///< of A
+  double alpha = 16;                                 ///< the adapters' output is scaled by alpha / r
+  std::vector<std::string> targets{"*attn.c_attn"};  ///< Linear layers to adapt: name patterns (`glob_match`)
+  std::vector<std::string> trainable{};              ///< other parameters that train: patterns, "score.*"
+  std::uint64_t seed = 1337;                         ///< of the initial A
 };
 
 namespace detail {
@@ -39,7 +40,7 @@ auto linear_layers(Module& module) {
   return layers;
 }
 
-/// Makes the adapters of a module its only parameters that train.
+/// Makes the adapters of a module its only trainable parameters.
 template <class Module>
 void train_adapters_only(Module& module) {
   freeze(module, "*");
@@ -61,10 +62,10 @@ bool has_lora(const Module& module) {
   return found;
 }
 
-/// Gives every Linear layer whose name matches a target its adapters, and freezes every other parameter of the module
-/// but those that match `trainable`; unfreeze(module, "score.*") makes a head train as well. A ~ U(-1/sqrt(in),
-/// 1/sqrt(in)), as PEFT draws it, is a function of the seed and of the layer's place among the targets; B = 0, so that
-/// the module computes what it did. Returns the number of trainable scalars. Make the optimizer afterwards. module: a
+/// Adds adapters to every Linear layer whose name matches a target, and freezes all other parameters of the module
+/// except those that match `trainable`; unfreeze(module, "score.*") makes a head train as well. A ~ U(-1/sqrt(in),
+/// 1/sqrt(in)), as in PEFT, is a function of the seed and of the layer's position among the targets. B = 0, so the
+/// module still computes the same. Returns the number of trainable scalars. Make the optimizer afterwards. module: a
 /// struct with visit() and value_type. Throws ConfigError, and changes nothing, for a rank or alpha that is not
 /// positive, a target that matches no Linear layer, a trainable pattern that matches no parameter, or a module that has
 /// adapters already.
@@ -100,9 +101,9 @@ Index add_lora(Module& module, const LoraOptions& options = {}) {
 }
 
 /// Replaces the weight of every layer with adapters by weight + (alpha / r) A B, which trains again, and removes the
-/// adapters: the module computes what it did, to rounding, and as fast as before add_lora. What else add_lora froze
-/// stays frozen until unfreeze(module, "*"). Copies of the module keep their weights and adapters. Returns how many
-/// layers had adapters.
+/// adapters. The module computes the same up to rounding, as fast as before add_lora. All other parameters that
+/// add_lora froze stay frozen until unfreeze(module, "*"). Copies of the module keep their weights and adapters.
+/// Returns how many layers had adapters.
 template <class Module>
 Index merge_lora(Module& module) {
   Index count = 0;

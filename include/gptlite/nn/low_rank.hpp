@@ -6,6 +6,7 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
+/// Adapter of a Linear layer, the product scale A B of two thin matrices.
 template <class T>
 struct LowRank {
   Tensor<T> A;       // (in, r), undefined if there is no adapter
@@ -17,9 +18,9 @@ struct LowRank {
     f("lora_B", B);
   }
   bool defined() const { return A.defined(); }
-  /// scale (x A) B, scaled where it is narrowest. x: (..., in). Returns (..., out).
+  /// Computes scale (x A) B, with the scale applied to the narrow x A. x: (..., in). Returns (..., out).
   Tensor<T> operator()(const Tensor<T>& x) const { return linear(linear(x, A) * static_cast<T>(scale), B); }
-  /// scale A B (in, out), what the adapter adds to the layer's weight.
+  /// Computes scale A B (in, out), which the adapter in effect adds to the layer's weight.
   Tensor<T> product() const { return linear(A, B) * static_cast<T>(scale); }
 };
 

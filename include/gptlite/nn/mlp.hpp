@@ -7,6 +7,7 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
+/// Feed-forward part of a block: dropout(c_proj(activation(c_fc(x)))).
 template <class T>
 struct MLP {
   Linear<T> c_fc;    // (C, H); H is 4C in the published models
@@ -18,7 +19,7 @@ struct MLP {
     f("c_fc", c_fc);
     f("c_proj", c_proj);
   }
-  /// x: (..., C). Returns (..., C).
+  /// Computes the output for x (..., C). Returns (..., C).
   Tensor<T> operator()(const Tensor<T>& x) const {
     if (c_fc.is_plain() && c_proj.is_plain())
       return dropout(mlp(x, c_fc.weight, c_fc.bias, c_proj.weight, c_proj.bias, activation));

@@ -7,11 +7,12 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
+/// Self-attention with its projections: c_proj(attention(c_attn(x))).
 template <class T>
 struct SelfAttention {
   Index n_head;
-  bool causal = true;  // a position sees none behind it: GPT; false: BERT
-  Index window = 0;    // a position sees those less than this many away, 0 for any distance
+  bool causal = true;  // true: a position sees no later one (GPT); false: it does (BERT)
+  Index window = 0;    // a position sees only those less than this many away; 0: any distance
   Linear<T> c_attn;    // (C, 3C): q, k and v
   Linear<T> c_proj;    // (C, C)
   Dropout<T> attn_dropout;
@@ -21,8 +22,8 @@ struct SelfAttention {
     f("c_attn", c_attn);
     f("c_proj", c_proj);
   }
-  /// x: (B, T, C). Returns (B, T, C). lengths: (B), positions before each sequence's padding, which no position sees;
-  /// undefined for sequences without padding.
+  /// Computes the output for x (B, T, C). Returns (B, T, C). lengths: (B), number of positions before each sequence's
+  /// padding, which no position sees; undefined: no padding. Throws IndexError for a length outside 0..T.
   Tensor<T> operator()(const Tensor<T>& x, const Tensor<std::int32_t>& lengths = {}) const {
     const AttentionOptions options{.n_head = n_head,
                                    .causal = causal,

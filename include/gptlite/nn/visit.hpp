@@ -1,7 +1,7 @@
 #pragma once
-// What makes a struct a layer: `visit`, which calls f(name, member) for each parameter and each layer inside. From it
-// follow names, counts, optimizer groups, files and snapshots. Layers write it once; a const layer is visited too, its
-// members then are const.
+// A struct is a layer if it has `visit`, which calls f(name, member) for each parameter and each inner layer. Names,
+// counts, optimizer groups, files and snapshots follow from it, so a layer writes it once. A const layer is visited
+// with const members.
 
 #include <string>
 #include <type_traits>
@@ -25,10 +25,10 @@ inline constexpr bool is_vector<std::vector<M>> = true;
 template <class Member, class F>
 void visit_member(Member& member, F&& f, const std::string& path);
 
-/// Calls f(name, member) for every tensor and every layer inside a module, at any depth, a layer before what is inside.
+/// Calls f(name, member) for every tensor and every layer inside a module, at any depth, a layer before its members.
 template <class Module, class F>
 void visit_members(Module& module, F&& f, const std::string& prefix) {
-  // visit() itself changes nothing: what may change a member is f, which gets those of a const module as const.
+  // visit() itself changes nothing. Only f may, and it gets the members of a const module as const.
   const_cast<std::remove_const_t<Module>&>(module).visit([&](const char* name, auto& member) {
     using Member = std::remove_reference_t<decltype(member)>;
     if constexpr (std::is_const_v<Module>)
@@ -38,7 +38,8 @@ void visit_members(Module& module, F&& f, const std::string& prefix) {
   });
 }
 
-/// The same for one member and what is inside. The elements of a vector are members, not the vector.
+/// Calls f(path, member) for one member and everything inside it. Of a vector the elements are members, the vector
+/// itself is not.
 template <class Member, class F>
 void visit_member(Member& member, F&& f, const std::string& path) {
   using Plain = std::remove_const_t<Member>;
@@ -52,8 +53,8 @@ void visit_member(Member& member, F&& f, const std::string& path) {
 }  // namespace detail
 
 /// Calls f(name, tensor) for every parameter of a layer, in the order of its visit functions. Names are joined with
-/// dots, elements of a vector are numbered: "h.0.attn.c_attn.weight". Undefined tensors are passed over. `prefix` is
-/// put before every name as it is. A const layer gives const tensors.
+/// dots, elements of a vector are numbered: "h.0.attn.c_attn.weight". Undefined tensors are skipped. `prefix` is put in
+/// front of every name. A const layer gives const tensors.
 template <class Module, class F>
 void visit_parameters(Module& module, F&& f, const std::string& prefix = "") {
   detail::visit_members(
@@ -85,7 +86,7 @@ Index parameter_count(const Module& module) {
   return count;
 }
 
-/// Handles on the parameters of a layer with their names.
+/// Names and handles of the parameters of a layer.
 template <class T, class Module>
 std::vector<std::pair<std::string, Tensor<T>>> named_parameters(Module& module) {
   std::vector<std::pair<std::string, Tensor<T>>> parameters;

@@ -10,8 +10,8 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
-/// Calls put(point) for each of the code points that `point` becomes: none or up to five. Accents that stay are left in
-/// their order (the original sorts them).
+/// Calls put(point) for each code point that `point` becomes, none to five. Accents that remain keep their order (the
+/// original sorts them).
 template <class F>
 void bert_normalize(char32_t point, F&& put) {
   if (contains(unicode::removed, point)) return;

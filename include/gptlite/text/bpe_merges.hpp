@@ -1,5 +1,6 @@
 #pragma once
-// BpeMerges: the heart of byte-pair encoding. Which two tokens become which one, and a word's tokens after all merges.
+// BpeMerges: the core of byte-pair encoding. Knows which two tokens merge into which one, and merges the tokens of a
+// word.
 
 #include <algorithm>
 #include <cstdint>
@@ -13,20 +14,21 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
-/// The neighbours `left` and `right` become `merged`.
+/// One merge: the neighbors `left` and `right` become `merged`.
 struct BpeMerge {
   TokenId left, right, merged;
 };
 
-/// A number for each pair, ascending as the pair does.
+/// Key of a pair; keys sort as the pairs do.
 inline std::uint64_t pair_key(TokenId left, TokenId right) {
   return std::uint64_t{static_cast<std::uint32_t>(left)} << 32 | static_cast<std::uint32_t>(right);
 }
 
+/// The merges of a byte-pair encoding, by rank.
 class BpeMerges {
  public:
   BpeMerges() = default;
-  /// In the order of their ranks: the first is applied first. Of a pair that occurs twice, the last counts.
+  /// Takes merges in the order of their ranks: the first is applied first. If a pair occurs twice, the last one counts.
   explicit BpeMerges(std::vector<BpeMerge> merges) : merges_(std::move(merges)) {
     ranks_.reserve(merges_.size());
     for (std::size_t rank = 0; rank < merges_.size(); ++rank)
@@ -35,17 +37,17 @@ class BpeMerges {
 
   const std::vector<BpeMerge>& merges() const { return merges_; }
 
-  /// Merges tokens[begin...] in place: always the pair of the lowest rank, and of equals the leftmost, until none is
-  /// left. Takes O(n log n) for n tokens.
+  /// Merges tokens[begin...] in place: always the pair of the lowest rank, the leftmost of equals, until none is left.
+  /// Takes O(n log n) time for n tokens.
   void apply(std::vector<TokenId>& tokens, std::size_t begin) const {
     const auto size = static_cast<std::uint32_t>(tokens.size() - begin);
     if (size < 2) return;
     TokenId* const ids = tokens.data() + begin;
     struct Symbol {
-      std::uint32_t previous, next, rank;  // neighbours still there; rank of the pair with the next
+      std::uint32_t previous, next, rank;  // remaining neighbors; rank of the pair with the next
     };
     std::vector<Symbol> symbols(size);
-    std::vector<std::uint64_t> queue;  // a heap of rank and place, the smallest on top; entries go stale
+    std::vector<std::uint64_t> queue;  // a heap of rank and position, the smallest on top; entries go stale
     const auto rank_pair = [&](std::uint32_t i) {
       Symbol& symbol = symbols[i];
       symbol.rank = symbol.next < size ? rank(ids[i], ids[symbol.next]) : none;

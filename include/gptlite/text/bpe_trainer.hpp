@@ -14,16 +14,17 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
+/// Options of train_byte_bpe.
 struct BpeTrainerOptions {
-  Index vocab_size = 10000;        // special tokens and the 256 bytes included
-  std::int64_t min_frequency = 0;  // of a pair that is merged
+  Index vocab_size = 10000;        // including special tokens and the 256 bytes
+  std::int64_t min_frequency = 0;  // rarer pairs are not merged
   std::vector<std::string> special_tokens = {};
 };
 
 namespace detail {
 
-/// Merges the most frequent pair of neighbours, again and again. Counts are kept up to date where words change, and a
-/// heap finds the largest. Same vocabulary and merges as BpeTrainer of the Python package `tokenizers`.
+/// Merges the most frequent pair of neighbors, again and again. Counts are updated where words change, and a heap finds
+/// the largest. The vocabulary and merges are those of BpeTrainer in the Python package `tokenizers`.
 class BpeTrainer {
  public:
   explicit BpeTrainer(const BpeTrainerOptions& options) {
@@ -57,7 +58,7 @@ class BpeTrainer {
       std::pop_heap(queue_.begin(), queue_.end());
       Candidate best = std::move(queue_.back());
       queue_.pop_back();
-      if (const std::int64_t count = counts_[best.pair]; count != best.count) {  // it was counted before others merged
+      if (const std::int64_t count = counts_[best.pair]; count != best.count) {  // stale: other merges changed it
         best.count = count;
         push(std::move(best));
         continue;
@@ -84,7 +85,7 @@ class BpeTrainer {
   struct Candidate {
     std::int64_t count;
     std::uint64_t pair;
-    std::vector<std::size_t> words;  // that had it when it was counted
+    std::vector<std::size_t> words;  // that had the pair when it was counted
     bool operator<(const Candidate& other) const {
       return count != other.count ? count < other.count : pair > other.pair;
     }
@@ -92,7 +93,7 @@ class BpeTrainer {
 
   Index size() const { return static_cast<Index>(tokens_.size()); }
   const std::string& token(TokenId id) const { return tokens_[static_cast<std::size_t>(id)]; }
-  // The id of a token, a new one if it is not there yet: two pairs may spell the same.
+  // Returns the id of a token, a new one if the token is new: two pairs may spell the same token.
   TokenId add(const std::string& token) {
     const auto [known, added] = ids_.try_emplace(token, static_cast<TokenId>(tokens_.size()));
     if (added) tokens_.push_back(token);
@@ -142,16 +143,16 @@ class BpeTrainer {
   BpeVocabulary::Merges merges_;
   std::vector<Word> words_;
   std::unordered_map<std::uint64_t, std::int64_t> counts_;               // of pairs
-  std::unordered_map<std::uint64_t, std::vector<std::size_t>> changed_;  // pairs that became more, and where
+  std::unordered_map<std::uint64_t, std::vector<std::size_t>> changed_;  // pairs now more frequent; their words
   std::vector<Candidate> queue_;                                         // a heap
 };
 
 }  // namespace detail
 
-/// Learns merges until the vocabulary has `vocab_size` tokens or no pair occurs min_frequency times. The ids are the
-/// special tokens', the bytes' in the order of their alphabet, then the merges'; of pairs of one count, that of the
-/// lowest ids comes first. Throws DataError for a text that is not UTF-8, ConfigError for a vocabulary too small for
-/// the bytes and special tokens.
+/// Learns merges until the vocabulary has `vocab_size` tokens or no pair occurs min_frequency times. Ids go first to
+/// the special tokens, then to the bytes in the order of their alphabet, then to the merges. Among pairs of equal count
+/// the one with the lowest ids is merged first. Throws DataError for a text that is not UTF-8, ConfigError for a
+/// vocabulary too small for the bytes and special tokens.
 inline ByteBpe train_byte_bpe(std::string_view text, const BpeTrainerOptions& options) {
   detail::BpeTrainer trainer(options);
   trainer.add_words(text);

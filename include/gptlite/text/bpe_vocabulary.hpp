@@ -1,5 +1,5 @@
 #pragma once
-// BpeVocabulary: what the tokenizers of byte-pair encoding share. Tokens by id, their merges, and the special tokens.
+// BpeVocabulary: tokens by id, merges and special tokens, which all tokenizers of byte-pair encoding share.
 
 #include <algorithm>
 #include <functional>
@@ -16,13 +16,14 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
+/// Vocabulary of a byte-pair encoding: tokens by id, merges and special tokens.
 class BpeVocabulary {
  public:
   using Merges = std::vector<std::pair<std::string, std::string>>;
 
-  /// Tokens in the order of their ids, merges in the order they were learned, and those tokens that texts contain as
-  /// such, like <|endoftext|>. Throws DataError for a token that occurs twice or is not UTF-8, and for a merge or
-  /// special token whose tokens are not among them.
+  /// Takes tokens in the order of their ids, merges in the order they were learned, and the special tokens, such as
+  /// <|endoftext|>, which are recognized in texts. Throws DataError for a token that occurs twice or is not UTF-8, and
+  /// for a merge or special token that needs a token outside the vocabulary.
   BpeVocabulary(std::vector<std::string> tokens, const Merges& merges, const std::vector<std::string>& special_tokens)
       : tokens_(std::move(tokens)) {
     ids_.reserve(tokens_.size());
@@ -54,7 +55,7 @@ class BpeVocabulary {
   }
 
   Index size() const { return static_cast<Index>(tokens_.size()); }
-  /// As the vocabulary spells it. Throws IndexError for an id outside the vocabulary.
+  /// A token as the vocabulary spells it. Throws IndexError for an id outside the vocabulary.
   const std::string& id_to_token(TokenId id) const {
     check<IndexError>(id >= 0 && id < size(), "BpeVocabulary", "token ", id, " is outside the vocabulary of ", size());
     return tokens_[static_cast<std::size_t>(id)];
@@ -64,7 +65,7 @@ class BpeVocabulary {
     const auto found = ids_.find(token);
     return found == ids_.end() ? std::nullopt : std::optional(found->second);
   }
-  /// The id of a token that must be there: throws DataError if it is not.
+  /// The id of a token. Throws DataError if the vocabulary does not have it.
   TokenId required_id(std::string_view token) const {
     const auto found = token_to_id(token);
     check<DataError>(found.has_value(), "BpeVocabulary", '"', token, "\" is not in the vocabulary of ", size());
@@ -74,14 +75,14 @@ class BpeVocabulary {
   const BpeMerges& merges() const { return merges_; }
   /// The ids of the special tokens, ascending.
   const std::vector<TokenId>& special_tokens() const { return special_; }
-  /// The id of <|endoftext|>, which GPT-2's vocabulary has between texts, if it is there.
+  /// The id of <|endoftext|>, which separates GPT-2's texts, if the vocabulary has it.
   std::optional<TokenId> end_of_text() const { return token_to_id("<|endoftext|>"); }
 
-  /// Cuts a text at its special tokens, the leftmost first, of several at one place the longest. Calls
-  /// plain(begin, end) with places in the text, and special(id).
+  /// Cuts a text at its special tokens, from left to right, the longest of several at one position. Calls plain(begin,
+  /// end) with byte positions for the text between them, and special(id) for each of them.
   template <class Plain, class Special>
   void split(std::string_view text, Plain&& plain, Special&& special) const {
-    std::vector<std::size_t> places(special_.size(), 0);  // where each occurs next; npos: no more
+    std::vector<std::size_t> places(special_.size(), 0);  // where each occurs next; npos: nowhere
     for (std::size_t at = 0; at < text.size();) {
       std::size_t end = text.npos, length = 0, which = 0;
       for (std::size_t i = 0; i < places.size(); ++i) {

@@ -1,5 +1,5 @@
 #pragma once
-// GPT-2's alphabet of bytes: a printable code point for each, so that any bytes can stand in a vocabulary of text.
+// GPT-2's alphabet of bytes: one printable code point per byte, so that a vocabulary of text can spell any bytes.
 
 #include <array>
 #include <optional>
@@ -23,22 +23,22 @@ inline constexpr auto byte_alphabet = [] {
   return alphabet;
 }();
 inline constexpr auto alphabet_bytes = [] {
-  std::array<int, 0x144> bytes{};  // -1: stands for no byte
+  std::array<int, 0x144> bytes{};  // -1: no byte
   bytes.fill(-1);
   for (int byte = 0; byte < 256; ++byte) bytes[byte_alphabet[static_cast<std::size_t>(byte)]] = byte;
   return bytes;
 }();
 }  // namespace detail
 
-/// Bytes as the vocabulary spells them, in UTF-8: " a" becomes U+0120 a.
+/// Spells bytes as the vocabulary does, in UTF-8: " a" becomes U+0120 a.
 inline std::string to_byte_alphabet(std::string_view bytes) {
   std::string spelt;
   for (const char byte : bytes) append_utf8(spelt, detail::byte_alphabet[static_cast<unsigned char>(byte)]);
   return spelt;
 }
 
-/// The bytes that a token stands for; nothing if a character is not in the alphabet. Throws DataError for a token that
-/// is not UTF-8.
+/// The bytes that a token spells; nullopt if a character is not in the alphabet. Throws DataError for a token that is
+/// not UTF-8.
 inline std::optional<std::string> from_byte_alphabet(std::string_view spelt) {
   std::string bytes;
   for (std::size_t at = 0; at < spelt.size();) {

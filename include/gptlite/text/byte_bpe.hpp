@@ -17,11 +17,12 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
+/// Tokenizer of GPT-2: byte-pair encoding of bytes.
 class ByteBpe {
  public:
-  /// Tokens in the order of their ids, spelt in GPT-2's alphabet of bytes (special tokens as they are), and merges in
-  /// the order they were learned. Special tokens are recognised in texts. Throws DataError for what BpeVocabulary
-  /// refuses, a token that is not spelt in the alphabet, and a byte without a token.
+  /// Takes tokens in the order of their ids, spelled in GPT-2's alphabet of bytes (special tokens as they are), and
+  /// merges in the order they were learned. Special tokens are recognized in texts. Throws DataError as BpeVocabulary
+  /// does, for a token that is not spelled in the alphabet, and for a byte without a token.
   ByteBpe(std::vector<std::string> tokens, const BpeVocabulary::Merges& merges,
           const std::vector<std::string>& special_tokens = {})
       : vocabulary_(std::move(tokens), merges, special_tokens), bytes_(vocabulary_.tokens()) {
@@ -44,7 +45,7 @@ class ByteBpe {
 
   Index vocab_size() const { return vocabulary_.size(); }
 
-  /// Throws DataError for a text that is not UTF-8, with the byte offset.
+  /// Returns the tokens of a text. Throws DataError for a text that is not UTF-8, with the byte offset.
   std::vector<TokenId> encode(std::string_view text) const {
     std::vector<TokenId> tokens;
     WordCache cache(text.size());
@@ -62,22 +63,22 @@ class ByteBpe {
     return tokens;
   }
 
-  /// The bytes of any tokens, which need not be whole code points: decode(encode(text)) is text. Throws IndexError for
-  /// a token outside the vocabulary.
+  /// Returns the bytes of any tokens, which need not be whole code points; decode(encode(text)) is text. Throws
+  /// IndexError for a token outside the vocabulary.
   std::string decode(const std::vector<TokenId>& tokens) const {
     std::string text;
     for (const TokenId token : tokens) text += id_to_bytes(token);
     return text;
   }
 
-  /// What a token adds to a text. Throws IndexError for a token outside the vocabulary.
+  /// The bytes that a token adds to a text. Throws IndexError for a token outside the vocabulary.
   const std::string& id_to_bytes(TokenId id) const {
     vocabulary_.id_to_token(id);
     return bytes_[static_cast<std::size_t>(id)];
   }
   /// A token in GPT-2's alphabet of bytes, special tokens as they are. Throws IndexError outside the vocabulary.
   const std::string& id_to_token(TokenId id) const { return vocabulary_.id_to_token(id); }
-  /// The id of a token that is spelt so, if there is one.
+  /// The id of a token as the vocabulary spells it, if there is one.
   std::optional<TokenId> token_to_id(std::string_view token) const { return vocabulary_.token_to_id(token); }
   /// The ids of the special tokens, ascending.
   const std::vector<TokenId>& special_tokens() const { return vocabulary_.special_tokens(); }

@@ -1,5 +1,5 @@
 #pragma once
-// CharTokenizer: one token for each Unicode code point of a text.
+// CharTokenizer: one token per Unicode code point of a text.
 
 #include <algorithm>
 #include <cstdio>
@@ -14,9 +14,10 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
+/// Tokenizer with one token per Unicode code point.
 class CharTokenizer {
  public:
-  /// The vocabulary is the set of code points of `text`, in ascending order. Throws DataError for an empty text or one
+  /// Makes a vocabulary of the code points of `text`, in ascending order. Throws DataError for an empty text or one
   /// that is not UTF-8 (with the byte offset).
   explicit CharTokenizer(std::string_view text) : points_(decode_utf8(text)) {
     check<DataError>(!points_.empty(), "CharTokenizer", "the text is empty: there is no character to learn");
@@ -26,7 +27,8 @@ class CharTokenizer {
 
   Index vocab_size() const { return static_cast<Index>(points_.size()); }
 
-  /// Throws DataError for a text that is not UTF-8, or a character outside the vocabulary, with its position.
+  /// Returns the tokens of a text. Throws DataError for a text that is not UTF-8, or a character outside the
+  /// vocabulary, with its position.
   std::vector<TokenId> encode(std::string_view text) const {
     const std::u32string points = decode_utf8(text);
     std::vector<TokenId> tokens;
@@ -42,7 +44,7 @@ class CharTokenizer {
     return tokens;
   }
 
-  /// Throws IndexError for a token outside the vocabulary.
+  /// Returns the text of tokens. Throws IndexError for a token outside the vocabulary.
   std::string decode(const std::vector<TokenId>& tokens) const {
     std::string text;
     for (const TokenId token : tokens) text += id_to_bytes(token);
@@ -57,7 +59,7 @@ class CharTokenizer {
     append_utf8(character, points_[static_cast<std::size_t>(id)]);
     return character;
   }
-  /// The character of a token: it is spelt as what it stands for.
+  /// The spelling of a token, which is its character. Throws as id_to_bytes does.
   std::string id_to_token(TokenId id) const { return id_to_bytes(id); }
   /// The id of a text of one character, if the vocabulary has it.
   std::optional<TokenId> token_to_id(std::string_view token) const {
@@ -66,8 +68,9 @@ class CharTokenizer {
     if (!character.well_formed || character.length != token.size()) return std::nullopt;
     return find(character.point);
   }
-  /// There are none: every token is a character.
+  /// Empty: every token is a character.
   std::vector<TokenId> special_tokens() const { return {}; }
+  /// Always nullopt: every token is a character.
   std::optional<TokenId> end_of_text() const { return std::nullopt; }
 
  private:
@@ -77,7 +80,7 @@ class CharTokenizer {
     return static_cast<TokenId>(found - points_.begin());
   }
 
-  // "a" in quotes; control characters, which would break the line, as U+000A.
+  // A character for messages: "a" in quotes, or U+000A for a control character, which would break the line.
   static std::string shown(char32_t point) {
     const bool control = point < 0x20 || (point >= 0x7F && point < 0xA0);
     std::string character;

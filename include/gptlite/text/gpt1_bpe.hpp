@@ -16,19 +16,19 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
-/// As the Python package `tokenizers` has it: BERT's normalizer and pre-tokenizer, then BPE with </w> at the end of
-/// words and <unk> for a character without a token.
+/// Tokenizer of GPT-1, as in the Python package `tokenizers`: BERT's normalizer and pre-tokenizer, then BPE with </w>
+/// at the end of words and <unk> for a character without a token.
 class Gpt1Bpe {
  public:
-  /// Tokens in the order of their ids, merges in the order they were learned. Special tokens are recognised in texts.
-  /// Throws DataError for what BpeVocabulary refuses, and a vocabulary without <unk>.
+  /// Takes tokens in the order of their ids and merges in the order they were learned. Special tokens are recognized in
+  /// texts. Throws DataError as BpeVocabulary does, and for a vocabulary without <unk>.
   Gpt1Bpe(std::vector<std::string> tokens, const BpeVocabulary::Merges& merges,
           const std::vector<std::string>& special_tokens = {"<unk>"})
       : vocabulary_(std::move(tokens), merges, special_tokens), unknown_(vocabulary_.required_id("<unk>")) {}
 
   Index vocab_size() const { return vocabulary_.size(); }
 
-  /// Throws DataError for a text that is not UTF-8, with the byte offset.
+  /// Returns the tokens of a text. Throws DataError for a text that is not UTF-8, with the byte offset.
   std::vector<TokenId> encode(std::string_view text) const {
     std::vector<TokenId> tokens;
     WordCache cache(text.size());
@@ -47,8 +47,8 @@ class Gpt1Bpe {
     return tokens;
   }
 
-  /// Words with a space between them, which is all that encode leaves of white space, case and accents. Throws
-  /// IndexError for a token outside the vocabulary.
+  /// Returns the words of tokens, separated by spaces. encode() keeps neither other white space nor case nor accents.
+  /// Throws IndexError for a token outside the vocabulary.
   std::string decode(const std::vector<TokenId>& tokens) const {
     std::string text;
     for (const TokenId token : tokens) text += id_to_bytes(token);
@@ -56,15 +56,16 @@ class Gpt1Bpe {
     return text;
   }
 
-  /// What a token adds to a text: the last of a word a space too. Throws IndexError for a token outside the vocabulary.
+  /// The text that a token adds, which ends in a space if the token ends a word. Throws IndexError for a token outside
+  /// the vocabulary.
   std::string id_to_bytes(TokenId id) const {
     std::string text = id_to_token(id);
     if (text.ends_with(word_end)) text.replace(text.size() - word_end.size(), word_end.size(), " ");
     return text;
   }
-  /// A token with </w> if it ends a word. Throws IndexError for a token outside the vocabulary.
+  /// The spelling of a token, with </w> if it ends a word. Throws IndexError for a token outside the vocabulary.
   const std::string& id_to_token(TokenId id) const { return vocabulary_.id_to_token(id); }
-  /// The id of a token that is spelt so, if there is one.
+  /// The id of a token as the vocabulary spells it, if there is one.
   std::optional<TokenId> token_to_id(std::string_view token) const { return vocabulary_.token_to_id(token); }
   /// The ids of the special tokens, ascending.
   const std::vector<TokenId>& special_tokens() const { return vocabulary_.special_tokens(); }
@@ -75,7 +76,8 @@ class Gpt1Bpe {
  private:
   static constexpr std::string_view word_end = "</w>";
 
-  // White space and punctuation of ASCII, less the vertical tab and the form feed: the normalizer drops those.
+  // True for white space and punctuation of ASCII, except for the vertical tab and the form feed: the normalizer drops
+  // those.
   static bool cuts(char c) {
     static constexpr auto table = [] {
       std::array<bool, 256> cut{};
@@ -86,7 +88,7 @@ class Gpt1Bpe {
     return table[static_cast<unsigned char>(c)];
   }
 
-  // Appends the tokens of a part of `text`.
+  // Appends the tokens of `run`, which is a part of `text`.
   void append_words(std::string_view text, std::string_view run, std::vector<TokenId>& tokens) const {
     std::u32string word;
     const auto end_word = [&] {

@@ -11,14 +11,14 @@ namespace text {
 
 /// Calls word(piece) for the consecutive matches of the pattern
 ///   's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
-/// in text[begin, end). Together they are all of it. Throws DataError for what is not UTF-8, with its place in `text`.
+/// in text[begin, end). Together they cover it. Throws DataError for invalid UTF-8, with its byte position in `text`.
 template <class F>
 void for_each_gpt2_word(std::string_view text, std::size_t begin, std::size_t end, F&& word) {
   text = text.substr(0, end);
   std::size_t at = begin;
-  // The kind of the code point at `at`, which moves behind it.
+  // Returns the category of the code point at `at` and moves `at` past it.
   const auto next_category = [&] { return category(next_code_point(text, at)); };
-  // Moves `at` to the end of a run of one kind; returns where its last code point begins, or `at` for an empty run.
+  // Moves `at` to the end of a run of one category. Returns where its last code point starts, or `at` for an empty run.
   const auto skip = [&](Category kind) {
     std::size_t last = at;
     while (at < end) {
@@ -46,7 +46,7 @@ void for_each_gpt2_word(std::string_view text, std::size_t begin, std::size_t en
         if (kind == Category::white_space) at = begin + 1;
       }
       const std::size_t last = skip(kind);
-      // The last white space before a word is left to it.
+      // The last white space before a word belongs to the next match.
       if (kind == Category::white_space && at < end) at = last;
     }
     word(text.substr(begin, at - begin));

@@ -1,5 +1,5 @@
 #pragma once
-// StreamDecoder: the text of tokens that come one at a time. A character may be spread over several of them.
+// StreamDecoder: decodes tokens that come one at a time. A character may be spread over several of them.
 
 #include <string>
 
@@ -9,8 +9,9 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
-/// Gives whole code points only; U+FFFD stands for bytes that are not UTF-8. All it gives, joined, is the decoded text
-/// (and for Gpt1Bpe the space after the last word). Of the tokenizer, which must outlive it, it uses id_to_bytes alone.
+/// Decodes tokens one at a time into whole code points; U+FFFD replaces bytes that are not UTF-8. Its results, joined,
+/// are the decoded text (for Gpt1Bpe with a space after the last word). The tokenizer needs only id_to_bytes and must
+/// outlive the decoder.
 ///
 ///   text::StreamDecoder decoder(tokenizer);
 ///   for (TokenId token : tokens) std::cout << decoder.next(token) << std::flush;
@@ -21,12 +22,13 @@ class StreamDecoder {
   explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(&tokenizer) {}
   explicit StreamDecoder(const Tokenizer&&) = delete;  // it would be gone before the first token
 
-  /// The code points that are whole with this token. Throws IndexError for a token outside the vocabulary.
+  /// Takes the next token. Returns the code points that it completes. Throws IndexError for a token outside the
+  /// vocabulary.
   std::string next(TokenId token) {
     pending_ += tokenizer_->id_to_bytes(token);
     return take(false);
   }
-  /// What is left, which is not whole. The decoder may be used again.
+  /// Ends the text. Returns U+FFFD if a code point is incomplete, else nothing. The decoder may then be used again.
   std::string finish() { return take(true); }
 
  private:

@@ -20,30 +20,34 @@ struct TaskTokens {
   TokenId start, delimiter, extract;
 };
 
-/// How texts are laid out: `const TaskLayout layout{{start, delimiter, extract}, model.config.block_size};`
+/// Layout of texts as sequences of tokens:
+///   const TaskLayout layout{{start, delimiter, extract}, model.config.block_size};
 struct TaskLayout {
   TaskTokens tokens;
-  Index max_length;           ///< tokens a sequence may have
-  Index max_part_length = 0;  ///< tokens a text may have, 0: as many as fit. GPT-1's code: max_length / 2 - 2
+  Index max_length;           ///< most tokens of a sequence
+  Index max_part_length = 0;  ///< most tokens of a text, 0: as many as fit. GPT-1's code: max_length / 2 - 2
 
-  /// start text extract
+  /// Lays out a text: start text extract.
   Tokens classification(const Tokens& text) const { return sequence({text}); }
-  /// start premise delimiter hypothesis extract
+  /// Lays out a pair of texts: start premise delimiter hypothesis extract.
   Tokens entailment(const Tokens& premise, const Tokens& hypothesis) const { return sequence({premise, hypothesis}); }
-  /// start a delimiter b extract, and start b delimiter a extract: neither order is the right one.
+  /// Lays out a pair of texts in both orders, since neither is the right one: start a delimiter b extract, and start b
+  /// delimiter a extract.
   std::vector<Tokens> similarity(const Tokens& a, const Tokens& b) const {
     return {sequence({a, b}), sequence({b, a})};
   }
-  /// For each answer: start context delimiter answer extract. A question is part of the context, without a delimiter.
+  /// Lays out each answer: start context delimiter answer extract. A question is part of the context, without a
+  /// delimiter.
   std::vector<Tokens> multiple_choice(const Tokens& context, const std::vector<Tokens>& answers) const {
     std::vector<Tokens> sequences;
     for (const Tokens& answer : answers) sequences.push_back(sequence({context, answer}));
     return sequences;
   }
 
-  /// start part delimiter part ... extract. Parts lose what is beyond max_part_length; then, while the sequence is
-  /// longer than max_length, the longest part, of several the last, loses its last token. The special tokens stay.
-  /// Throws ConfigError if there is no room for a token of each part.
+  /// Lays out any parts: start part delimiter part ... extract. Each part is first cut to max_part_length. Then, while
+  /// the sequence is longer than max_length, the longest part (the last of several) loses its last token. The special
+  /// tokens stay. Throws ConfigError if max_length has no room for one token of each part, or for a negative
+  /// max_part_length.
   Tokens sequence(std::vector<Tokens> parts) const {
     const auto special = static_cast<Index>(parts.size()) + 1;
     check<ConfigError>(!parts.empty() && max_length >= special + static_cast<Index>(parts.size()), "TaskLayout",

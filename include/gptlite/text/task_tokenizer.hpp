@@ -15,7 +15,7 @@ namespace text {
 /// The spellings of the tokens that fine-tuning adds to a vocabulary.
 inline constexpr const char* task_token_names[] = {"<|start|>", "<|delimiter|>", "<|extract|>"};
 
-/// A tokenizer with its task tokens. The ids of all other tokens are those of the tokenizer before.
+/// A tokenizer with its task tokens. All other tokens keep their ids.
 struct TaskTokenizer {
   Tokenizer tokenizer;
   TaskTokens tokens;
@@ -32,7 +32,7 @@ TaskTokenizer with_task_tokens(const Bpe& bpe, Index vocab_size) {
   BpeVocabulary::Merges merges;
   for (const BpeMerge& merge : vocabulary.merges().merges())
     merges.emplace_back(vocabulary.id_to_token(merge.left), vocabulary.id_to_token(merge.right));
-  for (Index id = vocabulary.size(); id < vocab_size; ++id) {  // a model may have more rows than tokens have names
+  for (Index id = vocabulary.size(); id < vocab_size; ++id) {  // a model may have more rows than named tokens
     tokens.push_back("<|unused" + std::to_string(id) + "|>");
     special.push_back(tokens.back());
   }
@@ -50,9 +50,9 @@ inline TaskTokenizer with_task_tokens(const CharTokenizer&, Index) {
 }
 }  // namespace detail
 
-/// The tokenizer of a model of vocab_size tokens with start, delimiter and extract token behind them; one that has them
-/// already as it is. Throws DataError for a CharTokenizer, whose tokens are single characters, and for one of more
-/// tokens than the model has.
+/// Adds start, delimiter and extract tokens to a tokenizer. Their ids start at vocab_size, the number of tokens of its
+/// model. A tokenizer that has them already is returned as it is. Throws DataError for a CharTokenizer, whose tokens
+/// are single characters, and for a tokenizer with more tokens than the model.
 inline TaskTokenizer with_task_tokens(const Tokenizer& tokenizer, Index vocab_size) {
   const auto start = tokenizer.token_to_id(task_token_names[0]);
   const auto delimiter = tokenizer.token_to_id(task_token_names[1]);

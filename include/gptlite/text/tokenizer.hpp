@@ -18,11 +18,12 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
+/// Any of the library's tokenizers. Members do what those of the tokenizer inside do.
 class Tokenizer {
  public:
   using Variant = std::variant<CharTokenizer, ByteBpe, Gpt1Bpe>;
 
-  // Where a Tokenizer is expected, any of them will do.
+  // Not explicit: any of them may be passed as a Tokenizer.
   Tokenizer(CharTokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}
   Tokenizer(ByteBpe tokenizer) : tokenizer_(std::move(tokenizer)) {}
   Tokenizer(Gpt1Bpe tokenizer) : tokenizer_(std::move(tokenizer)) {}
@@ -30,17 +31,20 @@ class Tokenizer {
   Index vocab_size() const {
     return std::visit([](const auto& own) { return own.vocab_size(); }, tokenizer_);
   }
-  /// Throws DataError for a text that is not UTF-8 or has a character that the tokenizer cannot express.
+  /// Returns the tokens of a text. Throws DataError for a text that is not UTF-8 or has a character that the tokenizer
+  /// cannot express.
   std::vector<TokenId> encode(std::string_view text) const {
     return std::visit([&](const auto& own) { return own.encode(text); }, tokenizer_);
   }
-  /// The text of tokens; ids up to padded_size() that are no tokens add nothing to it. Throws IndexError beyond.
+  /// Returns the text of tokens. Ids from vocab_size() to padded_size() - 1 add nothing to it. Throws IndexError for an
+  /// id outside 0..padded_size() - 1.
   std::string decode(const std::vector<TokenId>& tokens) const {
     std::vector<TokenId> known;
     std::copy_if(tokens.begin(), tokens.end(), std::back_inserter(known), [&](TokenId id) { return !is_padding(id); });
     return std::visit([&](const auto& own) { return own.decode(known); }, tokenizer_);
   }
-  /// What a token adds to a text, as decode. Throws IndexError from padded_size() on.
+  /// The bytes that a token adds to a text; none from vocab_size() to padded_size() - 1. Throws IndexError for an id
+  /// outside 0..padded_size() - 1.
   std::string id_to_bytes(TokenId id) const {
     if (is_padding(id)) return {};
     return std::visit([&](const auto& own) { return std::string(own.id_to_bytes(id)); }, tokenizer_);
@@ -53,7 +57,7 @@ class Tokenizer {
   std::optional<TokenId> token_to_id(std::string_view token) const {
     return std::visit([&](const auto& own) { return own.token_to_id(token); }, tokenizer_);
   }
-  /// The ids of the tokens that are no text, as <|endoftext|>, ascending.
+  /// The ids of the tokens that are no text, such as <|endoftext|>, ascending.
   std::vector<TokenId> special_tokens() const {
     return std::visit([](const auto& own) -> std::vector<TokenId> { return own.special_tokens(); }, tokenizer_);
   }
@@ -62,8 +66,8 @@ class Tokenizer {
     return std::visit([](const auto& own) { return own.end_of_text(); }, tokenizer_);
   }
 
-  /// Rows of the embeddings of the tokenizer's model, vocab_size() or more: published models often have more rows than
-  /// tokens, and may generate such an id.
+  /// Number of embedding rows of the tokenizer's model, vocab_size() or more. Published models often have more rows
+  /// than tokens, and may generate such an id.
   Index padded_size() const { return std::max(padded_size_, vocab_size()); }
   void set_padded_size(Index rows) { padded_size_ = rows; }
 

@@ -1,5 +1,5 @@
 #pragma once
-// TokenizerLike: what every tokenizer has, the library's and a user's own, so that code need not ask for its kind.
+// TokenizerLike: the members that every tokenizer has, the library's and a user's own.
 
 #include <concepts>
 #include <optional>
@@ -17,11 +17,11 @@ namespace text {
 ///   vocab_size()        number of tokens; their ids are 0 .. vocab_size() - 1
 ///   encode(text)        the tokens of a text. Throws DataError for a text that it cannot express
 ///   decode(tokens)      the text of tokens
-///   id_to_bytes(id)     what a token adds to a text: bytes that need not be whole code points
+///   id_to_bytes(id)     the bytes that a token adds to a text, which need not be whole code points
 ///   id_to_token(id)     the token as the vocabulary spells it: "\u0120low" where id_to_bytes gives " low"
 ///   token_to_id(token)  the id of a token as the vocabulary spells it, if there is one
-///   special_tokens()    ids of the tokens that are no text, ascending, as that of <|endoftext|>
-///   end_of_text()       the token between two texts, with which a text may begin and ends, if there is one
+///   special_tokens()    ids of the tokens that are no text, such as <|endoftext|>, ascending
+///   end_of_text()       the token between two texts, if there is one: a text ends with it and may start with it
 ///
 /// decode, id_to_bytes and id_to_token throw IndexError for an id outside the vocabulary. All are const and may be
 /// called by several threads at once.

@@ -11,7 +11,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
-/// Whether a sorted table of ranges holds a code point.
+/// True if a sorted table of ranges contains a code point.
 template <std::size_t N>
 constexpr bool contains(const unicode::CodePointRange (&ranges)[N], char32_t point) {
   const auto after = std::upper_bound(std::begin(ranges), std::end(ranges), point,
@@ -19,7 +19,7 @@ constexpr bool contains(const unicode::CodePointRange (&ranges)[N], char32_t poi
   return after != std::begin(ranges) && point <= std::prev(after)->last;
 }
 
-/// The kinds of GPT-2's pattern: \p{L}, \p{N}, \s, and the rest.
+/// Categories of GPT-2's pattern: \p{L}, \p{N}, \s, and the rest.
 enum class Category : std::uint8_t { letter, number, white_space, other };
 
 namespace detail {
@@ -36,6 +36,7 @@ inline constexpr auto ascii_categories = [] {
 }();
 }  // namespace detail
 
+/// Category of a code point.
 constexpr Category category(char32_t point) {
   return point < 128 ? detail::ascii_categories[point] : detail::find_category(point);
 }

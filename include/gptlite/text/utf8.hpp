@@ -1,5 +1,5 @@
 #pragma once
-// UTF-8 to Unicode code points and back. Strict: what is not well-formed is refused with its place.
+// UTF-8 to Unicode code points and back. Strict: what is not well-formed is refused, with its position.
 
 #include <cstdint>
 #include <string>
@@ -10,12 +10,12 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
-/// What stands at a place of a text: a code point, or U+FFFD for what is not well-formed.
+/// One sequence of a text: a code point, or U+FFFD for bytes that are not well-formed.
 struct Utf8Sequence {
   char32_t point = U'\uFFFD';
-  std::size_t length = 1;   // in bytes; of what is not well-formed, as far as a code point could have begun so
-  bool well_formed = true;  // not a stray or missing continuation byte, an overlong form, a surrogate, above U+10FFFF
-  bool cut_off = false;     // by the end of the text: more bytes could make it well-formed
+  std::size_t length = 1;   // in bytes; if not well-formed, as far as a code point could have started so
+  bool well_formed = true;  // no stray or missing continuation byte, overlong form, surrogate, or point above U+10FFFF
+  bool cut_off = false;     // the text ends inside: more bytes could make it well-formed
 };
 
 /// Reads the sequence at bytes[at]; `at` must be inside.
@@ -26,7 +26,7 @@ inline Utf8Sequence utf8_sequence(std::string_view bytes, std::size_t at) {
   const std::size_t length = lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
   if (length == 0) return {.well_formed = false};
   std::uint32_t point = lead & (0x7F >> length);
-  // The second byte tells overlong forms, surrogates and what is above U+10FFFF.
+  // The second byte reveals overlong forms, surrogates and points above U+10FFFF.
   std::uint32_t low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
   std::uint32_t high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
   for (std::size_t i = 1; i < length; ++i, low = 0x80, high = 0xBF) {
@@ -38,8 +38,8 @@ inline Utf8Sequence utf8_sequence(std::string_view bytes, std::size_t at) {
   return {point, length};
 }
 
-/// The code point at bytes[at]; moves `at` behind it. Throws DataError with the byte offset of a sequence that is not
-/// well-formed.
+/// Returns the code point at bytes[at] and moves `at` past it. Throws DataError with the byte offset of a sequence that
+/// is not well-formed.
 inline char32_t next_code_point(std::string_view bytes, std::size_t& at) {
   const Utf8Sequence sequence = utf8_sequence(bytes, at);
   check<DataError>(sequence.well_formed, "utf8", "invalid UTF-8 at byte ", at);

@@ -12,16 +12,16 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
-/// Lives for one call of encode, so that tokenizers have no state and any threads may share one. It copies nothing: a
-/// slot holds where in the text a word was seen and where in the output its tokens are. A later word of the same slot
-/// takes it over, which bounds the memory (2.5 MB).
+/// Cache of the tokens of words. It lives for one call of encode, so tokenizers have no state and threads may share
+/// one. It copies nothing: a slot refers to a word in the text and to its tokens in the output. A later word of the
+/// same slot replaces it, which bounds the memory (2.1 MB).
 class WordCache {
  public:
   explicit WordCache(std::size_t text_bytes)
       : slots_(std::bit_ceil(std::clamp<std::size_t>(text_bytes / 8, 1, 65536))) {}
 
-  /// Appends the tokens of `word`: those it had before, or what encode(word) appends to `tokens`. The word must outlive
-  /// the cache and not be empty, and `tokens` must always be the same vector.
+  /// Appends the tokens of `word` to `tokens`: from the cache, or by encode(word), which must append them. The word
+  /// must outlive the cache and not be empty, and `tokens` must always be the same vector.
   template <class Encode>
   void append(std::string_view word, std::vector<TokenId>& tokens, Encode&& encode) {
     Slot& slot = slots_[std::hash<std::string_view>{}(word) & (slots_.size() - 1)];

@@ -20,23 +20,26 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
 
+/// Options of AdamW.
 struct AdamWOptions {
   double learning_rate = 1e-3;
   std::array<double, 2> betas{0.9, 0.999};
   double eps = 1e-8;
   double weight_decay = 0.01;  ///< on parameters with two or more axes: matrices, not biases and norms
   double max_grad_norm = 1.0;  ///< global norm that gradients are clipped to; 0: no clipping
-  /// A factor of the learning rate, and with it of the decay, for each parameter by its name; empty: 1 for all. With 0
-  /// a parameter stays as it is, and its gradient still counts in the norm. AdamW asks once, when it is made.
+  /// Factor of the learning rate, and with it of the decay, for each parameter by its name; empty: 1 for all. A
+  /// parameter with factor 0 stays as it is, but its gradient counts in the norm. AdamW calls it once per parameter,
+  /// when it is made.
   std::function<double(const std::string& name)> learning_rate_scale = {};
   bool openai_exact = false;  ///< the numbers of OpenAI's code of 2018 in place of PyTorch's: see AdamW
 };
 
-/// Loshchilov and Hutter 2019, with PyTorch's bias correction: the same numbers as torch.optim.AdamW after
-/// torch.nn.utils.clip_grad_norm_. `AdamW optimizer(model, {.learning_rate = 1e-3});`
+/// AdamW (Loshchilov and Hutter 2019) with PyTorch's bias correction. Computes the same numbers as torch.optim.AdamW
+/// after torch.nn.utils.clip_grad_norm_. `AdamW optimizer(model, {.learning_rate = 1e-3});`
 ///
-/// With openai_exact, as the code of Radford et al. 2018 does (openai/finetune-transformer-lm): eps is added to the
-/// root before v is corrected, decay has the corrected learning rate, and clipping adds nothing to the norm:
+/// With openai_exact it computes what the code of Radford et al. 2018 does (openai/finetune-transformer-lm): eps is
+/// added to the root before v is corrected, decay has the corrected learning rate, and clipping adds nothing to the
+/// norm:
 ///   g *= min(1, max_grad_norm / norm);    lr_t = lr sqrt(1 - b2^t) / (1 - b1^t);    m and v as in AdamW;
 ///   p -= lr_t (m / (sqrt(v) + eps) + wd p).
 template <class T>
@@ -65,18 +68,19 @@ class AdamW {
     });
   }
 
-  /// Sets the learning rate of the following steps; learning_rate_scale is applied on top. Throws ConfigError.
+  /// Sets the learning rate of the following steps; learning_rate_scale is applied on top. Throws ConfigError for a
+  /// negative one or one that is not finite.
   void set_learning_rate(double learning_rate) {
     check_learning_rate(learning_rate);
     options_.learning_rate = learning_rate;
   }
   double learning_rate() const { return options_.learning_rate; }
   const AdamWOptions& options() const { return options_; }
-  /// Number of updates done.
+  /// Number of updates so far; skipped steps do not count.
   std::int64_t step_count() const { return step_count_; }
 
-  /// Clips the gradients to max_grad_norm, updates every parameter that has one, and clears them. If their norm is not
-  /// finite it updates nothing and says so: one bad batch does not ruin the weights.
+  /// Clips the gradients to max_grad_norm, updates every parameter that has a gradient, and clears all gradients. If
+  /// their norm is not finite, it updates nothing and returns `skipped`: one bad batch does not ruin the weights.
   StepResult step() {
     std::vector<std::span<const T>> gradients;
     for (const Parameter& parameter : parameters_)
@@ -89,7 +93,7 @@ class AdamW {
     return {norm, !finite};
   }
 
-  /// Forgets all gradients.
+  /// Clears all gradients.
   void zero_grad() {
     for (Parameter& parameter : parameters_) parameter.tensor.zero_grad();
   }
@@ -140,7 +144,7 @@ class AdamW {
   struct Parameter {
     std::string name;
     Tensor<T> tensor;
-    double scale;    // of the learning rate
+    double scale;    // factor of the learning rate
     Tensor<T> m, v;  // running means of the gradient and of its square
   };
 
@@ -149,7 +153,7 @@ class AdamW {
     const double t = static_cast<double>(step_count_);
     const double correction1 = 1 - std::pow(options_.betas[0], t), correction2 = 1 - std::pow(options_.betas[1], t);
     const bool exact = options_.openai_exact, clip = options_.max_grad_norm > 0 && norm > options_.max_grad_norm;
-    // OpenAI's corrections are part of its learning rate, so that the kernel has none left to make.
+    // OpenAI's corrections are part of its learning rate, so the kernel makes none.
     const double rate = exact ? options_.learning_rate * std::sqrt(correction2) / correction1 : options_.learning_rate;
     const double norm_eps = exact ? 0 : 1e-6;  // TensorFlow's clip_by_global_norm, PyTorch's clip_grad_norm_
     kernels::AdamWStep constants{.learning_rate = rate,

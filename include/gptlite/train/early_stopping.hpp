@@ -1,5 +1,5 @@
 #pragma once
-// EarlyStopping: ends training when it no longer improves a metric.
+// EarlyStopping: tells when training no longer improves a metric.
 
 #include <cstdint>
 #include <limits>
@@ -10,7 +10,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
 
-/// Stops training when a metric, of which more is better, no longer improves.
+/// Tells when to stop training because a metric, larger is better, no longer improves:
 ///   if (stopping.improved(dev_accuracy, step)) best.emplace(model);  // std::optional<WeightSnapshot<T>>
 ///   if (stopping.should_stop()) break;
 class EarlyStopping {
@@ -32,6 +32,7 @@ class EarlyStopping {
     without_ = 0;
     return true;
   }
+  /// True once `patience` evaluations in a row were no new best.
   bool should_stop() const { return patience_ > 0 && without_ >= patience_; }
   /// Best metric so far; -infinity before the first evaluation.
   double best() const { return best_; }

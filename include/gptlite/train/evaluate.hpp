@@ -9,7 +9,7 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace train {
 
 /// Mean of model.loss over the next `count` batches, without a graph and without dropout. Does not write to the model
-/// and leaves its mode as it is.
+/// and leaves its mode as it is. Throws ConfigError if count is below 1.
 template <class Model>
 double evaluate(const Model& model, data::TokenBatches& batches, Index count) {
   check<ConfigError>(count > 0, "evaluate", "needs at least one batch, got ", count);

@@ -1,5 +1,5 @@
 #pragma once
-// Loop: what surrounds the forward and backward pass of every training run, so that a program writes only those.
+// Loop: everything around the forward and backward pass of a training run, so that a program writes only those.
 
 #include <cstdint>
 #include <cstdio>
@@ -21,19 +21,20 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
 
+/// Options of a Loop.
 struct LoopOptions {
   std::int64_t max_steps = 0;  ///< optimizer steps of the run, 1 or more
   /// Learning rate of each step, counted from 0, such as a Schedule. Empty: the optimizer's own.
   std::function<double(std::int64_t step)> learning_rate = {};
   Index grad_accumulation = 1;  ///< backward() calls per step; each loss is divided by it
   double time_limit = 0;        ///< seconds() after which training ends; 0: no limit
-  std::string metrics = {};     ///< path of the metrics file, which is written anew; empty: none
+  std::string metrics = {};     ///< path of the metrics file, which is overwritten; empty: none
   bool log_time = true;        ///< tokens_per_s and seconds in the metrics file; if false, equal runs write equal files
-  std::FILE* stream = stderr;  ///< of the progress line and print_above(); null: nothing is shown
+  std::FILE* stream = stderr;  ///< for the progress line and print_above(); null: nothing is shown
 };
 
 /// Training loop around a user's forward pass: learning rate, gradient accumulation, optimizer step, progress line,
-/// metrics, and actions every so many steps.
+/// metrics, and actions every n steps.
 ///   train::Loop loop(optimizer, {.max_steps = 2000, .learning_rate = schedule, .metrics = "metrics.jsonl"});
 ///   loop.every(500, [&] { loop.log(JsonObject().add("val_loss", train::evaluate(model, validation, 200))); });
 ///   while (loop.next()) {
@@ -41,7 +42,7 @@ struct LoopOptions {
 ///     loop.backward(model.loss(inputs, targets), inputs.size());
 ///     loop.step();
 ///   }
-/// It refers to the optimizer, which must outlive it, and knows neither model nor data.
+/// The optimizer must outlive the loop, which knows neither model nor data.
 template <Optimizer O>
 class Loop {
  public:
@@ -70,8 +71,8 @@ class Loop {
     actions_.push_back({steps, std::move(action)});
   }
 
-  /// Runs the actions that are due and returns true if another step is to be done, whose learning rate it has set.
-  /// Training ends after max_steps, at the time limit, or with stop().
+  /// Runs the actions that are due. Returns true if another step follows, and sets its learning rate. Training ends
+  /// after max_steps, at the time limit, or with stop().
   bool next() {
     // Twice: an action may call stop(), which makes the actions before it due as well.
     for (int pass = 0; pass < 2; ++pass)
@@ -87,7 +88,7 @@ class Loop {
   }
 
   /// Adds the gradient of loss / grad_accumulation to the parameters; call it grad_accumulation times before step().
-  /// loss: a scalar. tokens: the number of tokens it was computed from, for tokens per second.
+  /// loss: a scalar. tokens: number of tokens that the loss was computed from, for tokens per second.
   template <class T>
   void backward(const Tensor<T>& loss, Index tokens) {
     const T share = T(1) / static_cast<T>(options_.grad_accumulation);
@@ -150,16 +151,16 @@ class Loop {
   std::int64_t step_count() const { return step_; }
   /// Loss of the last step, the mean of its backward() calls.
   double loss() const { return loss_; }
-  /// Seconds from the making of the loop to the end of the last step, without the actions.
+  /// Seconds from the construction of the loop to the end of the last step, without the actions.
   double seconds() const { return seconds_; }
-  /// Tokens per second of seconds().
+  /// Tokens per second over seconds().
   double tokens_per_second() const { return tokens_per_second_; }
   const LoopOptions& options() const { return options_; }
   O& optimizer() { return optimizer_; }
 
   /// Calls f(name, state) for the loop's own state, as the visit of an Optimizer does: "step" and "skipped_in_a_row"
-  /// (std::int64_t&). A loop and an optimizer that are given the state of others, between two steps, continue with the
-  /// same steps.
+  /// (std::int64_t&). A loop and an optimizer that receive the state of others between two steps continue with the same
+  /// steps.
   template <class F>
   void visit(F&& f) {
     f(std::string("step"), step_);
@@ -181,7 +182,7 @@ class Loop {
   LoopOptions options_;
   Progress progress_;
   std::optional<MetricsLog> metrics_;
-  std::list<Action> actions_;                 // an action may register another
+  std::list<Action> actions_;                 // a list: an action may register another
   bool stopped_ = false, step_done_ = false;  // step_done_: since the last next()
   std::int64_t step_ = 0, skipped_in_a_row_ = 0;
   Index backward_calls_ = 0, tokens_ = 0;  // of the step in progress

@@ -1,5 +1,5 @@
 #pragma once
-// MetricsLog: a run's numbers as JSON Lines, one object a line, complete after every line.
+// MetricsLog: a run's numbers as JSON Lines, one object per line, complete after every line.
 
 #include <cerrno>
 #include <cstring>
@@ -12,11 +12,12 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
 
-/// Writes objects to a new file, one a line. Throws IoError with path and reason if it cannot be written.
+/// Writes objects to a new file, one per line. Throws IoError with path and reason if it cannot be written.
 class MetricsLog {
  public:
   explicit MetricsLog(const std::string& path) : path_(path), file_(path) { require_good(); }
 
+  /// Appends one line and flushes it.
   void write(const JsonObject& object) {
     file_ << object.text() << '\n' << std::flush;
     require_good();

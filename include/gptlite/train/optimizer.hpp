@@ -1,5 +1,5 @@
 #pragma once
-// Optimizer: what the training loop and checkpoints ask of every optimizer.
+// Optimizer: the members that the training loop and checkpoints need of every optimizer.
 
 #include <concepts>
 #include <string>
@@ -11,7 +11,7 @@ namespace train {
 
 /// Outcome of one optimizer step.
 struct StepResult {
-  double grad_norm;  ///< of all gradients together, before clipping
+  double grad_norm;  ///< norm of all gradients together, before clipping
   bool skipped;      ///< the norm was not finite: nothing was updated
 };
 
@@ -23,8 +23,8 @@ struct StepResult {
 ///   "<state>.<parameter>"   Tensor<T>&, state of one parameter of visit_parameters, such as "m.h.0.ln_1.weight";
 ///                           defined before the first update, then zeros
 ///   any other scalar        std::int64_t& or double&, a name of its own without a dot
-/// f may write, or put another tensor in place: an optimizer that is given the state of another one, on a model of the
-/// same weights, continues bit for bit. Tensors are handles, so f clones what it keeps.
+/// f may write to the state or replace a tensor: an optimizer that receives the state of another one, on a model with
+/// the same weights, continues bit for bit. Tensors are handles, so f clones those that it keeps.
 template <class O>
 concept Optimizer = requires(O& optimizer, const O& constant, double learning_rate) {
   { optimizer.step() } -> std::same_as<StepResult>;

@@ -1,5 +1,5 @@
 #pragma once
-// Progress: what a training run shows while it runs. On a terminal one live line, elsewhere a plain line now and then.
+// Progress: the display of a training run. On a terminal one live line, elsewhere a plain line every few seconds.
 
 #include <algorithm>
 #include <chrono>
@@ -38,7 +38,7 @@ inline bool colour_wanted() {  // no-color.org: off if NO_COLOR is set and not e
 }
 }  // namespace detail
 
-/// "4.2k", "1.3M": a rate in four characters or so.
+/// Formats a rate in about four characters: "4.2k", "1.3M".
 inline std::string short_number(double x) {
   const char* unit = "";
   for (const char* larger : {"k", "M", "G"}) {
@@ -50,7 +50,7 @@ inline std::string short_number(double x) {
   std::snprintf(text, sizeof text, x < 9.95 && *unit != '\0' ? "%.1f%s" : "%.0f%s", x, unit);
   return text;
 }
-/// "42s", "3:07", "1:02:33".
+/// Formats a time: "42s", "3:07", "1:02:33".
 inline std::string short_time(double seconds) {
   const auto s = static_cast<long long>(std::max(0.0, std::round(seconds)));
   char text[48];
@@ -63,13 +63,13 @@ inline std::string short_time(double seconds) {
   return text;
 }
 
-/// Step, smoothed loss, tokens/s and time left of a training run: on a terminal one live line, elsewhere a plain line
-/// every few seconds.
+/// Shows step, smoothed loss, tokens/s and time left of a training run: on a terminal one live line, elsewhere a plain
+/// line every few seconds.
 class Progress {
  public:
   struct Options {
     std::int64_t total_steps = 0;
-    double plain_interval = 5;   ///< seconds between lines where there is no terminal
+    double plain_interval = 5;   ///< seconds between plain lines
     std::FILE* stream = stderr;  ///< stdout is left to results; null: nothing is shown
   };
 
@@ -81,7 +81,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// Call after every step; redraws ten times a second at most. `step` counts from 1, `tokens` is what the step read.
+  /// Records a step; call it after every step. Redraws at most ten times per second. step: counted from 1. tokens:
+  /// number of tokens that the step read.
   void update(std::int64_t step, double loss, double tokens) {
     const double now = seconds();
     smooth_loss_ = first_ ? loss : 0.95 * smooth_loss_ + 0.05 * loss;

@@ -1,5 +1,5 @@
 #pragma once
-// Learning-rate schedules: a linear warm-up, then cosine, linear or constant; and the one of OpenAI's fine-tuning.
+// Learning-rate schedules: a linear warm-up, then cosine, linear or constant; and the schedule of OpenAI's fine-tuning.
 
 #include <algorithm>
 #include <cmath>
@@ -30,8 +30,9 @@ struct Schedule {
   std::int64_t warmup_steps = 0;
   std::int64_t max_steps = 1;
 
-  /// Warm-up: learning_rate (step + 1) / (warmup_steps + 1). Then, with x from 0 to 1 between the end of the warm-up
-  /// and max_steps: min_learning_rate + (learning_rate - min_learning_rate) (1 + cos(pi x)) / 2, or (1 - x) for linear.
+  /// Returns the learning rate of a step. Warm-up: learning_rate (step + 1) / (warmup_steps + 1). Then, with x from 0
+  /// to 1 between the end of the warm-up and max_steps: min_learning_rate + (learning_rate - min_learning_rate) s,
+  /// where s is (1 + cos(pi x)) / 2 for cosine and 1 - x for linear; learning_rate itself for constant.
   double operator()(std::int64_t step) const {
     if (step < warmup_steps)
       return learning_rate * static_cast<double>(step + 1) / static_cast<double>(warmup_steps + 1);
@@ -43,13 +44,13 @@ struct Schedule {
   }
 };
 
-/// The schedule that Radford et al. 2018 fine-tuned with, as their code has it (openai/finetune-transformer-lm). Steps
-/// count from 0. With x = step / max_steps: learning_rate (x < warmup ? x / warmup : 1) (1 - x), and 0 from max_steps
-/// on. warmup is a share of max_steps, 0: none.
+/// Returns the schedule that Radford et al. 2018 fine-tuned with, as in their code (openai/finetune-transformer-lm).
+/// Steps count from 0. With x = step / max_steps: learning_rate (x < warmup ? x / warmup : 1) (1 - x), and 0 from
+/// max_steps on. warmup: share of max_steps; 0: none.
 ///
-/// It differs from Schedule with Decay::linear: the first step has the learning rate 0, the decay starts with the
-/// warm-up, which it multiplies too, so that learning_rate itself is never reached unless warmup is 0. Throws
-/// ConfigError for options that cannot work.
+/// It differs from Schedule with Decay::linear: the first step has learning rate 0, and the decay starts with the
+/// warm-up and multiplies it too. The rate therefore reaches learning_rate only if warmup is 0. Throws ConfigError for
+/// options that cannot work.
 inline std::function<double(std::int64_t step)> openai_warmup_linear(double learning_rate, std::int64_t max_steps,
                                                                      double warmup = 0.002) {
   check<ConfigError>(is_finite(learning_rate) && learning_rate >= 0, "openai_warmup_linear",

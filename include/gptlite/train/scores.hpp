@@ -38,7 +38,8 @@ inline double accuracy(const std::vector<Index>& predicted, const std::vector<In
 /// Counts of examples by their class and the predicted one: `confusion(target, predicted)`.
 class ConfusionMatrix {
  public:
-  /// Throws ShapeError if the sizes differ, DataError if they are 0, IndexError for a class outside 0..n_class - 1.
+  /// Counts pairs of predicted and target class. Throws ShapeError if the sizes differ, DataError if they are 0,
+  /// IndexError for a class outside 0..n_class - 1.
   ConfusionMatrix(const std::vector<Index>& predicted, const std::vector<Index>& target, Index n_class)
       : n_class_(n_class), counts_(static_cast<std::size_t>(n_class * n_class)) {
     detail::check_pairs("ConfusionMatrix", predicted, target);

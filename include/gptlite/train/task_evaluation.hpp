@@ -25,7 +25,8 @@ struct TaskPrediction {
   double score = 0;                   ///< for similarity: the mean grade
 };
 
-/// Predictions for all inputs, in their order and without dropout. Does not write to the model.
+/// Predictions for all inputs, in their order and without dropout. Does not write to the model. Throws ConfigError for
+/// a batch_size that is not positive.
 template <class Backbone>
 std::vector<TaskPrediction> predict_task(const TaskModel<Backbone>& model,
                                          const std::vector<data::EncodedExample>& inputs, Index batch_size = 32) {

@@ -1,5 +1,5 @@
 #pragma once
-// WeightSnapshot: the weights of a model at one time, to go back to.
+// WeightSnapshot: a copy of the weights of a model, to return to.
 
 #include <algorithm>
 #include <string>
@@ -16,6 +16,7 @@ namespace train {
 template <class T>
 class WeightSnapshot {
  public:
+  /// Copies the parameters of a model.
   template <class Module>
   explicit WeightSnapshot(const Module& module) {
     visit_parameters(module, [&](const std::string& name, const Tensor<T>& tensor) {
@@ -23,8 +24,8 @@ class WeightSnapshot {
     });
   }
 
-  /// Puts the weights back, into that model or another of the same parameters. Throws ConfigError if a parameter has
-  /// another name, ShapeError if it has another shape; then none was put back.
+  /// Copies the weights back into that model, or into another with the same parameters. Throws ConfigError if the names
+  /// or the number of parameters differ, ShapeError if a shape does; the model is then unchanged.
   template <class Module>
   void restore(Module& module) const {
     std::vector<Tensor<T>> targets;  // handles
