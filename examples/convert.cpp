@@ -18,8 +18,8 @@ using namespace gptlite;
 int run(const std::string& folder, const std::string& out, const std::string& type) {
   auto [model, tokenizer] = io::load_model(folder);
   visit_parameters(model, [&](const std::string& name, const Tensor<float>& weights) {
-    check<DataError>(all_finite(std::span(weights.data(), static_cast<std::size_t>(weights.size()))), "convert", folder,
-                     ": ", name, " has numbers that are not finite: has the model diverged?");
+    check<DataError>(all_finite(std::span(weights.data(), static_cast<std::size_t>(weights.numel()))), "convert",
+                     folder, ": ", name, " has numbers that are not finite: has the model diverged?");
   });
   if (out.ends_with(".gguf")) {
     check<ConfigError>(type != "fp16", "convert", "GGUF files are written as fp32, bf16 or int8");

@@ -9,11 +9,11 @@ gptlite::Tensor<T> swish(const gptlite::Tensor<T>& x) {
   using V = gptlite::kernels::simd::Vec<T>;
   gptlite::Tensor<T> y = gptlite::Tensor<T>::empty(x.shape());
   gptlite::kernels::transform(
-      y.data(), x.size(), [](V v) { return v * sigmoid(v); }, x.data());
+      y.data(), x.numel(), [](V v) { return v * sigmoid(v); }, x.data());
   return gptlite::record("swish", y, {x}, [](gptlite::Inputs<T> in, const gptlite::Tensor<T>& dy) {
     const auto derivative = [](V v) { return sigmoid(v) * (T(1) + v * (T(1) - sigmoid(v))); };
     gptlite::kernels::add_to(  // dx (+)= dy (s + x s (1 - s))
-        in[0].grad_target(), dy.size(), [&](V d, V v) { return d * derivative(v); }, dy.data(), in[0].data());
+        in[0].grad_target(), dy.numel(), [&](V d, V v) { return d * derivative(v); }, dy.data(), in[0].data());
   });
 }
 

@@ -170,7 +170,7 @@ int run(const Options& o) {
   while (loop.next()) {
     const TaskBatch<float> batch = batches.next();
     const TaskLosses<float> losses = model.losses(batch, o.lambda);
-    loop.backward(losses.l3, batch.tokens.size());
+    loop.backward(losses.l3, batch.tokens.numel());
     JsonObject parts;
     parts.add("l2", losses.l2.item());
     if (losses.l1.defined()) parts.add("l1", losses.l1.item());

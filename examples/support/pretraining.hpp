@@ -126,7 +126,7 @@ inline int pretrain(const std::string& program, const PretrainingOptions& o, con
   while (loop.next()) {
     for (Index i = 0; i < o.grad_accumulation; ++i) {
       const auto [inputs, targets] = batches.next();
-      loop.backward(model.loss(inputs, targets), inputs.size());
+      loop.backward(model.loss(inputs, targets), inputs.numel());
     }
     loop.step();
   }

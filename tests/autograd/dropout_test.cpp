@@ -52,7 +52,7 @@ TEST_CASE("attention with dropout averages to attention without") {
   Generator generator(5);
   const Tensor<double> qkv = Tensor<double>::normal({1, 7, 3 * 4}, 0, 1, {1, 1});
   const Tensor<double> expected = attention(qkv, {.n_head = 2});
-  std::vector<double> mean(static_cast<std::size_t>(expected.size()), 0.0);
+  std::vector<double> mean(static_cast<std::size_t>(expected.numel()), 0.0);
   const int draws = 4000;
   for (int i = 0; i < draws; ++i) {
     const std::vector<double> y = attention(qkv, {.n_head = 2, .dropout = 0.2, .generator = &generator}).to_vector();

@@ -67,9 +67,9 @@ TEST_CASE("every operation that is recorded in the library is registered") {
 TEST_CASE("gradcheck finds a wrong gradient and says where") {
   const auto wrong = [](const std::vector<Tensor<double>>& in) {
     Tensor<double> y = Tensor<double>::empty(in[0].shape());
-    for (Index i = 0; i < y.size(); ++i) y.data()[i] = 3 * in[0].data()[i];
+    for (Index i = 0; i < y.numel(); ++i) y.data()[i] = 3 * in[0].data()[i];
     return record("wrong", y, {in[0]}, [](Inputs<double> inputs, const Tensor<double>& dy) {
-      for (Index i = 0; i < dy.size(); ++i) inputs[0].grad()[i] += (i == 2 ? 2.99 : 3) * dy.data()[i];
+      for (Index i = 0; i < dy.numel(); ++i) inputs[0].grad()[i] += (i == 2 ? 2.99 : 3) * dy.data()[i];
     });
   };
   const GradcheckResult result = gradcheck(wrong, {operations::wave<double>({4}, 0)});
@@ -82,7 +82,7 @@ TEST_CASE("gradcheck finds a gradient that is missing or not a number") {
   const auto with_gradient = [](double factor) {
     return [factor](const std::vector<Tensor<double>>& in) {
       return record("identity", in[0].clone(), {in[0]}, [factor](Inputs<double> inputs, const Tensor<double>& dy) {
-        for (Index i = 0; i < dy.size(); ++i) inputs[0].grad()[i] += factor * dy.data()[i];
+        for (Index i = 0; i < dy.numel(); ++i) inputs[0].grad()[i] += factor * dy.data()[i];
       });
     };
   };

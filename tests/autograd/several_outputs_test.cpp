@@ -18,7 +18,7 @@ int calls = 0;  // of backward
 // What an LSTM gives: y, h and c of one input, here x^2, 3x and x^3.
 std::vector<Tensor<double>> three(const Tensor<double>& x) {
   Tensor<double> y = Tensor<double>::empty(x.shape()), h = y.clone(), c = y.clone();
-  for (Index i = 0; i < x.size(); ++i) {
+  for (Index i = 0; i < x.numel(); ++i) {
     const double v = x.data()[i];
     y.data()[i] = v * v;
     h.data()[i] = 3 * v;
@@ -28,7 +28,7 @@ std::vector<Tensor<double>> three(const Tensor<double>& x) {
                 [](Inputs<double> in, std::span<const Tensor<double>> dy) {
                   ++calls;
                   const auto [dx, accumulate] = in[0].grad_target();
-                  for (Index i = 0; i < in[0].size(); ++i) {
+                  for (Index i = 0; i < in[0].numel(); ++i) {
                     const double v = in[0].data()[i], slopes[] = {2 * v, 3, 3 * v * v};
                     double sum = accumulate ? dx[i] : 0;
                     for (std::size_t k = 0; k < 3; ++k)

@@ -23,7 +23,7 @@ TEST_CASE("zeros and ones and full fill every element") {
 TEST_CASE("a scalar has rank 0 and item returns its number") {
   const TensorF scalar = TensorF::scalar(2.5F);
   CHECK(scalar.rank() == 0);
-  CHECK(scalar.size() == 1);
+  CHECK(scalar.numel() == 1);
   CHECK(scalar.item() == 2.5F);
   CHECK(TensorF::full({1, 1}, 3).item() == 3);
 }

@@ -32,7 +32,7 @@ data::TaskSet set_of(Task task, std::vector<std::vector<std::string>> texts) {
   return set;
 }
 
-std::vector<TokenId> ids(const Tensor<TokenId>& tensor) { return {tensor.data(), tensor.data() + tensor.size()}; }
+std::vector<TokenId> ids(const Tensor<TokenId>& tensor) { return {tensor.data(), tensor.data() + tensor.numel()}; }
 
 }  // namespace
 
@@ -88,10 +88,10 @@ TEST_CASE("an epoch has every example once, another order the next, the same for
     for (std::vector<std::int32_t>& epoch : labels)
       for (int n = 0; n < 26; ++n) {
         const TaskBatch<float> batch = batches.next();
-        CHECK(batch.labels.size() <= 4);
-        epoch.insert(epoch.end(), batch.labels.data(), batch.labels.data() + batch.labels.size());
-        padded += batch.tokens.size();
-        for (Index s = 0; s < batch.lengths.size(); ++s) tokens += batch.lengths.data()[s];
+        CHECK(batch.labels.numel() <= 4);
+        epoch.insert(epoch.end(), batch.labels.data(), batch.labels.data() + batch.labels.numel());
+        padded += batch.tokens.numel();
+        for (Index s = 0; s < batch.lengths.numel(); ++s) tokens += batch.lengths.data()[s];
       }
     CHECK(static_cast<double>(padded) < 1.1 * static_cast<double>(tokens));
     return labels;

@@ -44,7 +44,7 @@ template <class T>
 double difference(const Tensor<T>& got, const Tensor<T>& expected, Index row) {
   const Index V = got.shape()[got.rank() - 1];
   double largest = 0;
-  for (Index i = 0; i < got.size(); ++i)
+  for (Index i = 0; i < got.numel(); ++i)
     largest = std::max(largest, static_cast<double>(std::abs(got.data()[i] - expected.data()[row * V + i])));
   return largest;
 }

@@ -94,7 +94,7 @@ std::vector<std::vector<Index>> batch_members(std::vector<data::EncodedExample> 
   std::vector<std::vector<Index>> batches;
   for (Index step = 0; step < steps; ++step) {
     const TaskBatch<float> batch = numbered.next();
-    batches.emplace_back(batch.labels.data(), batch.labels.data() + batch.labels.size());
+    batches.emplace_back(batch.labels.data(), batch.labels.data() + batch.labels.numel());
   }
   return batches;
 }
@@ -188,7 +188,7 @@ void run(Task task, NormOrder norm_order, const std::string& folder) {
                                          {"l1", l1},
                                          {"l3", l3},
                                          {"grad_norms", grad_norms},
-                                         {"scores", std::vector<double>(scores.data(), scores.data() + scores.size())},
+                                         {"scores", std::vector<double>(scores.data(), scores.data() + scores.numel())},
                                          {"predictions", predictions}};
   io::write_text(folder + "/run.json", result.dump() + "\n");
 }

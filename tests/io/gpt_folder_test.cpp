@@ -134,7 +134,7 @@ TEST_CASE("every setting of a model comes back, and half the bytes hold its weig
   const auto expected = named_parameters<float>(model);
   const auto got = named_parameters<double>(loaded);
   for (std::size_t i = 0; i < got.size(); ++i)
-    for (Index j = 0; j < got[i].second.size(); ++j)
+    for (Index j = 0; j < got[i].second.numel(); ++j)
       CHECK(got[i].second.data()[j] == static_cast<double>(round_to_bfloat16(expected[i].second.data()[j])));
 }
 

@@ -45,7 +45,7 @@ template <class Module>
 void fill_B(Module& model) {
   Generator generator(7);
   for (const auto& [name, layer] : detail::linear_layers(model))
-    if (layer->lora.defined()) fill_normal(layer->lora.B.data(), layer->lora.B.size(), 0, 0.3, generator.fork());
+    if (layer->lora.defined()) fill_normal(layer->lora.B.data(), layer->lora.B.numel(), 0, 0.3, generator.fork());
 }
 template <class Module>
 std::map<std::string, std::vector<float>> numbers(Module& model) {
@@ -162,7 +162,7 @@ TEST_CASE("a GPT and a TaskModel come back with the same bits, and the same para
 
     TaskModel<GPT<float>> model = task_model(GPT<float>(small(norm_order))),
                           back = task_model(GPT<float>(small(norm_order)));
-    fill_normal(back.score.weight.data(), back.score.weight.size(), 0, 1, Generator(9).fork());
+    fill_normal(back.score.weight.data(), back.score.weight.numel(), 0, 1, Generator(9).fork());
     add_lora(model, {.rank = 1, .alpha = 0.1, .trainable = {"score.*"}});
     fill_B(model);
     io::save_lora(path, model);

@@ -21,7 +21,7 @@ namespace {
 template <class T>
 Tensor<T> numbers(Shape shape) {
   Tensor<T> x = Tensor<T>::empty(std::move(shape));
-  for (int i = 0; i < x.size(); ++i) x.data()[i] = std::ldexp(T(i - 20) / T(7), i * 5 % 50 - 30);
+  for (int i = 0; i < x.numel(); ++i) x.data()[i] = std::ldexp(T(i - 20) / T(7), i * 5 % 50 - 30);
   return x;
 }
 

@@ -74,7 +74,7 @@ TEST_CASE("a fine-tuned model comes back with the same bits, tokens and labels")
       CHECK(a.extract == back.model.backbone.config.vocab_size - 1);
       const Tensor<float> x = from.model.logits(batch_of(a)), y = back.model.logits(batch_of(b));
       CHECK(x.shape() == y.shape());
-      CHECK(std::equal(x.data(), x.data() + x.size(), y.data()));
+      CHECK(std::equal(x.data(), x.data() + x.numel(), y.data()));
       const std::string text = "Hello, <|end|> world";
       CHECK(from.tokenizer.tokenizer.encode(text) == back.tokenizer.tokenizer.encode(text));
       CHECK(io::load_gpt(saved.folder).config.vocab_size == from.model.backbone.config.vocab_size);

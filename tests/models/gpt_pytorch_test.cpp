@@ -27,7 +27,7 @@ GPT<T> fixture_model(const nlohmann::json& f, NormOrder norm_order) {
   int n = 0;
   visit_parameters(model, [&](const std::string& name, Tensor<T>& weight) {
     const double gain = name.find("ln_") != std::string::npos && name.ends_with("weight") ? 1 : 0;
-    for (Index i = 0; i < weight.size(); ++i)
+    for (Index i = 0; i < weight.numel(); ++i)
       weight.data()[i] = static_cast<T>(gain + 0.15 * std::sin(0.7 * static_cast<double>(i + 1) + 1.9 * n));
     ++n;
   });
@@ -74,7 +74,7 @@ void compare_with_pytorch(const char* key, NormOrder norm_order, Tolerances tole
     // which AdamW scales up to full steps. In double PyTorch's is as good as zero, too.
     if (name.ends_with("c_attn.bias")) {
       const std::vector<double> all = expected["weights"][name];
-      for (Index i = weight.size() / 3; i < weight.size() * 2 / 3; ++i) {
+      for (Index i = weight.numel() / 3; i < weight.numel() * 2 / 3; ++i) {
         CHECK(std::abs(static_cast<double>(weight.data()[i]) - all[static_cast<std::size_t>(i)]) < 10 * 1e-2);
         weight.data()[i] = static_cast<T>(all[static_cast<std::size_t>(i)]);
       }

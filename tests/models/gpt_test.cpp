@@ -17,7 +17,7 @@ GPTConfig small(NormOrder norm_order = NormOrder::post) {
 }
 Tensor<TokenId> tokens(Shape shape) {
   Tensor<TokenId> t = Tensor<TokenId>::empty(std::move(shape));
-  for (Index i = 0; i < t.size(); ++i) t.data()[i] = static_cast<TokenId>((i * i + 3 * i) % 7);
+  for (Index i = 0; i < t.numel(); ++i) t.data()[i] = static_cast<TokenId>((i * i + 3 * i) % 7);
   return t;
 }
 
@@ -59,8 +59,8 @@ TEST_CASE("initial weights are N(0, 0.02), biases 0, norms 1 and 0, and a functi
   CHECK(model.wte.weight.to_vector() != other.wte.weight.to_vector());
   const auto deviation = [](const Tensor<double>& x) {
     double squares = 0;
-    for (Index i = 0; i < x.size(); ++i) squares += x.data()[i] * x.data()[i];
-    return std::sqrt(squares / static_cast<double>(x.size()));
+    for (Index i = 0; i < x.numel(); ++i) squares += x.data()[i] * x.data()[i];
+    return std::sqrt(squares / static_cast<double>(x.numel()));
   };
   CHECK(deviation(model.h[0].mlp.c_fc.weight) == doctest::Approx(0.02).epsilon(0.03));
   CHECK(deviation(model.h[0].mlp.c_proj.weight) == doctest::Approx(0.02 / 2).epsilon(0.03));  // 1 / sqrt(2 * 2)

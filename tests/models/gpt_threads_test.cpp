@@ -41,7 +41,7 @@ std::vector<float> losses_and_weights(int threads, NormOrder norm_order, Precisi
     bits.push_back(loss.item());
   }
   visit_parameters(model, [&](const std::string&, const Tensor<float>& weight) {
-    bits.insert(bits.end(), weight.data(), weight.data() + weight.size());
+    bits.insert(bits.end(), weight.data(), weight.data() + weight.numel());
   });
   set_num_threads(0);
   return bits;

@@ -50,7 +50,7 @@ TEST_CASE("one dropout mask of the embedding matrices, seen by the input and by 
   CHECK(head.shape() == Shape{V + positions, C});
   const auto weight = [&](Index i) { return i < V * C ? gpt.wte.weight.data()[i] : gpt.wpe.weight.data()[i - V * C]; };
   Index dropped = 0;
-  for (Index i = 0; i < head.size(); ++i) {
+  for (Index i = 0; i < head.numel(); ++i) {
     if (head.data()[i] != 0) CHECK(head.data()[i] == doctest::Approx(weight(i) / 0.6));
     dropped += head.data()[i] == 0 ? 1 : 0;
   }

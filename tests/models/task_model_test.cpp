@@ -110,7 +110,7 @@ TEST_CASE("a TaskModel stands on any backbone, with L1 only on a language model"
   visit_parameters(model, [&](const std::string& name, Tensor<double>&) { names.push_back(name); });
   CHECK(names == std::vector<std::string>{"bag.embeddings.weight", "score.weight"});
   const TaskBatch<double> batch = batch_of<double>(Task::entailment);
-  CHECK(model.logits(batch).shape() == Shape{batch.labels.size(), 3});
+  CHECK(model.logits(batch).shape() == Shape{batch.labels.numel(), 3});
   model.loss(batch).backward();
   CHECK(model.backbone.embeddings.weight.has_grad());
   CHECK(message_of<ConfigError>([&] { model.loss(batch, 0.5); }) ==
@@ -144,7 +144,7 @@ TEST_CASE("L3 with lambda 0 is L2, bit for bit, in value and gradients") {
         CAPTURE(name);
         if (!tensor.has_grad()) return;
         const Tensor<float> grad = tensor.grad();
-        all.insert(all.end(), grad.data(), grad.data() + grad.size());
+        all.insert(all.end(), grad.data(), grad.data() + grad.numel());
       });
       return all;
     };
@@ -201,7 +201,7 @@ TEST_CASE("the heads read the extract tokens, and padding changes nothing") {
     for (Index s = 0; s < batch.tokens.shape()[0]; ++s)
       for (Index t = batch.lengths.data()[s]; t < positions; ++t) other.tokens.data()[s * positions + t] = 7;
     const Tensor<double> again = model.logits(other);
-    CHECK(std::equal(scores.data(), scores.data() + scores.size(), again.data()));
+    CHECK(std::equal(scores.data(), scores.data() + scores.numel(), again.data()));
     CHECK(model.loss(batch, 0.5).item() == model.loss(other, 0.5).item());
   }
 }
@@ -214,7 +214,7 @@ TEST_CASE("similarity does not depend on the order of the texts") {
                                       slice(batch.tokens, 0, 3, 4), slice(batch.tokens, 0, 2, 3)},
                                      0);
   const Tensor<double> a = model.logits(batch), b = model.logits(exchanged);
-  for (Index i = 0; i < a.size(); ++i) CHECK(a.data()[i] == doctest::Approx(b.data()[i]).epsilon(1e-13));
+  for (Index i = 0; i < a.numel(); ++i) CHECK(a.data()[i] == doctest::Approx(b.data()[i]).epsilon(1e-13));
 }
 
 TEST_CASE("names of parameters, and added tokens") {
@@ -230,9 +230,9 @@ TEST_CASE("names of parameters, and added tokens") {
   CHECK(gpt.config.vocab_size == 15);
   CHECK(gpt.wte.weight.shape() == Shape{15, 8});
   CHECK(gpt.wte.weight.requires_grad());
-  CHECK(std::equal(before.data(), before.data() + before.size(), gpt.wte.weight.data()));
+  CHECK(std::equal(before.data(), before.data() + before.numel(), gpt.wte.weight.data()));
   double squares = 0;
-  for (Index i = before.size(); i < gpt.wte.weight.size(); ++i) squares += std::pow(gpt.wte.weight.data()[i], 2);
+  for (Index i = before.numel(); i < gpt.wte.weight.numel(); ++i) squares += std::pow(gpt.wte.weight.data()[i], 2);
   CHECK(std::sqrt(squares / 24) == doctest::Approx(0.3).epsilon(0.5));
   GPT<float> same = small_gpt<float>(), other = small_gpt<float>();
   same.add_tokens(3, 1);

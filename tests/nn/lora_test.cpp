@@ -59,12 +59,12 @@ template <class Module>
 void fill_B(Module& model) {
   Generator generator(7);
   for (const auto& [name, layer] : detail::linear_layers(model))
-    if (layer->lora.defined()) fill_normal(layer->lora.B.data(), layer->lora.B.size(), 0, 0.3, generator.fork());
+    if (layer->lora.defined()) fill_normal(layer->lora.B.data(), layer->lora.B.numel(), 0, 0.3, generator.fork());
 }
 float largest_difference(const Tensor<float>& a, const Tensor<float>& b) {
   REQUIRE(a.shape() == b.shape());
   float worst = 0;
-  for (Index i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(a.data()[i] - b.data()[i]));
+  for (Index i = 0; i < a.numel(); ++i) worst = std::max(worst, std::abs(a.data()[i] - b.data()[i]));
   return worst;
 }
 
@@ -169,7 +169,7 @@ TEST_CASE("A is uniform in 1 / sqrt(in), of its own for every layer, a function 
     }
     CHECK(most <= 1 / std::sqrt(in));
     CHECK(most > 0.98 / std::sqrt(in));
-    CHECK(squares / static_cast<double>(layer->lora.A.size()) == doctest::Approx(1 / (3 * in)).epsilon(0.15));
+    CHECK(squares / static_cast<double>(layer->lora.A.numel()) == doctest::Approx(1 / (3 * in)).epsilon(0.15));
     for (const float value : layer->lora.B.to_vector()) CHECK(value == 0);
   }
 }

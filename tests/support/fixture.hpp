@@ -18,9 +18,9 @@ inline nlohmann::json read_fixture(const std::string& name) {
 /// Infinite if their counts differ or one is not a number.
 template <class T>
 double relative_error(const gptlite::Tensor<T>& got, const std::vector<double>& expected, double floor = 1e-3) {
-  if (got.size() != static_cast<gptlite::Index>(expected.size())) return HUGE_VAL;
+  if (got.numel() != static_cast<gptlite::Index>(expected.size())) return HUGE_VAL;
   double largest = floor, difference = 0;
-  for (gptlite::Index i = 0; i < got.size(); ++i) {
+  for (gptlite::Index i = 0; i < got.numel(); ++i) {
     const double e = expected[static_cast<std::size_t>(i)], d = std::abs(static_cast<double>(got.data()[i]) - e);
     if (!(d < HUGE_VAL)) return HUGE_VAL;
     largest = std::max(largest, std::abs(e));

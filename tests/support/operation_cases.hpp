@@ -75,7 +75,7 @@ std::vector<Case<T>> cases() {
       "relu", [](Inputs in) { return relu(in[0] * in[1]); }, 0.3, 1);
   for (std::size_t i = all.size() - 4; i < all.size(); ++i) {  // relu: signs alternate, far from the kink
     Tensor<T> signs = Tensor<T>::empty(all[i].inputs[0].shape());
-    for (Index j = 0; j < signs.size(); ++j) signs.data()[j] = j % 2 == 0 ? T(1) : T(-1);
+    for (Index j = 0; j < signs.numel(); ++j) signs.data()[j] = j % 2 == 0 ? T(1) : T(-1);
     all[i].inputs.push_back(signs);
   }
   add("gelu_tanh", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return gelu_tanh(in[0]); });

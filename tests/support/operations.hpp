@@ -28,7 +28,7 @@ struct Case {
 template <class T>
 Tensor<T> wave(Shape shape, int n, double low = -1.5, double high = 1.5) {
   Tensor<T> tensor = Tensor<T>::empty(std::move(shape));
-  for (Index i = 0; i < tensor.size(); ++i) {
+  for (Index i = 0; i < tensor.numel(); ++i) {
     const double s = std::sin(0.7 * static_cast<double>(i + 1) + 1.9 * n);
     tensor.data()[i] = static_cast<T>(low + (high - low) * (0.5 + 0.5 * s));
   }

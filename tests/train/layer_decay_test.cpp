@@ -132,7 +132,7 @@ TEST_CASE("an optimizer with it moves each layer by its factor") {
   std::vector<double> before;
   visit_parameters(classifier, [&](const std::string&, Tensor<double>& tensor) {
     before.push_back(tensor.data()[0]);
-    tensor.grad_state()->grad = Storage<double>::zeros(tensor.size());
+    tensor.grad_state()->grad = Storage<double>::zeros(tensor.numel());
     tensor.grad().data()[0] = 0.001;
   });
   optimizer.step();

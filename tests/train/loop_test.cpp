@@ -78,7 +78,7 @@ struct TinyRun {
   std::vector<float> weights() {
     std::vector<float> all;
     visit_parameters(model, [&](const std::string&, const Tensor<float>& weight) {
-      all.insert(all.end(), weight.data(), weight.data() + weight.size());
+      all.insert(all.end(), weight.data(), weight.data() + weight.numel());
     });
     return all;
   }
@@ -343,8 +343,8 @@ TEST_CASE("a run continues with the state of loop and optimizer as if it had not
       const std::vector<float> weights = whole.weights();
       const float* from = weights.data();
       visit_parameters(resumed.model, [&](const std::string&, Tensor<float>& weight) {
-        std::copy_n(from, weight.size(), weight.data());
-        from += weight.size();
+        std::copy_n(from, weight.numel(), weight.data());
+        from += weight.numel();
       });
       for (int step = 0; step < 12; ++step) resumed.batches.next();
     }

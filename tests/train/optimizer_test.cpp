@@ -73,7 +73,7 @@ data::TokenBatches tiny_batches() {
 std::vector<float> weights_of(GPT<float>& model) {
   std::vector<float> all;
   visit_parameters(model, [&](const std::string&, const Tensor<float>& tensor) {
-    all.insert(all.end(), tensor.data(), tensor.data() + tensor.size());
+    all.insert(all.end(), tensor.data(), tensor.data() + tensor.numel());
   });
   return all;
 }
@@ -100,7 +100,7 @@ TEST_CASE("the state has the names and shapes of the parameters that train, zero
       CHECK(state == 0);
     } else {
       CHECK(state.shape() == shapes.at(name));
-      CHECK(state.to_vector() == std::vector<float>(static_cast<std::size_t>(state.size())));
+      CHECK(state.to_vector() == std::vector<float>(static_cast<std::size_t>(state.numel())));
     }
   };
   optimizer.visit(check_state);

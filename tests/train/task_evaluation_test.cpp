@@ -16,7 +16,7 @@ TaskModel<GPT<double>> model_of(Task task) {
   GPT<double> gpt(
       {.vocab_size = 20, .block_size = 12, .n_layer = 1, .n_head = 2, .n_embd = 8, .dropout = 0.5, .seed = 3});
   TaskModel<GPT<double>> model(gpt, {.task = task, .n_class = 4, .dropout = 0.5, .seed = 4});
-  for (Index i = 0; i < model.score.weight.size(); ++i) model.score.weight.data()[i] *= 40;
+  for (Index i = 0; i < model.score.weight.numel(); ++i) model.score.weight.data()[i] *= 40;
   model.train();
   return model;
 }

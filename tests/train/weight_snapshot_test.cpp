@@ -17,7 +17,7 @@ GPT<float> tiny(std::uint64_t seed, Index n_embd = 8, Index n_layer = 1) {
 std::vector<float> weights(GPT<float>& model) {
   std::vector<float> all;
   visit_parameters(model, [&](const std::string&, const Tensor<float>& tensor) {
-    all.insert(all.end(), tensor.data(), tensor.data() + tensor.size());
+    all.insert(all.end(), tensor.data(), tensor.data() + tensor.numel());
   });
   return all;
 }

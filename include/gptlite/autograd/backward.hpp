@@ -72,7 +72,7 @@ void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const {
 
 template <class T>
 void Tensor<T>::backward(BackwardOptions options) const {
-  check<ShapeError>(!requires_grad() || size() == 1, "backward", "needs a scalar, got shape ", shape(),
+  check<ShapeError>(!requires_grad() || numel() == 1, "backward", "needs a scalar, got shape ", shape(),
                     ": sum or average it first, or pass its gradient");
   backward(Tensor::ones(shape()), options);
 }

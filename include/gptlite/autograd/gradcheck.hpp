@@ -38,7 +38,7 @@ GradcheckResult gradcheck(
     const NoGrad no_grad;
     const Tensor<T> y = f(inputs);
     double sum = 0;
-    for (Index i = 0; i < y.size(); ++i) sum += weights.data()[i] * y.data()[i];
+    for (Index i = 0; i < y.numel(); ++i) sum += weights.data()[i] * y.data()[i];
     return sum;
   };
 
@@ -54,7 +54,7 @@ GradcheckResult gradcheck(
     const Tensor<T> analytic = input.has_grad() ? input.grad() : Tensor<T>::zeros(input.shape());
     Tensor<T> numeric = Tensor<T>::empty(input.shape());
     double largest = 0;
-    for (Index i = 0; i < input.size(); ++i) {
+    for (Index i = 0; i < input.numel(); ++i) {
       double& x = input.data()[i];
       const double at = x, h = options.step;
       const auto f_at = [&](double displaced) {
@@ -65,7 +65,7 @@ GradcheckResult gradcheck(
       x = at;
       largest = std::max({largest, std::abs(numeric.data()[i]), std::abs(analytic.data()[i])});
     }
-    for (Index i = 0; i < input.size(); ++i) {
+    for (Index i = 0; i < input.numel(); ++i) {
       const double difference = std::abs(numeric.data()[i] - analytic.data()[i]);
       const double error = difference == 0 ? 0 : difference / largest;
       // Written so that a NaN on either side counts as an error.

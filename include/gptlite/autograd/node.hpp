@@ -26,13 +26,13 @@ class Input {
   Tensor<T> tensor() const { return tensor_.detach(); }
   const T* data() const { return tensor_.data(); }
   const Shape& shape() const { return tensor_.shape(); }
-  Index size() const { return tensor_.size(); }
+  Index numel() const { return tensor_.numel(); }
   /// True if this input needs a gradient; always true for an operation with a single input.
   bool wants_grad() const { return tensor_.requires_grad(); }
 
-  /// The gradient to add to, size() numbers; zeros if nothing was added before.
+  /// The gradient to add to, numel() numbers; zeros if nothing was added before.
   T* grad() const {
-    if (!tensor_.grad_state()->grad) tensor_.grad_state()->grad = Storage<T>::zeros(size());
+    if (!tensor_.grad_state()->grad) tensor_.grad_state()->grad = Storage<T>::zeros(numel());
     return own_grad().data();
   }
   /// The target that a kernel writes the gradient to: it adds, or overwrites every element if nothing was added before.
@@ -41,7 +41,7 @@ class Input {
   kernels::GradTarget<T> grad_target() const {
     if (!wants_grad()) return {};
     if (tensor_.grad_state()->grad) return {own_grad().data(), true};
-    tensor_.grad_state()->grad = Storage<T>(size());
+    tensor_.grad_state()->grad = Storage<T>(numel());
     return {tensor_.grad_state()->grad.data(), false};
   }
 
@@ -53,7 +53,7 @@ class Input {
     if (!sum)
       sum = leaf && !grad.storage().unique() ? grad.clone().storage() : grad.storage();
     else
-      kernels::accumulate(own_grad().data(), grad.data(), size());
+      kernels::accumulate(own_grad().data(), grad.data(), numel());
   }
 
  private:

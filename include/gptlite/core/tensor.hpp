@@ -61,7 +61,7 @@ class Tensor {
   static Tensor ones(Shape shape) { return full(std::move(shape), T(1)); }
   static Tensor full(Shape shape, T value) {
     Tensor tensor = empty(std::move(shape));
-    std::fill_n(tensor.data(), tensor.size(), value);
+    std::fill_n(tensor.data(), tensor.numel(), value);
     return tensor;
   }
   /// A tensor of rank 0.
@@ -79,13 +79,13 @@ class Tensor {
   /// A tensor of numbers drawn from N(mean, std^2).
   static Tensor normal(Shape shape, double mean, double std, RandomStream stream) {
     Tensor tensor = empty(std::move(shape));
-    fill_normal(tensor.data(), tensor.size(), mean, std, stream);
+    fill_normal(tensor.data(), tensor.numel(), mean, std, stream);
     return tensor;
   }
   /// A tensor of numbers drawn uniformly from [low, high). Throws ConfigError if low is above high.
   static Tensor uniform(Shape shape, double low, double high, RandomStream stream) {
     Tensor tensor = empty(std::move(shape));
-    fill_uniform(tensor.data(), tensor.size(), low, high, stream);
+    fill_uniform(tensor.data(), tensor.numel(), low, high, stream);
     return tensor;
   }
   /// A tensor over memory owned by somebody else: row-major, without gaps and aligned like T; nothing is copied. Either
@@ -102,7 +102,7 @@ class Tensor {
   const Shape& shape() const { return shape_; }
   Index rank() const { return shape_.rank(); }
   /// Number of elements.
-  Index size() const { return shape_.numel(); }
+  Index numel() const { return shape_.numel(); }
 
   /// Pointer to the numbers in row-major order. Throws ShapeError for an undefined tensor.
   T* data() {
@@ -115,26 +115,26 @@ class Tensor {
   }
   /// The only element. Throws ShapeError unless there is exactly one.
   T item() const {
-    check<ShapeError>(size() == 1, "item", "needs one element, got shape ", shape_);
+    check<ShapeError>(numel() == 1, "item", "needs one element, got shape ", shape_);
     return data()[0];
   }
   /// The element at a position, one index per axis. Throws IndexError for a wrong number of indices or one outside the
   /// shape.
   T at(std::initializer_list<Index> position) const { return data()[offset(position)]; }
   T& at(std::initializer_list<Index> position) { return data()[offset(position)]; }
-  std::vector<T> to_vector() const { return std::vector<T>(data(), data() + size()); }
+  std::vector<T> to_vector() const { return std::vector<T>(data(), data() + numel()); }
 
   /// A copy with its own numbers, outside any graph.
   Tensor clone() const {
     Tensor copy = empty(shape_);
-    std::copy_n(data(), size(), copy.data());
+    std::copy_n(data(), numel(), copy.data());
     return copy;
   }
   /// A copy with the numbers converted to U, outside any graph.
   template <class U>
   Tensor<U> cast() const {
     Tensor<U> copy = Tensor<U>::empty(shape_);
-    std::transform(data(), data() + size(), copy.data(), [](T value) { return static_cast<U>(value); });
+    std::transform(data(), data() + numel(), copy.data(), [](T value) { return static_cast<U>(value); });
     return copy;
   }
   /// A handle to these numbers, not copied, outside any graph.
@@ -142,7 +142,7 @@ class Tensor {
   /// A handle to these numbers, not copied, in another shape and outside any graph; `reshape` is the recorded
   /// operation. Throws ShapeError if the number of elements differs.
   Tensor view(Shape shape) const {
-    check<ShapeError>(shape.numel() == size(), "reshape", shape_, " has ", size(), " elements, ", shape, " has ",
+    check<ShapeError>(shape.numel() == numel(), "reshape", shape_, " has ", numel(), " elements, ", shape, " has ",
                       shape.numel());
     return Tensor(std::move(shape), storage_);
   }

@@ -261,7 +261,7 @@ class GenerationSession {
     std::vector<TokenId> tokens = sequence.tokens, guesses;
     while (guesses.size() < count) {
       const Tensor<T> logits = decoder_.draft_logits({{tokens.back()}});
-      guesses.push_back(sampler(logits.data(), logits.size(), tokens));
+      guesses.push_back(sampler(logits.data(), logits.numel(), tokens));
       tokens.push_back(guesses.back());
     }
     decoder_.truncate(0, position);

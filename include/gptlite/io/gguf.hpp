@@ -155,7 +155,7 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
     return std::vector<std::uint64_t>(all.begin(), all.end());
   };
   const auto vector = [&](const std::string& name, const Tensor<float>& t) {
-    tensors.push_back({name, 0, sizes({t.size()}), {t.data(), t.size()}});
+    tensors.push_back({name, 0, sizes({t.numel()}), {t.data(), t.numel()}});
   };
   const auto rows = [&](const std::string& name, const Tensor<float>& t, std::uint32_t type) {
     tensors.push_back({name, type, sizes({t.shape()[1], t.shape()[0]}), {t.data(), t.shape()[1]}});

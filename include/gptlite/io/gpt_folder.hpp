@@ -195,7 +195,7 @@ GPT<T> load_gpt(const std::string& folder) {
   const auto names = detail::matched_names(model, weights);
   visit_parameters(model, [&](const std::string& name, Tensor<T>& tensor) {
     const Tensor<T> read = weights.read<T>(names.at(name));
-    std::copy_n(read.data(), read.size(), tensor.data());
+    std::copy_n(read.data(), read.numel(), tensor.data());
   });
   if (weights.contains("lm_head.weight")) {
     const std::string& embedding = names.at("wte.weight");
@@ -261,7 +261,7 @@ inline void check_representable(const std::string& folder, const NamedTensors& t
   for (const auto& tensor : tensors)  // no binding: clang's lambdas do not capture them in C++20
     if (const auto* weights = std::get_if<Tensor<float>>(&tensor.second))
       with_float(dtype, [&](auto number) {
-        for (Index i = 0; i < weights->size(); ++i) {
+        for (Index i = 0; i < weights->numel(); ++i) {
           const float weight = weights->data()[i];
           check<DataError>(!is_finite(weight) || is_finite(static_cast<float>(static_cast<decltype(number)>(weight))),
                            "save_gpt", folder, ": ", tensor.first, " has the weight ", weight, ", too large for ",

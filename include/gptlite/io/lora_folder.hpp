@@ -294,7 +294,7 @@ void load_lora(const std::string& folder, Module& model) {
   }
   gptlite::detail::train_adapters_only(model);
   for (const detail::PeftTensor<Tensor<T>>& each : whole) {
-    std::copy_n(next->data(), next->size(), each.tensor->data());
+    std::copy_n(next->data(), next->numel(), each.tensor->data());
     ++next;
     each.tensor->set_requires_grad();
   }

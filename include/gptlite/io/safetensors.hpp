@@ -108,8 +108,8 @@ class SafetensorsFile {
       readable = with_float(tensor.dtype, [&](auto stored) {
         std::vector<decltype(stored)> piece(detail::safetensors_piece);
         std::uint64_t position = data_begin_ + tensor.begin;
-        for (Index at = 0; at < numbers.size(); at += detail::safetensors_piece) {
-          const Index n = std::min(numbers.size() - at, detail::safetensors_piece);
+        for (Index at = 0; at < numbers.numel(); at += detail::safetensors_piece) {
+          const Index n = std::min(numbers.numel() - at, detail::safetensors_piece);
           read_at(position, piece.data(), static_cast<std::size_t>(n) * sizeof stored);
           std::transform(piece.begin(), piece.begin() + n, numbers.data() + at,
                          [](auto x) { return static_cast<T>(x); });
@@ -245,12 +245,12 @@ inline std::string safetensors_header(const std::vector<StoredTensor>& order,
 template <class T>
 void write_numbers(AtomicFile& file, const Tensor<T>& tensor, DType dtype) {
   if (dtype == dtype_of<T>) {
-    file.write(tensor.data(), static_cast<std::size_t>(tensor.size()) * sizeof(T));
+    file.write(tensor.data(), static_cast<std::size_t>(tensor.numel()) * sizeof(T));
   } else if constexpr (std::is_floating_point_v<T>) {
     with_float(dtype, [&](auto stored) {
       std::vector<decltype(stored)> piece(safetensors_piece);
-      for (Index at = 0; at < tensor.size(); at += safetensors_piece) {
-        const Index n = std::min(tensor.size() - at, safetensors_piece);
+      for (Index at = 0; at < tensor.numel(); at += safetensors_piece) {
+        const Index n = std::min(tensor.numel() - at, safetensors_piece);
         std::transform(tensor.data() + at, tensor.data() + at + n, piece.begin(),
                        [](T x) { return static_cast<decltype(stored)>(x); });
         file.write(piece.data(), static_cast<std::size_t>(n) * sizeof stored);

@@ -125,7 +125,7 @@ TaskFolder<T> load_task_model(const std::string& folder) {
   check_vocabulary(folder, tokenizer.tokenizer, gpt.config);
   TaskModel<GPT<T>> model(gpt, {.task = task, .n_class = n, .seed = 0});
   const Tensor<T> weight = transpose(read, 0, 1);
-  std::copy_n(weight.data(), weight.size(), model.score.weight.data());
+  std::copy_n(weight.data(), weight.numel(), model.score.weight.data());
   model.eval();
   return {std::move(model), std::move(tokenizer), std::move(labels), max_part_length};
 }

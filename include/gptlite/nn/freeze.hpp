@@ -63,7 +63,7 @@ template <class Module>
 Index trainable_count(const Module& module) {
   Index count = 0;
   visit_parameters(
-      module, [&](const std::string&, const auto& tensor) { count += tensor.requires_grad() ? tensor.size() : 0; });
+      module, [&](const std::string&, const auto& tensor) { count += tensor.requires_grad() ? tensor.numel() : 0; });
   return count;
 }
 

@@ -29,10 +29,10 @@ class Init {
     Tensor<T> weight = Tensor<T>::empty(std::move(shape));
     switch (kind_) {
       case Kind::normal:
-        fill_normal(weight.data(), weight.size(), 0, scale_, stream);
+        fill_normal(weight.data(), weight.numel(), 0, scale_, stream);
         break;
       case Kind::uniform:
-        fill_uniform(weight.data(), weight.size(), -scale_, scale_, stream);
+        fill_uniform(weight.data(), weight.numel(), -scale_, scale_, stream);
         break;
       case Kind::zeros:
         weight = Tensor<T>::zeros(weight.shape());

@@ -82,7 +82,7 @@ void visit_layers(Module& module, F&& f, const std::string& prefix = "") {
 template <class Module>
 Index parameter_count(const Module& module) {
   Index count = 0;
-  visit_parameters(module, [&](const std::string&, const auto& tensor) { count += tensor.size(); });
+  visit_parameters(module, [&](const std::string&, const auto& tensor) { count += tensor.numel(); });
   return count;
 }
 

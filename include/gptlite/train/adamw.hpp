@@ -85,7 +85,7 @@ class AdamW {
     std::vector<std::span<const T>> gradients;
     for (const Parameter& parameter : parameters_)
       if (parameter.tensor.has_grad())
-        gradients.emplace_back(std::as_const(parameter.tensor).grad().data(), parameter.tensor.size());
+        gradients.emplace_back(std::as_const(parameter.tensor).grad().data(), parameter.tensor.numel());
     const double norm = std::sqrt(kernels::sum_of_squares(gradients));
     const bool finite = is_finite(norm);
     if (finite) update(norm);
@@ -171,7 +171,7 @@ class AdamW {
       constants.learning_rate = rate * parameter.scale;
       constants.weight_decay = tensor.rank() >= 2 ? options_.weight_decay : 0;
       updates.push_back(
-          {tensor.data(), parameter.m.data(), parameter.v.data(), tensor.grad().data(), tensor.size(), constants});
+          {tensor.data(), parameter.m.data(), parameter.v.data(), tensor.grad().data(), tensor.numel(), constants});
     }
     kernels::adamw(updates);
   }

@@ -39,7 +39,7 @@ struct LoopOptions {
 ///   loop.every(500, [&] { loop.log(JsonObject().add("val_loss", train::evaluate(model, validation, 200))); });
 ///   while (loop.next()) {
 ///     const auto [inputs, targets] = batches.next();
-///     loop.backward(model.loss(inputs, targets), inputs.size());
+///     loop.backward(model.loss(inputs, targets), inputs.numel());
 ///     loop.step();
 ///   }
 /// The optimizer must outlive the loop, which knows neither model nor data.

@@ -41,7 +41,7 @@ class WeightSnapshot {
     check<ConfigError>(targets.size() == values_.size(), "WeightSnapshot", "the model has ", targets.size(),
                        " parameters, the snapshot ", values_.size());
     for (std::size_t i = 0; i < targets.size(); ++i)
-      std::copy_n(values_[i].second.data(), values_[i].second.size(), targets[i].data());
+      std::copy_n(values_[i].second.data(), values_[i].second.numel(), targets[i].data());
   }
 
  private:

@@ -11,9 +11,9 @@ namespace detail {
 template <class T>
 Tensor<T> record_activation(const char* name, Activation activation, const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
-  kernels::activation_forward(activation, y.data(), x.data(), x.size());
+  kernels::activation_forward(activation, y.data(), x.data(), x.numel());
   return record(name, y, {x}, [activation](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::activation_backward(activation, in[0].grad_target(), dy.data(), in[0].data(), dy.size());
+    kernels::activation_backward(activation, in[0].grad_target(), dy.data(), in[0].data(), dy.numel());
   });
 }
 }  // namespace detail
@@ -44,9 +44,9 @@ Tensor<T> relu(const Tensor<T>& x) {
 template <class T>
 Tensor<T> tanh(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
-  kernels::activation_forward(Activation::tanh, y.data(), x.data(), x.size());
+  kernels::activation_forward(Activation::tanh, y.data(), x.data(), x.numel());
   return record("tanh", y, {x.without_data()}, [saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::tanh_backward(in[0].grad_target(), dy.data(), saved.data(), dy.size());  // dx += dy (1 - y^2)
+    kernels::tanh_backward(in[0].grad_target(), dy.data(), saved.data(), dy.numel());  // dx += dy (1 - y^2)
   });
 }
 
@@ -73,9 +73,9 @@ Tensor<T> activate(const Tensor<T>& x, Activation activation) {
 template <class T>
 Tensor<T> sigmoid(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
-  kernels::sigmoid_forward(y.data(), x.data(), x.size());
+  kernels::sigmoid_forward(y.data(), x.data(), x.numel());
   return record("sigmoid", y, {x.without_data()}, [saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::sigmoid_backward(in[0].grad_target(), dy.data(), saved.data(), dy.size());  // dx += dy y (1 - y)
+    kernels::sigmoid_backward(in[0].grad_target(), dy.data(), saved.data(), dy.numel());  // dx += dy y (1 - y)
   });
 }
 
@@ -84,9 +84,9 @@ Tensor<T> sigmoid(const Tensor<T>& x) {
 template <class T>
 Tensor<T> exp(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
-  kernels::exp_forward(y.data(), x.data(), x.size());
+  kernels::exp_forward(y.data(), x.data(), x.numel());
   return record("exp", y, {x.without_data()}, [saved = y.detach()](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::exp_backward(in[0].grad_target(), dy.data(), saved.data(), dy.size());  // dx += dy y
+    kernels::exp_backward(in[0].grad_target(), dy.data(), saved.data(), dy.numel());  // dx += dy y
   });
 }
 
@@ -95,9 +95,9 @@ Tensor<T> exp(const Tensor<T>& x) {
 template <class T>
 Tensor<T> log(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty(x.shape());
-  kernels::log_forward(y.data(), x.data(), x.size());
+  kernels::log_forward(y.data(), x.data(), x.numel());
   return record("log", y, {x}, [](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::log_backward(in[0].grad_target(), dy.data(), in[0].data(), dy.size());  // dx += dy / x
+    kernels::log_backward(in[0].grad_target(), dy.data(), in[0].data(), dy.numel());  // dx += dy / x
   });
 }
 

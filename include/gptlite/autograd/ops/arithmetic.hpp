@@ -28,7 +28,7 @@ void accumulate_broadcast_grad(Input<T> in, const Tensor<T>& grad) {
   Tensor<T> x = grad;
   while (x.rank() > shape.rank()) {
     Tensor<T> y = Tensor<T>::empty(x.shape().without(0));
-    kernels::sum_axis(y.data(), x.data(), 1, x.shape()[0], y.size());
+    kernels::sum_axis(y.data(), x.data(), 1, x.shape()[0], y.numel());
     x = y;
   }
   for (Index axis = 0; axis < shape.rank(); ++axis) {
@@ -64,7 +64,7 @@ Tensor<T> operator-(const Tensor<T>& x) {
   using V = kernels::simd::Vec<T>;
   Tensor<T> y = Tensor<T>::empty(x.shape());
   kernels::transform(
-      y.data(), y.size(), [](V v) { return -v; }, x.data());
+      y.data(), y.numel(), [](V v) { return -v; }, x.data());
   return record("neg", y, {x.without_data()}, [](Inputs<T> in, const Tensor<T>& dy) { in[0].accumulate_grad(-dy); });
 }
 

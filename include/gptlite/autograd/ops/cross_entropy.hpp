@@ -18,14 +18,14 @@ namespace detail {
 /// Number of targets that count. Throws IndexError for a target outside 0..n-1, DataError if none counts.
 inline Index count_targets(const Tensor<std::int32_t>& targets, Index n, const char* operation) {
   Index counted = 0;
-  for (Index i = 0; i < targets.size(); ++i) {
+  for (Index i = 0; i < targets.numel(); ++i) {
     const std::int32_t target = targets.data()[i];
     check<IndexError>(target == ignore_index || (target >= 0 && target < n), operation, "target ", target,
                       " at position ", i, " is outside the ", n, " classes");
     counted += target != ignore_index;
   }
   check<DataError>(counted > 0, operation,
-                   "no target counts: ", targets.size() == 0 ? "there are none" : "all are ignored", ", targets ",
+                   "no target counts: ", targets.numel() == 0 ? "there are none" : "all are ignored", ", targets ",
                    targets.shape());
   return counted;
 }
@@ -55,7 +55,7 @@ template <class T>
 Tensor<T> cross_entropy(const Tensor<T>& logits, const Tensor<std::int32_t>& targets) {
   check<ShapeError>(logits.rank() >= 1 && targets.shape() == logits.shape().without(-1), "cross_entropy", "logits ",
                     logits.shape(), " need targets of the leading shape, got ", targets.shape());
-  const Index n = logits.shape()[-1], rows = targets.size();
+  const Index n = logits.shape()[-1], rows = targets.numel();
   const Index counted = detail::count_targets(targets, n, "cross_entropy");
   const Storage<T> losses(rows);
   const Storage<kernels::LogSumExp<T>> lse(rows);
@@ -76,8 +76,8 @@ template <class T>
 Tensor<T> cross_entropy(const Tensor<T>& logits, const Tensor<T>& probabilities) {
   check<ShapeError>(logits.rank() >= 1 && logits.shape() == probabilities.shape(), "cross_entropy", "logits ",
                     logits.shape(), " need probabilities of the same shape, got ", probabilities.shape());
-  check<DataError>(logits.size() > 0, "cross_entropy", "there are no rows: logits ", logits.shape());
-  const Index rows = logits.size() / logits.shape()[-1];
+  check<DataError>(logits.numel() > 0, "cross_entropy", "there are no rows: logits ", logits.shape());
+  const Index rows = logits.numel() / logits.shape()[-1];
   return sum(log_softmax(logits) * probabilities) * (T(-1) / static_cast<T>(rows));
 }
 
@@ -95,7 +95,7 @@ Tensor<T> linear_cross_entropy(const Tensor<T>& h, const Tensor<T>& weight, cons
                     " needs targets of its leading shape, got ", targets.shape());
   check<ShapeError>(!row_weights.defined() || row_weights.shape() == targets.shape(), "linear_cross_entropy",
                     "targets ", targets.shape(), " need row_weights of their shape, got ", row_weights.shape());
-  const kernels::LinearCrossEntropyShape shape{targets.size(), weight.shape()[1], weight.shape()[0], ignore_index,
+  const kernels::LinearCrossEntropyShape shape{targets.numel(), weight.shape()[1], weight.shape()[0], ignore_index,
                                                autocast_precision()};
   const Index counted = detail::count_targets(targets, shape.V, "linear_cross_entropy");
   const Storage<T> losses(shape.rows);
@@ -115,7 +115,7 @@ Tensor<T> linear_cross_entropy(const Tensor<T>& h, const Tensor<T>& weight, cons
                     if (!input.wants_grad()) return;
                     if (scale == T(1)) return input.accumulate_grad(grad);
                     kernels::add_to(
-                        input.grad_target(), grad.size(), [scale](kernels::simd::Vec<T> g) { return g * scale; },
+                        input.grad_target(), grad.numel(), [scale](kernels::simd::Vec<T> g) { return g * scale; },
                         grad.data());
                   };
                   add(in[0], dh);

@@ -20,10 +20,10 @@ Tensor<T> dropout(const Tensor<T>& x, double p, Generator& generator) {
   detail::check_probability(p, "dropout");
   const kernels::DropoutMask mask{p, generator.fork()};
   Tensor<T> y = Tensor<T>::empty(x.shape());
-  kernels::dropout(y.data(), x.data(), x.size(), mask, false);
+  kernels::dropout(y.data(), x.data(), x.numel(), mask, false);
   return record("dropout", y, {x.without_data()}, [mask](Inputs<T> in, const Tensor<T>& dy) {
     const auto [dx, accumulate] = in[0].grad_target();
-    kernels::dropout(dx, dy.data(), dy.size(), mask, accumulate);  // dx += dy mask
+    kernels::dropout(dx, dy.data(), dy.numel(), mask, accumulate);  // dx += dy mask
   });
 }
 

@@ -12,7 +12,7 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace detail {
 template <class T>
 Tensor<T> pick_rows(const char* name, const Tensor<T>& table, const Tensor<std::int32_t>& ids, Shape shape) {
-  const Index count = ids.size(), n = table.shape().numel_between(1, table.rank());
+  const Index count = ids.numel(), n = table.shape().numel_between(1, table.rank());
   Tensor<T> y = Tensor<T>::empty(std::move(shape));
   kernels::gather_rows_forward(y.data(), table.data(), ids.data(), count, n);
   return record(name, y, {table.without_data()}, [ids, count, n](Inputs<T> in, const Tensor<T>& dy) {
@@ -35,7 +35,7 @@ inline void check_tokens(std::string_view where, std::span<const TokenId> tokens
 template <class T>
 Tensor<T> embedding(const Tensor<TokenId>& tokens, const Tensor<T>& weight) {
   check<ShapeError>(weight.rank() == 2, "embedding", "weight must be (vocabulary, features), got ", weight.shape());
-  check_tokens("embedding", {tokens.data(), static_cast<std::size_t>(tokens.size())}, weight.shape()[0]);
+  check_tokens("embedding", {tokens.data(), static_cast<std::size_t>(tokens.numel())}, weight.shape()[0]);
   std::vector<Index> shape = tokens.shape().sizes();
   shape.push_back(weight.shape()[1]);
   return detail::pick_rows("embedding", weight, tokens, Shape(std::move(shape)));
@@ -50,10 +50,10 @@ Tensor<T> gather_rows(const Tensor<T>& x, const Tensor<std::int32_t>& ids) {
   check<ShapeError>(x.rank() >= 1 && ids.rank() == 1, "gather_rows", "needs rows and a vector of ids, got x ",
                     x.shape(), ", ids ", ids.shape());
   const Index rows = x.shape()[0];
-  for (Index i = 0; i < ids.size(); ++i)
+  for (Index i = 0; i < ids.numel(); ++i)
     check<IndexError>(ids.data()[i] >= 0 && ids.data()[i] < rows, "gather_rows", "id ", ids.data()[i], " at position ",
                       i, " is outside the ", rows, " rows of x");
-  return detail::pick_rows("gather_rows", x, ids, x.shape().with(0, ids.size()));
+  return detail::pick_rows("gather_rows", x, ids, x.shape().with(0, ids.numel()));
 }
 
 GPTLITE_COMPILED_FUNCTION(detail::pick_rows)

@@ -21,9 +21,9 @@ Tensor<T> reshape(const Tensor<T>& x, std::vector<Index> sizes) {
       known *= size;
   }
   if (unknown != nullptr) {
-    check<ShapeError>(known > 0 && x.size() % known == 0, "reshape", x.shape(), " has ", x.size(),
+    check<ShapeError>(known > 0 && x.numel() % known == 0, "reshape", x.shape(), " has ", x.numel(),
                       " elements, no multiple of ", known);
-    *unknown = x.size() / known;
+    *unknown = x.numel() / known;
   }
   return record("reshape", x.view(Shape(std::move(sizes))), {x.without_data()},
                 [](Inputs<T> in, const Tensor<T>& dy) { in[0].accumulate_grad(dy); });
@@ -39,7 +39,7 @@ Tensor<T> transpose(const Tensor<T>& x, Index axis0, Index axis1) {
       std::max(x.shape().normalized_axis(axis0, "transpose"), x.shape().normalized_axis(axis1, "transpose"));
   Tensor<T> y = Tensor<T>::empty(x.shape().with(a, x.shape()[b]).with(b, x.shape()[a]));
   if (a == b)
-    std::copy_n(x.data(), x.size(), y.data());
+    std::copy_n(x.data(), x.numel(), y.data());
   else
     kernels::exchange_axes(y.data(), x.data(), x.shape().numel_between(0, a), x.shape()[a],
                            x.shape().numel_between(a + 1, b), x.shape()[b], x.shape().numel_between(b + 1, x.rank()));

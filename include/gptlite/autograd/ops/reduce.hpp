@@ -42,12 +42,12 @@ Tensor<T> sum(const Tensor<T>& x, std::vector<Index> axes, bool keepdim = false)
 template <class T>
 Tensor<T> sum(const Tensor<T>& x) {
   Tensor<T> y = Tensor<T>::empty({});
-  kernels::row_sums(y.data(), x.data(), 1, x.size());
+  kernels::row_sums(y.data(), x.data(), 1, x.numel());
   return record("sum_all", y, {x.without_data()}, [](Inputs<T> in, const Tensor<T>& dy) {
     using V = kernels::simd::Vec<T>;
     T* dx = in[0].grad();
     kernels::transform(
-        dx, in[0].size(), [d = V::broadcast(dy.item())](V a) { return a + d; }, dx);  // dx += dy
+        dx, in[0].numel(), [d = V::broadcast(dy.item())](V a) { return a + d; }, dx);  // dx += dy
   });
 }
 
@@ -70,7 +70,7 @@ Tensor<T> mean(const Tensor<T>& x, const std::vector<Index>& axes, bool keepdim 
 /// The mean of all elements, a scalar.
 template <class T>
 Tensor<T> mean(const Tensor<T>& x) {
-  return sum(x) / static_cast<T>(x.size());
+  return sum(x) / static_cast<T>(x.numel());
 }
 
 }  // namespace gptlite::inline GPTLITE_ABI
