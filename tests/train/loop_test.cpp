@@ -216,10 +216,10 @@ TEST_CASE("a step needs as many calls of backward() as are accumulated") {
   REQUIRE(loop.next());
   loop.backward(model.loss(1), 1);
   const std::string message = "[Loop] step() needs grad_accumulation = 2 calls of backward() before it, got ";
-  CHECK(message_of<ConfigError>([&] { loop.step(); }) == message + "1");
+  CHECK(message_of<ConfigError>([&] { loop.step(); }) == message + "1; discard() drops them");
   loop.backward(model.loss(1), 1);
   loop.step();
-  CHECK(message_of<ConfigError>([&] { loop.step(); }) == message + "0");
+  CHECK(message_of<ConfigError>([&] { loop.step(); }) == message + "0; discard() drops them");
   CHECK(loop.step_count() == 1);
 }
 
