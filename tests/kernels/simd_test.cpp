@@ -60,8 +60,8 @@ TEST_CASE_TEMPLATE("sum and largest run over all lanes", T, float, double) {
   for (std::size_t position = 0; position < static_cast<std::size_t>(V::width); ++position) {
     std::vector<T> a(static_cast<std::size_t>(V::width), T(-2));
     a[position] = 5;
-    CHECK(simd::sum(V::load(a.data())) == T(5 - 2 * (V::width - 1)));
-    CHECK(simd::largest(V::load(a.data())) == 5);
+    CHECK(simd::reduce_sum(V::load(a.data())) == T(5 - 2 * (V::width - 1)));
+    CHECK(simd::reduce_max(V::load(a.data())) == 5);
   }
 }
 

@@ -142,13 +142,14 @@ Vec<T> lanewise(Vec<T> a, F f) {
   return Vec<T>::load(lanes.data());
 }
 
-/// Sum of the lanes, and largest lane.
+/// Sum of the lanes.
 template <class T>
-T sum(Vec<T> a) {
+T reduce_sum(Vec<T> a) {
   return Eigen::internal::predux(a.packet);
 }
+/// Largest lane.
 template <class T>
-T largest(Vec<T> a) {
+T reduce_max(Vec<T> a) {
   return Eigen::internal::predux_max(a.packet);
 }
 
@@ -200,7 +201,7 @@ T sum_of(Index n, F&& f, const T* first, const In*... rest) {
     s3 = s3 + f(V::load(first + i + 3 * width), V::load(rest + i + 3 * width)...);
   }
   for (; i + width <= n; i += width) s0 = s0 + f(V::load(first + i), V::load(rest + i)...);
-  T total = sum((s0 + s1) + (s2 + s3));
+  T total = reduce_sum((s0 + s1) + (s2 + s3));
   if (i < n) {
     typename Vec<T>::Lanes lanes;
     f(V::load_first(first + i, n - i), V::load_first(rest + i, n - i)...).store(lanes.data());
@@ -221,7 +222,7 @@ T max_of(Index n, const T* in) {
     m1 = max(m1, V::load(in + i + V::width));
   }
   for (; i < n; i += V::width) m0 = max(m0, i + V::width <= n ? V::load(in + i) : V::load_first(in + i, n - i, lowest));
-  return largest(max(m0, m1));
+  return reduce_max(max(m0, m1));
 }
 
 }  // namespace kernels::simd
