@@ -108,13 +108,12 @@ class Decoder {
       const T* b = std::as_const(bias).data();
       T* out = y.data();
       weight.multiply(x.shape()[0], x.data(), out, [=](Index row, Index rows, Index column, Index columns) {
-        kernels::detail::with_activation<T>(activation, [=]<class A>(A) {
-          for (Index r = row; r < row + rows; ++r) {
-            T* at = out + r * N + column;
-            kernels::simd::transform(
-                at, columns, [](V v, V shift) { return A::value(v + shift); }, at, b + column);
-          }
-        });
+        for (Index r = row; r < row + rows; ++r) {
+          T* at = out + r * N + column;
+          kernels::simd::transform(
+              at, columns, [](V v, V shift) { return v + shift; }, at, b + column);
+          if (activation != Activation::none) kernels::detail::activate_row(activation, at, at, columns);
+        }
       });
       return y;
     }

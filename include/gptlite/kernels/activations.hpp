@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "gptlite/kernels/elementwise.hpp"
+#include "gptlite/kernels/simd/bfloat16.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
@@ -89,23 +90,53 @@ void with_activation(Activation activation, F&& f) {
   }
 }
 
+// Rows on the calling thread: compiled once for all kernels that fuse an activation, not in each of them.
+
+/// y[n] = activation(z[n]). y may be z.
+template <class T>
+[[gnu::noinline]] void activate_row(Activation activation, T* y, const T* z, Index n) {
+  with_activation<T>(activation, [&]<class A>(A) {
+    simd::transform(
+        y, n, [](simd::Vec<T> v) { return A::value(v); }, z);
+  });
+}
+/// value[n] = activation(z[n]) and, unless slope is null, slope[n] = activation'(z[n]). S: T, or BFloat16, which
+/// rounds.
+template <class S, class T>
+[[gnu::noinline]] void activate_row(Activation activation, S* value, S* slope, const T* z, Index n) {
+  with_activation<T>(activation, [&]<class A>(A) {
+    simd::for_vectors<T>(n, [&](Index i, Index count) {
+      const auto [f, derivative] = A::both(simd::load_numbers(z + i, count));
+      simd::store_numbers(value + i, f, count);
+      if (slope != nullptr) simd::store_numbers(slope + i, derivative, count);
+    });
+  });
+}
+/// dx[n] (+)= dy[n] activation'(x[n]).
+template <class T>
+[[gnu::noinline]] void activate_row_backward(Activation activation, GradTarget<T> dx, const T* dy, const T* x,
+                                             Index n) {
+  using V = simd::Vec<T>;
+  with_activation<T>(activation, [&]<class A>(A) {
+    simd::add_to(
+        dx, n, [](V d, V v) { return d * A::both(v)[1]; }, dy, x);
+  });
+}
+
 }  // namespace detail
 
 /// y[n] = activation(x[n]).
 template <class T>
 void activation_forward(Activation activation, T* y, const T* x, Index n) {
-  detail::with_activation<T>(activation, [&]<class A>(A) {
-    transform(
-        y, n, [](simd::Vec<T> v) { return A::value(v); }, x);
+  parallel_for_ranges(n, elementwise_grain, [&](Index begin, Index end) {
+    detail::activate_row(activation, y + begin, x + begin, end - begin);
   });
 }
 /// dx[n] (+)= dy[n] activation'(x[n]).
 template <class T>
 void activation_backward(Activation activation, GradTarget<T> dx, const T* dy, const T* x, Index n) {
-  using V = simd::Vec<T>;
-  detail::with_activation<T>(activation, [&]<class A>(A) {
-    add_to(
-        dx, n, [](V d, V v) { return d * A::both(v)[1]; }, dy, x);
+  parallel_for_ranges(n, elementwise_grain, [&](Index begin, Index end) {
+    detail::activate_row_backward(activation, dx.offset(begin), dy + begin, x + begin, end - begin);
   });
 }
 

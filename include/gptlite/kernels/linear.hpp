@@ -22,21 +22,14 @@ struct LinearParams {
 /// z = x weight + bias and, with an activation, y = activation(z). A null bias is zero.
 template <class T>
 void linear_forward(T* z, T* y, const T* x, const T* weight, const T* bias, const LinearParams& s) {
-  using V = simd::Vec<T>;
   const auto activate = [&](const GemmPart<T>& part) {
-    const auto [data, stride, row, count, column, columns] = part;
     if (s.activation == Activation::none) return;
-    detail::with_activation<T>(s.activation,
-                               [&, row = row, count = count, column = column, columns = columns]<class A>(A) {
-                                 for (Index r = row; r < row + count; ++r) {
-                                   T* const to = y + r * s.N + column;
-                                   // Prefetch the same columns of the next rows, so the stores find them in cache.
-                                   for (Index j = 0; j < columns; j += simd::line<T>)
-                                     simd::prefetch_for_write(to + count * s.N + j);
-                                   simd::transform(
-                                       to, columns, [](V v) { return A::value(v); }, z + r * s.N + column);
-                                 }
-                               });
+    for (Index r = part.row; r < part.row + part.rows; ++r) {
+      T* const to = y + r * s.N + part.column;
+      // Prefetch the same columns of the next rows, so the stores find them in cache.
+      for (Index j = 0; j < part.columns; j += simd::line<T>) simd::prefetch_for_write(to + part.rows * s.N + j);
+      detail::activate_row(s.activation, to, z + r * s.N + part.column, part.columns);
+    }
   };
   gemm(s.precision, s.rows, s.N, s.K, MatrixView<T>{x, s.K}, MatrixView<T>{weight, s.N}, z, s.N, false, {.bias = bias},
        activate);

@@ -24,13 +24,11 @@ void mlp_forward(T* y, S* hidden, S* slope, const T* x, const T* w1, const T* b1
                  const MlpParams& s) {
   gemm(s.precision, s.rows, s.H, s.C, MatrixView<T>{x, s.C}, MatrixView<T>{w1, s.H}, static_cast<T*>(nullptr), 0, false,
        {.bias = b1}, [&](const GemmPart<T>& part) {
-         detail::with_activation<T>(s.activation, [&]<class A>(A) {
-           detail::for_part(part, s.H, [&](simd::Vec<T> z, Index at, Index count) {
-             const auto [value, derivative] = A::both(z);
-             simd::store_numbers(hidden + at, value, count);
-             if (slope != nullptr) simd::store_numbers(slope + at, derivative, count);
-           });
-         });
+         for (Index r = 0; r < part.rows; ++r) {
+           const Index at = (part.row + r) * s.H + part.column;
+           detail::activate_row(s.activation, hidden + at, slope == nullptr ? nullptr : slope + at,
+                                part.data + r * part.stride, part.columns);
+         }
        });
   gemm(s.precision, s.rows, s.N, s.H, MatrixView<S>{hidden, s.H}, MatrixView<T>{w2, s.N}, y, s.N, false, {.bias = b2});
 }
