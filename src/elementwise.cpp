@@ -7,4 +7,5 @@
 #include "gptlite/kernels/dropout.hpp"
 #include "gptlite/kernels/layer_norm.hpp"
 #include "gptlite/kernels/reduce.hpp"
+#include "gptlite/kernels/rms_norm.hpp"
 #include "gptlite/kernels/softmax.hpp"

@@ -5,6 +5,7 @@
 #include "gptlite/kernels/linear_cross_entropy.hpp"
 #include "gptlite/kernels/mlp.hpp"
 #include "gptlite/kernels/reduce.hpp"
+#include "gptlite/kernels/rms_norm.hpp"
 //
 #include "define.hpp"
 #include "gptlite/autograd/backward.hpp"
@@ -19,4 +20,5 @@
 #include "gptlite/autograd/ops/linear.hpp"
 #include "gptlite/autograd/ops/matmul.hpp"
 #include "gptlite/autograd/ops/mlp.hpp"
+#include "gptlite/autograd/ops/rms_norm.hpp"
 #include "gptlite/autograd/ops/softmax.hpp"

@@ -74,4 +74,5 @@ TEST_CASE("errors against double are at most twice PyTorch's") {
   compare("linear_cross_entropy", {{64, 96}, {331, 96}},
           [&](const auto& in) { return linear_cross_entropy(in[0], in[1], targets); });
   compare("layer_norm", {{64, 384}, {384}, {384}}, [](const auto& in) { return layer_norm(in[0], in[1], in[2]); });
+  compare("rms_norm", {{64, 384}, {384}}, [](const auto& in) { return rms_norm(in[0], in[1]); });
 }

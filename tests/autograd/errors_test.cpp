@@ -50,6 +50,13 @@ TEST_CASE("shapes that do not fit") {
   CHECK(shape_error([] {
           add_layer_norm(zeros({2, 4}), zeros({4}), zeros({4}), zeros({4}));
         }) == "[add_layer_norm] needs two equal shapes, got (2, 4) and (4)");
+  CHECK(shape_error([] {
+          rms_norm(zeros({2, 4}), zeros({5}));
+        }) == "[rms_norm] x has 4 features: x (2, 4), weight (5)");
+  CHECK(shape_error([] {
+          rms_norm(zeros({2, 4}), zeros({1, 4}));
+        }) == "[rms_norm] x has 4 features: x (2, 4), weight (1, 4)");
+  CHECK(shape_error([] { rms_norm(zeros({}), zeros({1})); }) == "[rms_norm] x must have features, got ()");
   CHECK(shape_error([] { softmax(zeros({})); }) == "[softmax] needs an axis, got a scalar");
   CHECK(shape_error([] { reshape(zeros({3, 4}), {5, 2}); }) == "[reshape] (3, 4) has 12 elements, (5, 2) has 10");
   CHECK(shape_error([] { reshape(zeros({3, 4}), {-1, 5}); }) == "[reshape] (3, 4) has 12 elements, no multiple of 5");

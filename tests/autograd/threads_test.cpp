@@ -69,6 +69,7 @@ TEST_CASE("operations on large tensors give the same bits for 1, 2, 3 and 4 thre
        "layer_norm/large",
        {w({403, 67}), w({67}, 1), w({67}, 2)},
        [](Inputs in) { return layer_norm(in[0], in[1], in[2]); }},
+      {"rms_norm", "rms_norm/large", {w({403, 67}), w({67}, 1)}, [](Inputs in) { return rms_norm(in[0], in[1]); }},
       {"linear_cross_entropy",
        "linear_cross_entropy/large",
        {w({211, 101}), w({331, 101}, 1)},

@@ -116,6 +116,12 @@ std::vector<Operation> all_operations() {
         return total + normed;
       });
   add(
+      "rms_norm", 2,
+      [](const Sizes& s) {
+        return std::vector<Shape>{{s[0], s[1]}, {s[1]}};
+      },
+      [](const Doubles& x, const Sizes&) { return rms_norm(x[0], x[1]); });
+  add(
       "attention", 3,
       [](const Sizes& s) {
         return std::vector<Shape>{{s[0], s[1], 3 * 2 * s[2]}};

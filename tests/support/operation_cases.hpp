@@ -170,6 +170,18 @@ std::vector<Case<T>> cases() {
   norm_of_sum("no_rows", {0, 3}, false);
   norm_of_sum("reused", {3, 5}, true);
   add("layer_norm", "reused", {w({5}, 3)}, [](Inputs in) { return layer_norm(in[0], in[0], in[0]); });
+  const auto norm_of_squares = [&](const char* variant, Shape x, double eps = 1e-5) {
+    const Index n = x[-1];
+    add("rms_norm", variant, {w(x), w({n}, 1)}, [eps](Inputs in) { return rms_norm(in[0], in[1], eps); });
+  };
+  norm_of_squares("odd", {3, 7});
+  norm_of_squares("wide", {2, 17, 33});
+  norm_of_squares("vector", {5});
+  norm_of_squares("eps", {3, 7}, 0.5);
+  norm_of_squares("one", {1, 1}, 0.5);  // without eps a sign: its gradient would be 0
+  norm_of_squares("no_rows", {0, 3});
+  norm_of_squares("no_columns", {2, 0});
+  add("rms_norm", "reused", {w({5}, 3)}, [](Inputs in) { return rms_norm(in[0], in[0]); });
 
   const auto loss = [&](const char* variant, Shape logits, std::vector<TokenId> targets, double size) {
     const Tensor<TokenId> t = ids(targets, logits.without(-1));
