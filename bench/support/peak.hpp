@@ -53,7 +53,7 @@ T run_steps(Index steps, Step step) {
     for (V& sum : sums) sum = step(sum);
   V total = V::zero();
   for (const V& sum : sums) total = total + sum;
-  return gptlite::kernels::simd::sum(total);
+  return gptlite::kernels::simd::reduce_sum(total);
 }
 
 /// FLOP/s of all threads, each of which takes `flops` a step of run(steps, thread): the best of seven runs of 20 ms.
