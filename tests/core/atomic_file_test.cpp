@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <iterator>
 #include <string>
 #include <vector>
@@ -206,5 +207,20 @@ TEST_CASE("a disk that fills up leaves the old file whole") {
             ": write failed: File too large; what stood there before is untouched: free space and save again");
   CHECK(bytes_of(path) == "old");
   CHECK(files_in(folder) == 1);
+}
+#endif
+
+#if !defined(_WIN32)
+TEST_CASE("a path that the system refuses is an error that says why, not a file that is missing") {
+  const TemporaryFolder folder;
+  const std::string loop = folder.file("loop"), long_name = folder.file(std::string(300, 'x'));
+  std::filesystem::create_symlink("loop", loop);
+  CHECK(message_of<IoError>([&] { io::path_exists(loop); }) ==
+        "[path_exists] " + loop + ": Too many levels of symbolic links");
+  CHECK(message_of<IoError>([&] { io::path_exists(long_name); }) ==
+        "[path_exists] " + long_name + ": File name too long");
+  CHECK_THROWS_AS(io::make_folder(loop), IoError);
+  CHECK_THROWS_AS(io::make_folder(long_name), IoError);
+  CHECK(message_of<IoError>([] { io::make_folder("/proc/self/here"); }).starts_with("[make_folder] /proc/self/here: "));
 }
 #endif

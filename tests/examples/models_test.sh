@@ -88,6 +88,13 @@ if [ -w /dev/full ]; then
   full generate --prompt the --max-new-tokens 3 --json
   grep -q "standard output: not all of it could be written" "$work/err" || fail "a full disk: $(cat "$work/err")"
 fi
+# A model that has diverged: the first weight of its file is NaN.
+cp -r "$work/char" "$work/diverged"
+header=$(od -An -t u8 -N 8 "$work/diverged/model.safetensors" | tr -d ' ')
+printf '\000\000\300\177' | dd of="$work/diverged/model.safetensors" bs=1 seek=$((8 + header)) conv=notrunc 2>/dev/null
+expect "has numbers that are not finite: has the model diverged?" convert --model "$work/diverged" --out "$work/no.gguf"
+expect "is not a number: has the model diverged?" score --model "$work/diverged" --tokens "1 2 3"
+expect "is not a number: has the model diverged?" generate --model "$work/diverged" --prompt the
 expect "unknown option --temprature; did you mean --temperature?" generate --model "$work/char" --temprature 1
 expect "$work/nothing: holds no tokenizer: neither tokenizer.json nor" generate --model "$work/nothing"
 expect 'character "%" at position 1 is not in the vocabulary' generate --model "$work/char" --prompt 'a%'

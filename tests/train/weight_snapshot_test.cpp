@@ -26,7 +26,7 @@ std::vector<float> weights(GPT<float>& model) {
 TEST_CASE("weights come back with the same bits") {
   GPT<float> model = tiny(1), twin = tiny(2);
   const std::vector<float> before = weights(model);
-  const train::WeightSnapshot snapshot(model);
+  const train::WeightSnapshot snapshot(std::as_const(model));
   model.wte.weight.data()[3] = 7;
   model.h[0].mlp.c_fc.bias.data()[0] = 7;
   CHECK(weights(model) != before);
