@@ -46,14 +46,15 @@ struct Examples {
 
 // The backbone: the folder's configuration with what the command line says, and its weights unless random are wanted.
 GPT<float> backbone(const Options& o) {
-  GPT<float> saved = io::load_gpt(o.model);
+  const GPT<float> saved = io::load_gpt(o.model);
   GPTConfig config = saved.config;
   config.dropout = o.dropout;
   config.precision = parse<Precision>(o.precision);
   config.seed = o.seed;
   config.openai_exact = o.openai_exact;
-  GPT<float> gpt(config);
-  if (!o.random_weights) train::WeightSnapshot(saved).restore(gpt);
+  if (o.random_weights) return GPT<float>(config);
+  GPT<float> gpt(config, Init::none());
+  train::WeightSnapshot(saved).restore(gpt);
   return gpt;
 }
 

@@ -13,6 +13,7 @@
 
 #include "gptlite/models/task_model.hpp"
 #include "support/fixture.hpp"
+#include "support/lora.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
 
@@ -40,28 +41,6 @@ TaskBatch<T> batch_of(const std::vector<TokenId>& tokens) {
   return batch;
 }
 const std::vector<TokenId> tokens{1, 2, 3, 4, 5, 6, 0, 10};
-
-template <class Module>
-void fill_B(Module& model) {
-  Generator generator(7);
-  for (const auto& [name, layer] : detail::linear_layers(model))
-    if (layer->lora.defined()) fill_normal(layer->lora.B.data(), layer->lora.B.numel(), 0, 0.3, generator.fork());
-}
-template <class Module>
-std::map<std::string, std::vector<float>> numbers(Module& model) {
-  std::map<std::string, std::vector<float>> all;
-  visit_parameters(model, [&](const std::string& name, auto& tensor) { all[name] = tensor.to_vector(); });
-  return all;
-}
-template <class Module>
-std::vector<std::string> trainable_names(Module& model) {
-  std::vector<std::string> names;
-  visit_parameters(model, [&](const std::string& name, auto& tensor) {
-    if (tensor.requires_grad()) names.push_back(name);
-  });
-  return names;
-}
-using Names = std::vector<std::string>;
 
 std::vector<std::string> tensor_names(const std::string& folder) {
   std::vector<std::string> names;

@@ -17,6 +17,7 @@
 #include "gptlite/models/task_model.hpp"
 #include "gptlite/train/adamw.hpp"
 #include "gptlite/train/weight_snapshot.hpp"
+#include "support/lora.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
 
@@ -38,29 +39,6 @@ TaskBatch<float> task_batch() {
   return batch;
 }
 
-template <class Module>
-std::map<std::string, std::vector<float>> numbers(Module& model) {
-  std::map<std::string, std::vector<float>> all;
-  visit_parameters(model, [&](const std::string& name, auto& tensor) { all[name] = tensor.to_vector(); });
-  return all;
-}
-template <class Module>
-std::vector<std::string> trainable_names(Module& model) {
-  std::vector<std::string> names;
-  visit_parameters(model, [&](const std::string& name, auto& tensor) {
-    if (tensor.requires_grad()) names.push_back(name);
-  });
-  return names;
-}
-using Names = std::vector<std::string>;
-
-// Adapters that do something: B ~ N(0, 0.3^2).
-template <class Module>
-void fill_B(Module& model) {
-  Generator generator(7);
-  for (const auto& [name, layer] : detail::linear_layers(model))
-    if (layer->lora.defined()) fill_normal(layer->lora.B.data(), layer->lora.B.numel(), 0, 0.3, generator.fork());
-}
 float largest_difference(const Tensor<float>& a, const Tensor<float>& b) {
   REQUIRE(a.shape() == b.shape());
   float worst = 0;

@@ -238,10 +238,11 @@ inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string&
   return config;
 }
 
-/// A GPT's parameters under their published names.
+/// A GPT's parameters under their published names. Throws ConfigError, naming `where`, for layers that config.json does
+/// not describe.
 template <class T>
-NamedTensors published_tensors(const GPT<T>& model) {
-  model.check_blocks("save_gpt", true);
+NamedTensors published_tensors(std::string_view where, const GPT<T>& model) {
+  model.check_blocks(where, true);
   NamedTensors tensors;
   visit_parameters(model, [&](const std::string& name, const Tensor<T>& tensor) {
     tensors.emplace("transformer." + published_name(name, model.config.norm_order), tensor.detach());
@@ -285,12 +286,13 @@ inline void save_model_files(const std::string& folder, const nlohmann::ordered_
 /// Writes config.json and model.safetensors, each replaced whole or not at all, so that transformers opens the folder
 /// as OpenAIGPTLMHeadModel or GPT2LMHeadModel. The folder is made if it is not there. A context window is saved as
 /// "gptlite_window", which transformers does not know: it attends to all positions. Throws ConfigError for a model with
-/// adapters, DataError for a weight that overflows in options.dtype, IoError if a file cannot be written.
+/// adapters or layers that its config does not describe (GPT::check_blocks), DataError for a weight that overflows in
+/// options.dtype, IoError if a file cannot be written.
 template <class T>
 void save_gpt(const std::string& folder, const GPT<T>& model, const SaveOptions& options = {}) {
   detail::check_no_lora("save_gpt", model);
   detail::save_model_files(folder, detail::config_json(model.config, "LMHeadModel", options),
-                           detail::published_tensors(model), options.dtype);
+                           detail::published_tensors("save_gpt", model), options.dtype);
 }
 
 }  // namespace io

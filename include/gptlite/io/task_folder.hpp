@@ -45,11 +45,12 @@ inline void save_task_tokenizer(const std::string& folder, const text::Tokenizer
 /// start, delimiter and extract tokens around a text or a pair of texts. For classification and entailment,
 /// pipeline("text-classification", folder) gives the labels and probabilities of `model` on texts laid out by layout(),
 /// if they are not too long. For similarity and multiple choice, transformers computes the scores of one sequence. The
-/// folder is made if it is not there. Throws ConfigError for a model with adapters, DataError for labels that are not
-/// UTF-8 and for a tokenizer with more tokens than the model, IoError if a file cannot be written.
+/// folder is made if it is not there. Throws ConfigError for a model with adapters or layers that its config does not
+/// describe, DataError for labels that are not UTF-8 and for a tokenizer with more tokens than the model, IoError if a
+/// file cannot be written.
 template <class T>
 void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
-  TaskModel<GPT<T>> model = from.model;  // handles
+  const TaskModel<GPT<T>>& model = from.model;
   detail::check_no_lora("save_task_model", model);
   check_vocabulary(folder, from.tokenizer.tokenizer, model.backbone.config);
   for (const std::string& label : from.labels) text::decode_utf8(label);
@@ -70,7 +71,7 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   config["pad_token_id"] = tokens.start;  // transformers reads the last token that is not this one: the extract token
   config["gptlite_task"] = {
       {"task", std::string(name_of(model.task))}, {"labels", from.labels}, {"max_part_length", from.max_part_length}};
-  NamedTensors tensors = detail::published_tensors(model.backbone);
+  NamedTensors tensors = detail::published_tensors("save_task_model", model.backbone);
   tensors.emplace("score.weight", transpose(model.score.weight.detach(), 0, 1));  // (n, C), as torch.nn.Linear has it
   detail::save_model_files(folder, config, tensors, std::nullopt);
   detail::save_task_tokenizer(folder, from.tokenizer.tokenizer, model.backbone.config.block_size);

@@ -26,17 +26,12 @@ struct LoraOptions {
 
 namespace detail {
 
-/// Calls f(name, layer) for the Linear layers of a module.
-template <class Module, class F>
-void visit_linear_layers(Module& module, F&& f) {
-  visit_layers<Linear<typename Module::value_type>>(module, f);
-}
-/// The Linear layers of a module with their names.
+/// The Linear layers of a module with their names; const ones for a const module.
 template <class Module>
 auto linear_layers(Module& module) {
   using Layer = Linear<typename Module::value_type>;
   std::vector<std::pair<std::string, std::conditional_t<std::is_const_v<Module>, const Layer, Layer>*>> layers;
-  visit_linear_layers(module, [&](const std::string& name, auto& layer) { layers.emplace_back(name, &layer); });
+  visit_layers<Layer>(module, [&](const std::string& name, auto& layer) { layers.emplace_back(name, &layer); });
   return layers;
 }
 
@@ -56,10 +51,9 @@ void train_adapters_only(Module& module) {
 /// True if a Linear layer of the module has adapters.
 template <class Module>
 bool has_lora(const Module& module) {
-  bool found = false;
-  detail::visit_linear_layers(module,
-                              [&](const std::string&, const auto& layer) { found = found || layer.lora.defined(); });
-  return found;
+  for (const auto& [name, layer] : detail::linear_layers(module))
+    if (layer->lora.defined()) return true;
+  return false;
 }
 
 /// Adds adapters to every Linear layer whose name matches a target, and freezes all other parameters of the module
@@ -86,12 +80,12 @@ Index add_lora(Module& module, const LoraOptions& options = {}) {
   detail::check_patterns("add_lora", "Linear layer", names, options.targets);
   if (!options.trainable.empty()) detail::check_patterns("add_lora", "parameter", parameters, options.trainable);
 
-  Generator init(options.seed, RandomUse::adapters);
+  Generator generator(options.seed, RandomUse::adapters);
   for (const auto& [name, layer] : layers) {
     if (!glob_match_any(name, options.targets)) continue;
     const Index in = layer->weight.shape()[0], out = layer->weight.shape()[1];
     const double bound = 1 / std::sqrt(static_cast<double>(in));
-    layer->lora.A = Tensor<T>::uniform({in, options.rank}, -bound, bound, init.fork());
+    layer->lora.A = Init::uniform(bound).parameter<T>({in, options.rank}, generator);
     layer->lora.B = Tensor<T>::zeros({options.rank, out});
     layer->lora.scale = options.alpha / static_cast<double>(options.rank);
   }
