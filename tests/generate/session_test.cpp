@@ -45,7 +45,9 @@ Tokens prompt_of(Index length, Index number) {
   return tokens;
 }
 // Sequences of every kind: prompts of few and of many tokens, and longer than block_size.
-Tokens prompt(Index number) { return prompt_of(std::vector<Index>{1, 5, 8, 9, 40, 70, 120}[number % 7], number); }
+Tokens prompt(Index number) {
+  return prompt_of(std::vector<Index>{1, 5, 8, 9, 40, 70, 120}[static_cast<std::size_t>(number % 7)], number);
+}
 GenerateOptions options_of(Index number) {
   GenerateOptions options{.max_new_tokens = 10 + 13 * (number % 5), .seed = static_cast<std::uint64_t>(number)};
   if (number % 3 == 1) options.temperature = 0;

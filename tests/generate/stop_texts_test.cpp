@@ -73,7 +73,7 @@ TEST_CASE("any way of cutting any text gives what the definition says") {
       std::string text;
       for (int i = 0, rest = code; i < 7; ++i, rest /= 3) text += static_cast<char>('a' + rest % 3);
       const Watched expected = by_definition(stops, text);
-      for (const std::size_t piece : {1, 2, 3, 7})
+      for (const std::size_t piece : std::vector<std::size_t>{1, 2, 3, 7})
         if (watch(StopTexts(stops), text, piece) != expected) FAIL_CHECK(stops[0], " in ", text, ", pieces of ", piece);
     }
 }
