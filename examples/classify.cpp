@@ -52,7 +52,7 @@ int run(const Options& o) {
     return folder.labels.empty() ? std::to_string(label) : folder.labels[label];
   };
   std::string line;
-  for (Index number = 1; std::getline(std::cin, line); ++number) {
+  for (Index number = 1; std::cout && std::getline(std::cin, line); ++number) {
     if (line.ends_with('\r')) line.pop_back();
     const std::vector<std::string> texts = split(line);
     check_count(task, texts.size(), number);

@@ -13,6 +13,7 @@
 // for, the pre-trained one with the task's tokens, in base, unless it is that of --model.
 
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
@@ -21,6 +22,7 @@
 #include <sstream>
 
 #include "support/command_line.hpp"
+#include "support/run_options.hpp"
 
 namespace {
 
@@ -36,6 +38,7 @@ struct Options {
   int threads = 0;
   std::uint64_t seed = 1337;
   bool random_weights = false, openai_exact = false, no_save = false;
+  examples::RunOptions run;
 };
 
 // One file's examples, and as the model reads them.
@@ -90,12 +93,32 @@ void write_predictions(const std::string& path, const Examples& examples,
   io::write_text(path, text.str());
 }
 
+// What a resumed run must share with the run that was saved.
+JsonObject shared_settings(const Options& o, const std::vector<data::EncodedExample>& inputs) {
+  std::uint32_t sum = 0;
+  for (const data::EncodedExample& input : inputs)
+    for (const text::Tokens& tokens : input.sequences)
+      sum = crc32c(tokens.data(), tokens.size() * sizeof(TokenId), sum);
+  return JsonObject()
+      .add("task", o.task)
+      .add("lambda", o.lambda)
+      .add("batch_size", o.batch_size)
+      .add("dropout", o.dropout)
+      .add("lora_rank", o.lora_rank)
+      .add("openai_exact", o.openai_exact)
+      .add("seed", o.seed)
+      .add("train_crc32c", sum);
+}
+
 int run(const Options& o) {
   const auto in = [](Index value, Index most) { return value > 0 && value <= most; };
   check<ConfigError>(in(o.epochs, 1000000), "finetune", "--epochs must be in 1..1000000, got ", o.epochs);
   check<ConfigError>(o.batch_size > 0, "finetune", "--batch-size must be positive, got ", o.batch_size);
   check<ConfigError>(in(o.max_score, 1000), "finetune", "--max-score must be in 1..1000, got ", o.max_score);
   check<ConfigError>(o.warmup < 1, "finetune", "--warmup must be in 0..1 and below 1, got ", o.warmup);
+  std::error_code unknown;
+  check<ConfigError>(!std::filesystem::equivalent(o.model, o.out, unknown), "finetune", "--out ", o.out,
+                     " is the folder of --model: choose another, training starts from that model");
   set_num_threads(o.threads);
 
   // All that can be wrong with the input is found before anything is trained or written.
@@ -145,60 +168,69 @@ int run(const Options& o) {
                                  .openai_exact = o.openai_exact});
   train::EarlyStopping stopping(o.patience);
 
-  io::make_folder(o.out);
+  const auto start = std::chrono::steady_clock::now();
+  train::Loop loop(optimizer, {.max_steps = steps, .learning_rate = learning_rate, .log_time = false});
+  io::TrainingRun run(o.out, loop, model,
+                      run_options(o.run, shared_settings(o, train.inputs),
+                                  {"adapters", "base", "predictions_dev.tsv", "predictions_test.tsv"}));
+  train::WeightSnapshot best(model);
+  run.add("batches", batches);
+  run.add("stopping", stopping);
+  run.add("best", best);
   std::cerr << train.inputs.size() << " examples to learn, " << dev.inputs.size() << " to choose the weights by; "
             << trainable_count(model) << " of " << parameter_count(model) << " parameters train; " << num_threads()
             << " threads; results in " << o.out << '\n';
 
-  const auto start = std::chrono::steady_clock::now();
-  train::Loop loop(
-      optimizer,
-      {.max_steps = steps, .learning_rate = learning_rate, .metrics = o.out + "/metrics.jsonl", .log_time = false});
-  train::WeightSnapshot best(model);
-  std::string metric;
   loop.every(eval_interval, [&] {
-    const train::TaskMetrics values = train::task_metrics(task, train::predict_task(model, dev.inputs), dev.inputs);
-    metric = values[0].first;
+    const train::TaskMetrics values = train::task_metrics(
+        task, train::predict_task(model, dev.inputs, 32, [&] { loop.throw_if_interrupted(); }), dev.inputs);
     loop.log(JsonObject().add("dev", json_of(values)));
     const bool better = stopping.improved(values[0].second, loop.step_count());
     if (better) best = train::WeightSnapshot(model);
     if (stopping.should_stop()) loop.stop();
     char line[120];
     std::snprintf(line, sizeof line, "step %lld: dev %s %.4f%s", static_cast<long long>(loop.step_count()),
-                  metric.c_str(), values[0].second, better ? ", the best so far" : "");
+                  values[0].first.c_str(), values[0].second, better ? ", the best so far" : "");
     loop.print_above(line);
   });
-  while (loop.next()) {
-    const TaskBatch<float> batch = batches.next();
-    const TaskLosses<float> losses = model.losses(batch, o.lambda);
-    loop.backward(losses.l3, batch.tokens.numel());
-    JsonObject parts;
-    parts.add("l2", losses.l2.item());
-    if (losses.l1.defined()) parts.add("l1", losses.l1.item());
-    loop.step(parts);
+  {
+    const examples::InterruptHandler handler(loop);
+    while (loop.next()) {
+      const TaskBatch<float> batch = batches.next();
+      const TaskLosses<float> losses = model.losses(batch, o.lambda);
+      loop.backward(losses.l3, batch.tokens.numel());
+      JsonObject parts;
+      parts.add("l2", losses.l2.item());
+      if (losses.l1.defined()) parts.add("l1", losses.l1.item());
+      loop.step(parts);
+    }
+    if (loop.interrupted()) return handler.exit_code("finetune", o.out, loop.step_count());
   }
 
   check<Error>(stopping.best_step() >= 0, "finetune",
                "the model's answers on --dev were never finite: try a smaller --learning-rate");
   best.restore(model);
+  model.eval();
   if (has_lora(model)) {
     if (!o.no_save) {
-      io::save_lora(o.out + "/adapters", model);
-      if (new_tokens > 0) io::save_model(o.out + "/base", gpt, tokenizer.tokenizer);
+      io::save_lora(run.path("adapters"), model);
+      if (new_tokens > 0) io::save_model(run.path("base"), gpt, tokenizer.tokenizer);
     }
     merge_lora(model);
   }
+  // Before the predictions, which may not fit on the disk.
+  if (!o.no_save) io::save_task_model(o.out, io::TaskFolder<float>{model, tokenizer, labels, layout.max_part_length});
   JsonObject result;
+  const char* const metric = task == Task::similarity ? "pearson" : "accuracy";
   result.add("task", o.task).add("lambda", o.lambda).add("seed", o.seed).add("metric", metric);
   const auto finish = [&](const std::string& name, const Examples& examples) {
     const std::vector<train::TaskPrediction> predictions = train::predict_task(model, examples.inputs);
-    write_predictions(o.out + "/predictions_" + name + ".tsv", examples, predictions);
+    write_predictions(run.path("predictions_" + name + ".tsv"), examples, predictions);
     result.add(name, json_of(train::task_metrics(task, predictions, examples.inputs)));
   };
   finish("dev", dev);
   if (test) finish("test", *test);
-  model.eval();
-  if (!o.no_save) io::save_task_model(o.out, io::TaskFolder<float>{model, tokenizer, labels, layout.max_part_length});
+  if (o.no_save) run.remove_checkpoints();
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   result.add("best_step", stopping.best_step()).add("steps", loop.step_count()).add("seconds", seconds.count());
   std::cout << result.text() << '\n';
@@ -255,12 +287,13 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--threads", o.threads, "0 for all processors")->capture_default_str();
     app.add_option("--seed", o.seed, "of the head, new tokens, batches and dropout")->capture_default_str();
-    app.add_option("--out", o.out, "folder for the model, metrics.jsonl and the predictions")
+    app.add_option("--out", o.out, "folder for the model, metrics.jsonl, the predictions and checkpoints")
         ->type_name("PATH")
         ->capture_default_str();
     app.add_flag("--openai-exact", o.openai_exact,
                  "the Adam, schedule, dropout masks, softmax and truncation of the code released with GPT-1");
-    app.add_flag("--no-save", o.no_save, "leave the model out of the folder");
+    app.add_flag("--no-save", o.no_save, "leave the model and, in the end, the checkpoints out of the folder");
+    examples::add_options(app, o.run);
     const int exit_code = examples::parse(app, argc, argv);
     return exit_code >= 0 ? exit_code : run(o);
   });

@@ -73,7 +73,7 @@ int run(Options o) {
   if (!o.json) std::cout << o.prompt << std::flush;
   o.generate.on_token = [&](TokenId token, Index) {
     show(stops.next(stream.next(token)));
-    return !stops.found();
+    return !stops.found() && std::cout.good();
   };
   const auto begin = std::chrono::steady_clock::now();
   const std::vector<TokenId> tokens = generate(decoder, {prompt}, o.generate).front();

@@ -19,7 +19,7 @@ int run(const std::string& model, const std::string& path) {
   check<ConfigError>(!model.empty() && !path.empty(), "tokenize", "--model and --text are required");
   const text::Tokenizer tokenizer = io::load_tokenizer(model);
   std::istringstream text(io::read_text(path));
-  for (std::string line; std::getline(text, line);) {
+  for (std::string line; std::cout && std::getline(text, line);) {
     const char* separator = "";
     for (const TokenId token : tokenizer.encode(line)) {
       std::cout << separator << token;

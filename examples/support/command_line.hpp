@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <csignal>
 #include <cstdint>
 #include <exception>
 #include <gptlite/core/finite.hpp>
@@ -13,6 +14,11 @@
 #include <string>
 #include <type_traits>
 #include <vector>
+
+#if !defined(_WIN32)
+#include <fcntl.h>
+#include <poll.h>
+#endif
 
 namespace examples {
 
@@ -48,7 +54,9 @@ inline void add_checks(CLI::App& app) {
     const std::string type = option->get_type_name();
     const auto check = [&](auto error) { option->check(CLI::Validator(error, "")); };
     if (type.starts_with("INT"))
-      check([](const std::string& text) { return number_error<std::int64_t>(text, "a whole number, 0 or more and below 2^63"); });
+      check([](const std::string& text) {
+        return number_error<std::int64_t>(text, "a whole number, 0 or more and below 2^63");
+      });
     else if (type.starts_with("UINT"))
       check([](const std::string& text) {
         return number_error<std::uint64_t>(text, "a whole number, 0 or more and below 2^64");
@@ -87,12 +95,38 @@ inline int parse(CLI::App& app, int argc, char** argv) {
   }
 }
 
-/// Runs `work`; an exception becomes a line on stderr and exit code 1, and so does output that could not be written.
+/// Prepares what a program inherits. A closed pipe or a file that reaches the limit of `ulimit -f` becomes an error of
+/// the call instead of a signal that kills the program. A standard stream that is closed is opened to nothing: the next
+/// file would take its number, and messages would be written into it.
+inline void prepare_streams() {
+#if !defined(_WIN32)
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  for (int stream = 0; stream <= 2; ++stream)
+    if (::fcntl(stream, F_GETFD) < 0) [[maybe_unused]]
+      const int opened = ::open("/dev/null", stream == 0 ? O_RDONLY : O_WRONLY);
+#endif
+}
+
+/// True if standard output is a pipe whose reader has closed it.
+inline bool reader_is_gone() {
+#if defined(_WIN32)
+  return false;
+#else
+  pollfd out{1, POLLOUT, 0};
+  return ::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+#endif
+}
+
+/// Runs `work`; an exception becomes a line on stderr and exit code 1, and so does output that could not be written. A
+/// reader that wanted no more, such as `head`, is no error: exit code 141, as of a program that SIGPIPE ended.
 template <class F>
 int guarded(const std::string& program, F&& work) {
+  prepare_streams();
   try {
     const int exit_code = work();
     if (std::cout.flush()) return exit_code;
+    if (reader_is_gone()) return 141;
     std::cerr << program << ": standard output: not all of it could be written; is the disk full?\n";
     return 1;
   } catch (const std::exception& error) {

@@ -2,13 +2,12 @@
 // Pre-training from a command line, as train_char_gpt and pretrain do it: the options, evaluations and samples, and the
 // folder that is saved.
 
-#include <filesystem>
-#include <fstream>
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
 #include <iostream>
 
 #include "support/command_line.hpp"
+#include "support/run_options.hpp"
 
 namespace examples {
 
@@ -23,10 +22,11 @@ struct PretrainingOptions {
          time_limit = 0;
   int threads = 0;
   std::uint64_t seed = 1337;
+  RunOptions run;
 };
 
 inline void add_options(CLI::App& app, PretrainingOptions& o) {
-  app.add_option("--out", o.out, "folder for the model, metrics.jsonl and samples.txt")
+  app.add_option("--out", o.out, "folder for the model, metrics.jsonl, samples.txt and checkpoints")
       ->type_name("PATH")
       ->capture_default_str();
   app.add_option("--n-layer", o.n_layer, "blocks")->capture_default_str();
@@ -57,12 +57,29 @@ inline void add_options(CLI::App& app, PretrainingOptions& o) {
   app.add_option("--eval-batches", o.eval_batches, "batches an evaluation")->capture_default_str();
   app.add_option("--sample-every", o.sample_every, "steps between samples, 0 for the last only")->capture_default_str();
   app.add_option("--prompt", o.prompt, "what samples begin with");
+  add_options(app, o.run);
   app.add_option("--time-limit", o.time_limit, "seconds of training, 0 for no limit")->capture_default_str();
+}
+
+/// What a resumed run must share with the run that was saved.
+inline JsonObject shared_settings(const PretrainingOptions& o, const std::vector<TokenId>& tokens) {
+  return JsonObject()
+      .add("n_layer", o.n_layer)
+      .add("n_head", o.n_head)
+      .add("n_embd", o.n_embd)
+      .add("block_size", o.block_size)
+      .add("batch_size", o.batch_size)
+      .add("grad_accumulation", o.grad_accumulation)
+      .add("window", o.window)
+      .add("norm_order", o.norm_order)
+      .add("dropout", o.dropout)
+      .add("seed", o.seed)
+      .add("text_crc32c", crc32c(tokens.data(), tokens.size() * sizeof(TokenId)));
 }
 
 /// Trains a GPT on `tokens`: the first 90% train, the last 10% validate. Progress goes to stderr, the last line on
 /// stdout is one JSON object with the results. o.out becomes a folder that load_gpt and transformers open: the model at
-/// the end, and in o.out/best that of the best evaluation, beside metrics.jsonl and samples.txt.
+/// the end, and in o.out/best that of the best evaluation, beside metrics.jsonl, samples.txt and checkpoints.
 inline int pretrain(const std::string& program, const PretrainingOptions& o, const text::Tokenizer& tokenizer,
                     const std::vector<TokenId>& all_tokens, const std::vector<TokenId>& prompt) {
   check<ConfigError>(o.max_steps > 0, program, "--max-steps must be positive, got ", o.max_steps);
@@ -89,46 +106,48 @@ inline int pretrain(const std::string& program, const PretrainingOptions& o, con
   train::AdamW optimizer(model,
                          {.betas = {0.9, o.beta2}, .weight_decay = o.weight_decay, .max_grad_norm = o.grad_clip});
 
-  io::make_folder(o.out);
-  const Index parameters = parameter_count(model);
-  std::cerr << "text: " << all_tokens.size() << " tokens of " << tokenizer.vocab_size() << "; model: " << parameters
-            << " parameters; " << num_threads() << " threads; results in " << o.out << "\n";
-
   train::Loop loop(optimizer, {.max_steps = o.max_steps,
                                .learning_rate = train::Schedule{train::Decay::cosine, o.learning_rate,
                                                                 o.min_learning_rate, o.warmup_steps, o.max_steps},
                                .grad_accumulation = o.grad_accumulation,
-                               .time_limit = o.time_limit,
-                               .metrics = o.out + "/metrics.jsonl"});
-  std::ofstream samples(o.out + "/samples.txt");
-  check<DataError>(samples.good(), program, o.out, "/samples.txt: cannot write");
-  double val_loss = 0, best_loss = std::numeric_limits<double>::infinity();
+                               .time_limit = o.time_limit});
+  io::TrainingRun run(o.out, loop, model, run_options(o.run, shared_settings(o, all_tokens), {"best", "samples.txt"}));
+  train::EarlyStopping best;  // only keeps the best evaluation
+  double val_loss = 0;
+  run.add("batches", batches);
+  run.add("best", best);
+  run.add("val_loss", val_loss);
+  const Index parameters = parameter_count(model);
+  std::cerr << "text: " << all_tokens.size() << " tokens of " << tokenizer.vocab_size() << "; model: " << parameters
+            << " parameters; " << num_threads() << " threads; results in " << o.out << "\n";
+
+  const auto keep_on = [&] { loop.throw_if_interrupted(); };
   loop.every(o.eval_interval, [&] {
     data::TokenBatches validation(tokens.second, {o.batch_size, o.block_size, o.seed});  // the same batches every time
-    val_loss = train::evaluate(model, validation, o.eval_batches);
-    loop.log(JsonObject().add("val_loss", val_loss));
-    char line[80];
-    std::snprintf(line, sizeof line, "step %lld: validation loss %.4f", static_cast<long long>(loop.step_count()),
-                  val_loss);
-    loop.print_above(line);
-    if (val_loss < best_loss) {
-      best_loss = val_loss;
-      io::save_model(o.out + "/best", model, tokenizer);
-    }
+    val_loss = train::evaluate(model, validation, o.eval_batches, keep_on);
+    loop.report({{"val_loss", val_loss}});
+    if (best.improved(-val_loss, loop.step_count())) io::save_model(run.path("best"), model, tokenizer);
   });
   loop.every(o.sample_every, [&] {
     const std::string step = std::to_string(loop.step_count());
-    const std::string sample =
-        tokenizer.decode(generate(model, prompt, {.max_new_tokens = 400, .temperature = 0.8, .seed = o.seed}));
-    samples << "--- step " << step << "\n" << sample << "\n" << std::flush;
+    const std::string sample = tokenizer.decode(generate(
+        model, prompt, {.max_new_tokens = 400, .temperature = 0.8, .seed = o.seed, .on_token = [&](TokenId, Index) {
+                          keep_on();
+                          return true;
+                        }}));
+    run.append("samples.txt", "--- step " + step + "\n" + sample + "\n");
     loop.print_above("--- sample at step " + step + "\n" + sample + "\n---");
   });
-  while (loop.next()) {
-    for (Index i = 0; i < o.grad_accumulation; ++i) {
-      const auto [inputs, targets] = batches.next();
-      loop.backward(model.loss(inputs, targets), inputs.numel());
+  {
+    const InterruptHandler handler(loop);
+    while (loop.next()) {
+      while (loop.needs_batch()) {
+        const auto [inputs, targets] = batches.next();
+        loop.backward(model.loss(inputs, targets), inputs.numel());
+      }
+      loop.step();
     }
-    loop.step();
+    if (loop.interrupted()) return handler.exit_code(program, o.out, loop.step_count());
   }
   io::save_model(o.out, model, tokenizer);
   std::cout << JsonObject()

@@ -15,6 +15,14 @@
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
 
+#if !defined(_WIN32)
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+#endif
+
 using namespace gptlite;
 
 TEST_CASE("a file is read byte by byte") {
@@ -48,6 +56,32 @@ TEST_CASE("a signal while a file is read fails nothing") {
   setitimer(ITIMER_REAL, &never, nullptr);
   sigaction(SIGALRM, &before, nullptr);
   CHECK(same);
+}
+#endif
+
+#if !defined(_WIN32)
+TEST_CASE("a pipe is read to its end; one without a writer, and a device, do not block") {
+  const TemporaryFolder folder;
+  const std::string fifo = folder.file("fifo");
+  REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
+  CHECK(message_of<DataError>([&] { io::read_text(fifo); }) == "[read_text] " + fifo + ": the file is empty");
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  std::thread writer([&] {
+    for (int i = 0; i < 50; ++i) {
+      const std::string piece(1000, static_cast<char>('a' + i % 26));
+      CHECK(::write(ends[1], piece.data(), piece.size()) == 1000);
+      std::this_thread::sleep_for(std::chrono::milliseconds(i % 10 == 0 ? 5 : 0));
+    }
+    ::close(ends[1]);
+  });
+  const std::string text = io::read_text("/dev/fd/" + std::to_string(ends[0]));
+  writer.join();
+  ::close(ends[0]);
+  CHECK(text.size() == 50'000);
+  CHECK(text.ends_with(std::string(1000, 'x')));
+  CHECK(message_of<DataError>([] { io::read_text("/dev/zero"); }) ==
+        "[read_text] /dev/zero: cannot read: a device, not a file");
 }
 #endif
 

@@ -106,7 +106,7 @@ grep -q '"test"' "$work/out" && fail "a test without --test"
 "$programs/finetune" --task classification --model "$work/gpt" "${data[@]}" "${recipe[@]}" --out "$work/plain" >/dev/null 2>&1 || fail "plain"
 for option in "--precision bf16" "--lora-rank 4 --lora-targets *c_attn,*c_fc --learning-rate 2e-2" "--lora-rank 4 --lora-targets *c_attn,*c_fc,score --learning-rate 2e-2" "--freeze transformer.w*" "--openai-exact" "--layer-decay 0.9"; do
   # shellcheck disable=SC2086
-  "$programs/finetune" --task classification --model "$work/gpt" "${data[@]}" "${recipe[@]}" $option --out "$work/other" \
+  "$programs/finetune" --task classification --model "$work/gpt" "${data[@]}" "${recipe[@]}" $option --overwrite --out "$work/other" \
     >"$work/out" 2>"$work/err" || fail "$option: $(cat "$work/err")"
   at_least "$(value accuracy "$work/out")" 0.95 || fail "$option: $(cat "$work/out")"
   cmp -s "$work/plain/model.safetensors" "$work/other/model.safetensors" && fail "$option changes nothing"
@@ -114,9 +114,10 @@ for option in "--precision bf16" "--lora-rank 4 --lora-targets *c_attn,*c_fc --l
   tail -n +2 "$work/classification_dev.tsv" | cut -f 2 >"$work/lines"
   "$programs/classify" --model "$work/other" <"$work/lines" | cut -f 1 >"$work/answers"
   cmp -s "$work/answers" <(tail -n +2 "$work/other/predictions_dev.tsv" | cut -f 3) || fail "$option: the folder answers otherwise"
+  [[ $option != --lora* ]] || for name in base/model.safetensors adapters/adapter_model.safetensors adapters/adapter_config.json; do
+    [ -s "$work/other/$name" ] || fail "$option: no $name"
+  done
 done
-[ -s "$work/other/base/model.safetensors" ] || fail "no model that the adapters are for"
-[ -s "$work/other/adapters/adapter_model.safetensors" ] && [ -s "$work/other/adapters/adapter_config.json" ] || fail "no adapters"
 printf 'the red box no 3 is here\nthe blue box no 4 is here\r\n' | "$programs/classify" --model "$work/classification1" --json >"$work/out"
 grep -q '^{"label":"red","probabilities":{"blue":0.*,"red":0.*}}$' "$work/out" || fail "--json: $(cat "$work/out")"
 [ "$(cut -c 1-15 "$work/out" | tail -n 1)" = '{"label":"blue"' ] || fail "the second line: $(cat "$work/out")"

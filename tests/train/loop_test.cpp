@@ -260,7 +260,7 @@ TEST_CASE("the metrics file has a line for each step, with what else is given, a
   }
 }
 
-TEST_CASE("gradients that are not finite are reported; five in a row end training with an error") {
+TEST_CASE("losses and gradients that are not finite are reported; five in a row end training with an error") {
   std::FILE* const stream = std::tmpfile();
   REQUIRE(stream != nullptr);
   OneNumber model;
@@ -275,17 +275,23 @@ TEST_CASE("gradients that are not finite are reported; five in a row end trainin
   };
   steps(4, bad);
   steps(1, 1);  // the count starts anew
-  steps(4, bad);
+  steps(3, bad);
+  REQUIRE(loop.next());
+  loop.backward(model.loss(1), 1);
+  model.w.grad().data()[0] = bad;  // the loss is finite, its gradient is not
+  CHECK(loop.step().skipped);
+  CHECK(loop.skipped_count() == 8);
   CHECK(optimizer.step_count() == 1);
   CHECK(message_of<Error>([&] { steps(1, bad); }) ==
         "[Loop] the loss diverged: five gradients in a row are not finite (loss inf at step 10); try a smaller "
-        "learning rate or a longer warm-up");
+        "learning rate or a longer warm-up, or see which operation it begins in with AnomalyMode");
   std::rewind(stream);
   std::array<char, 4096> text{};
   const std::string shown(text.data(), std::fread(text.data(), 1, text.size(), stream));
-  CHECK(shown.starts_with("step 1: the gradient is not finite, step skipped\nstep 1/100  loss inf"));
-  CHECK(shown.find("step 5: the gradient") == shown.npos);
-  CHECK(shown.ends_with("step 10: the gradient is not finite, step skipped\n"));
+  CHECK(shown.starts_with("step 1/100  loss inf"));
+  CHECK(shown.find("step 5: the") == shown.npos);
+  CHECK(shown.find("step 9: the gradient is not finite, step skipped (8 so far)\n") != shown.npos);
+  CHECK(shown.ends_with("step 10: the loss is not finite, step skipped (9 so far)\n"));
   std::fclose(stream);
 }
 
@@ -325,10 +331,11 @@ TEST_CASE("a run continues with the state of loop and optimizer as if it had not
     if (loop.step_count() == 12) {  // the state of now goes into the other run
       written = bytes_of(folder.file("whole")).size();
       CHECK(whole_actions == "6 12 ");
-      std::vector<std::int64_t> counts;
-      loop.visit([&](const std::string&, std::int64_t& state) { counts.push_back(state); });
+      std::vector<double> numbers;
+      loop.visit([&](const std::string&, auto& state) { numbers.push_back(static_cast<double>(state)); });
       std::size_t i = 0;
-      next_loop.visit([&](const std::string&, std::int64_t& state) { state = counts.at(i++); });
+      next_loop.visit(
+          [&]<class State>(const std::string&, State& state) { state = static_cast<State>(numbers.at(i++)); });
       std::vector<Tensor<float>> moments;
       whole.optimizer.visit([&](const std::string&, auto& state) {
         if constexpr (requires { state.clone(); }) moments.push_back(state.clone());
@@ -386,7 +393,8 @@ TEST_CASE("options that cannot work are refused before the metrics file of an ea
   CHECK(message_of<IoError>([&] {
           train::Loop no_file(optimizer,
                               {.max_steps = 1, .metrics = folder.file("nothing/metrics"), .stream = nullptr});
-        }) == "[metrics] " + folder.file("nothing/metrics") + ": cannot write: No such file or directory");
+        }) == "[AppendFile] " + folder.file("nothing/metrics") +
+                  ": open failed: No such file or directory; nothing was written: create its folder");
 }
 
 TEST_CASE("an action that throws does not lose those after it") {

@@ -27,12 +27,12 @@ TEST_CASE("a metrics file that cannot be opened is refused with its path and the
   const TemporaryFolder folder;
   const std::string path = folder.file("nothing/metrics.jsonl");
   CHECK(message_of<IoError>([&] { train::MetricsLog log(path); }) ==
-        "[metrics] " + path + ": cannot write: No such file or directory");
+        "[AppendFile] " + path + ": open failed: No such file or directory; nothing was written: create its folder");
 }
 
 TEST_CASE("a full disk is reported when a line cannot be written") {
   if (!std::filesystem::exists("/dev/full")) return;
   train::MetricsLog log("/dev/full");
   CHECK(message_of<IoError>([&] { log.write(JsonObject().add("step", 1)); }) ==
-        "[metrics] /dev/full: cannot write: No space left on device");
+        "[AppendFile] /dev/full: write failed: No space left on device; what was written before is untouched: free space");
 }

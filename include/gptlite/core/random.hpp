@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <numbers>
+#include <string>
 
 #include "gptlite/core/parallel.hpp"
 
@@ -86,6 +87,13 @@ class Generator {
 
   std::uint64_t position() const { return position_; }
   void set_position(std::uint64_t position) { position_ = position; }
+  /// Calls f(name, state) for the state that a checkpoint keeps: "position" (std::int64_t&).
+  template <class F>
+  void visit(F&& f) {
+    auto position = static_cast<std::int64_t>(position_);
+    f(std::string("position"), position);
+    position_ = static_cast<std::uint64_t>(position);
+  }
 
   std::uint64_t next() {
     std::array<std::uint32_t, 2> words{};

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <numeric>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -162,6 +164,14 @@ class TaskBatches {
   void set_position(Index position) {
     check<ConfigError>(position >= 0, "TaskBatches", "position must be 0 or positive, got ", position);
     position_ = position;
+  }
+  /// Calls f(name, state) for the state that a checkpoint keeps: "position" (std::int64_t&). Throws ConfigError if f
+  /// leaves it negative.
+  template <class F>
+  void visit(F&& f) {
+    std::int64_t position = position_;
+    f(std::string("position"), position);
+    set_position(static_cast<Index>(position));
   }
 
  private:

@@ -12,6 +12,8 @@
 
 #include "gptlite/core/finite.hpp"
 #include "gptlite/core/text_file.hpp"
+#include "gptlite/io/folder_update.hpp"
+#include "gptlite/io/gpt_config_json.hpp"
 #include "gptlite/io/model_weights.hpp"
 #include "gptlite/io/safetensors.hpp"
 #include "gptlite/models/gpt.hpp"
@@ -21,86 +23,6 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
 namespace detail {
-
-/// config.json or adapter_config.json, its values checked as they are read. `where` must outlive it.
-class ModelConfigFile {
- public:
-  explicit ModelConfigFile(std::string path, std::string_view where = "load_gpt")
-      : where_(where), path_(std::move(path)), json_(read_json(path_)) {
-    expect(json_.is_object(), "an object is expected");
-  }
-
-  template <class... Parts>
-  void expect(bool condition, const Parts&... parts) const {
-    check<DataError>(condition, where_, path_, ": ", parts...);
-  }
-  const nlohmann::json& json() const { return json_; }
-  bool has(const char* key) const { return json_.contains(key) && !json_.at(key).is_null(); }
-  std::string text(const char* key) const {
-    expect(has(key) && json_.at(key).is_string(), '"', key, "\" must be a text");
-    return json_.at(key).get<std::string>();
-  }
-  bool is_list(const char* key) const { return has(key) && json_.at(key).is_array(); }
-  std::vector<std::string> texts(const char* key) const {
-    const bool all = is_list(key) && std::all_of(json_.at(key).begin(), json_.at(key).end(),
-                                                 [](const nlohmann::json& each) { return each.is_string(); });
-    expect(all, '"', key, "\" must be a list of texts");
-    return json_.at(key).get<std::vector<std::string>>();
-  }
-  Index required_size(const char* key) const {
-    expect(has(key) && json_.at(key).is_number_unsigned() && json_.at(key).get<std::uint64_t>() <= 1u << 30, '"', key,
-           "\" must be a whole number", has(key) ? ", not " : "", has(key) ? json_.at(key).dump() : "");
-    return json_.at(key).get<Index>();
-  }
-  double number_or(const char* key, double otherwise) const {
-    if (!has(key)) return otherwise;
-    expect(json_.at(key).is_number(), '"', key, "\" must be a number, not ", json_.at(key).dump());
-    return json_.at(key).get<double>();
-  }
-  /// Throws DataError unless the key is absent or one of `values`: any other would compute something else than a GPT
-  /// does.
-  void require_one_of(const char* key, std::initializer_list<nlohmann::json> values) const {
-    expect(!has(key) || std::find(values.begin(), values.end(), json_.at(key)) != values.end(), '"', key, "\" is ",
-           has(key) ? json_.at(key).dump() : "", ", which is not supported, only ", values.begin()->dump());
-  }
-
- private:
-  std::string_view where_;
-  std::string path_;
-  nlohmann::json json_;
-};
-
-inline GPTConfig read_config(const ModelConfigFile& file) {
-  const std::string type = file.text("model_type");
-  file.expect(type == "openai-gpt" || type == "gpt2", "\"model_type\" is \"", type,
-              "\", which is not supported, only openai-gpt and gpt2");
-  GPTConfig config;
-  config.norm_order = type == "gpt2" ? NormOrder::pre : NormOrder::post;
-  config.vocab_size = file.required_size("vocab_size");
-  config.block_size = file.required_size("n_positions");
-  config.n_layer = file.required_size("n_layer");
-  config.n_head = file.required_size("n_head");
-  config.n_embd = file.required_size("n_embd");
-  config.window = file.has("gptlite_window") ? file.required_size("gptlite_window") : 0;
-  config.dropout = file.number_or("resid_pdrop", 0.1);
-  config.layer_norm_epsilon = file.number_or("layer_norm_epsilon", 1e-5);
-  config.initializer_range = file.number_or("initializer_range", 0.02);
-  // transformers' "gelu" is GPT-1's tanh form in openai-gpt, and the erf form in gpt2.
-  file.require_one_of(type == "gpt2" ? "activation_function" : "afn",
-                      type == "gpt2" ? std::initializer_list<nlohmann::json>{"gelu_new", "gelu_pytorch_tanh"}
-                                     : std::initializer_list<nlohmann::json>{"gelu"});
-  file.require_one_of("n_inner", {4 * config.n_embd});
-  file.require_one_of("scale_attn_weights", {true});
-  file.require_one_of("scale_attn_by_inverse_layer_idx", {false});
-  file.require_one_of("add_cross_attention", {false});
-  file.require_one_of("tie_word_embeddings", {true});
-  try {
-    config.validate();
-  } catch (const ConfigError& error) {
-    file.expect(false, error.what());
-  }
-  return config;
-}
 
 /// Name of a parameter in the published checkpoints, after an optional "transformer.".
 inline std::string published_name(const std::string& name, NormOrder norm_order) {
@@ -191,6 +113,9 @@ GPT<T> load_gpt(const std::string& folder) {
   const GPTConfig config = detail::read_config(file);
   ModelWeights weights(folder, "load_gpt");
   detail::check_size(config, weights, folder);
+  const std::string saved = weights.metadata(detail::saved_config_key), here = detail::config_fingerprint(config);
+  check<DataError>(saved.empty() || saved == here, "load_gpt", folder, ": config.json says ", here,
+                   ", model.safetensors was saved with ", saved, ": the folder holds files of two models");
   GPT<T> model(config, Init::none());
   const auto names = detail::matched_names(model, weights);
   visit_parameters(model, [&](const std::string& name, Tensor<T>& tensor) {
@@ -206,37 +131,7 @@ GPT<T> load_gpt(const std::string& folder) {
   return model;
 }
 
-/// Options of save_gpt.
-struct SaveOptions {
-  std::optional<DType> dtype = std::nullopt;          ///< F32, BF16 or F16 to round weights to; none: as they are
-  std::optional<TokenId> end_of_text = std::nullopt;  ///< the token that ends a text, for transformers' generate()
-};
-
 namespace detail {
-
-/// Makes the config.json of a GPT. `head` is the end of the name of transformers' class, after OpenAIGPT or GPT2.
-inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string& head, const SaveOptions& options) {
-  const bool gpt2 = c.norm_order == NormOrder::pre;
-  nlohmann::ordered_json config = {{"model_type", gpt2 ? "gpt2" : "openai-gpt"},
-                                   {"architectures", {(gpt2 ? "GPT2" : "OpenAIGPT") + head}},
-                                   {"vocab_size", c.vocab_size},
-                                   {"n_positions", c.block_size},
-                                   {"n_embd", c.n_embd},
-                                   {"n_layer", c.n_layer},
-                                   {"n_head", c.n_head},
-                                   {gpt2 ? "activation_function" : "afn", gpt2 ? "gelu_new" : "gelu"},
-                                   {"resid_pdrop", c.dropout},
-                                   {"embd_pdrop", c.dropout},
-                                   {"attn_pdrop", c.dropout},
-                                   {"layer_norm_epsilon", c.layer_norm_epsilon},
-                                   {"initializer_range", c.initializer_range},
-                                   {"bos_token_id", nullptr},
-                                   {"eos_token_id", nullptr},
-                                   {"tie_word_embeddings", true}};
-  if (options.end_of_text) config["bos_token_id"] = config["eos_token_id"] = *options.end_of_text;
-  if (c.window > 0) config["gptlite_window"] = c.window;
-  return config;
-}
 
 /// A GPT's parameters under their published names. Throws ConfigError, naming `where`, for layers that config.json does
 /// not describe.
@@ -271,28 +166,60 @@ inline void check_representable(const std::string& folder, const NamedTensors& t
       });
 }
 
-/// Writes config.json and model.safetensors, each replaced whole or not at all.
-inline void save_model_files(const std::string& folder, const nlohmann::ordered_json& config,
-                             const NamedTensors& tensors, std::optional<DType> dtype) {
-  const std::string text = config.dump(2) + '\n';  // throws for invalid UTF-8: before any file is written
-  if (dtype) check_representable(folder, tensors, *dtype);
-  make_folder(folder);
-  save_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}}, dtype);
-  write_text(folder + "/config.json", text);
+/// Names of the files of a model, in the order in which a FolderUpdate puts them in place.
+inline const std::vector<std::string> model_file_names{"generation_config.json", "model.safetensors", "config.json"};
+
+/// The files of a model, checked before any is written.
+class ModelFiles {
+ public:
+  /// tokenizer: the checksum of the tokenizer that is saved with the model, or empty.
+  ModelFiles(const std::string& folder, const GPTConfig& config, const nlohmann::ordered_json& config_json,
+             NamedTensors tensors, std::optional<DType> dtype, const std::string& tokenizer)
+      : config_(config_json.dump(2) + '\n'),  // throws for invalid UTF-8
+        tensors_(std::move(tensors)),
+        dtype_(dtype),
+        metadata_{{"format", "pt"}, {saved_config_key, config_fingerprint(config)}} {
+    if (dtype) check_representable(folder, tensors_, *dtype);
+    if (!tokenizer.empty()) metadata_.emplace(saved_tokenizer_key, tokenizer);
+  }
+  /// Writes them to a folder that exists.
+  void write(const std::string& folder) const {
+    save_safetensors(folder + "/model.safetensors", tensors_, metadata_, dtype_);
+    write_text(folder + "/config.json", config_);
+  }
+
+ private:
+  std::string config_;
+  NamedTensors tensors_;
+  std::optional<DType> dtype_;
+  std::map<std::string, std::string> metadata_;
+};
+
+template <class T>
+ModelFiles gpt_files(const std::string& folder, const GPT<T>& model, const SaveOptions& options,
+                     const std::string& tokenizer = "") {
+  check_no_lora("save_gpt", model);
+  return {folder,
+          model.config,
+          config_json(model.config, "LMHeadModel", options),
+          published_tensors("save_gpt", model),
+          options.dtype,
+          tokenizer};
 }
 
 }  // namespace detail
 
-/// Writes config.json and model.safetensors, each replaced whole or not at all, so that transformers opens the folder
-/// as OpenAIGPTLMHeadModel or GPT2LMHeadModel. The folder is made if it is not there. A context window is saved as
-/// "gptlite_window", which transformers does not know: it attends to all positions. Throws ConfigError for a model with
-/// adapters or layers that its config does not describe (GPT::check_blocks), DataError for a weight that overflows in
-/// options.dtype, IoError if a file cannot be written.
+/// Writes config.json and model.safetensors, so that transformers opens the folder as OpenAIGPTLMHeadModel or
+/// GPT2LMHeadModel. The folder is made if it is not there; a model in it is replaced whole or not at all
+/// (FolderUpdate). A context window is saved as "gptlite_window", which transformers does not know: it attends to all
+/// positions. Throws ConfigError for a model with adapters or layers that its config does not describe
+/// (GPT::check_blocks), DataError for a weight that overflows in options.dtype, IoError if a file cannot be written.
 template <class T>
 void save_gpt(const std::string& folder, const GPT<T>& model, const SaveOptions& options = {}) {
-  detail::check_no_lora("save_gpt", model);
-  detail::save_model_files(folder, detail::config_json(model.config, "LMHeadModel", options),
-                           detail::published_tensors("save_gpt", model), options.dtype);
+  const detail::ModelFiles files = detail::gpt_files(folder, model, options);
+  FolderUpdate update(folder, detail::model_file_names);
+  files.write(update.staging());
+  update.commit();
 }
 
 }  // namespace io

@@ -206,9 +206,10 @@ void save_lora(const std::string& folder, const Module& model) {
       {"use_rslora", false},
       {"init_lora_weights", true},
       {"inference_mode", true}};
-  make_folder(folder);
-  save_safetensors(folder + "/adapter_model.safetensors", tensors, {{"format", "pt"}});
-  write_text(folder + "/adapter_config.json", config.dump(2) + "\n");
+  FolderUpdate update(folder, {"adapter_model.safetensors", "adapter_config.json"});
+  save_safetensors(update.staging() + "/adapter_model.safetensors", tensors, {{"format", "pt"}});
+  write_text(update.staging() + "/adapter_config.json", config.dump(2) + "\n");
+  update.commit();
 }
 
 /// Loads the adapters in a folder of PEFT into a model, and the parameters stored whole beside them, which copies of

@@ -62,6 +62,12 @@ class ModelWeights {
     return names;
   }
   bool contains(const std::string& name) const { return tensors_.contains(name); }
+  /// A text in the metadata of the first file; empty if there is none.
+  std::string metadata(const std::string& key) const {
+    if (files_.empty()) return "";
+    const auto found = files_.front()->metadata().find(key);
+    return found == files_.front()->metadata().end() ? "" : found->second;
+  }
   /// Format and shape of a tensor. Throws DataError if there is no such tensor.
   const Entry& entry(const std::string& name) const { return place(name).file->entry(place(name).name); }
   /// Reads a tensor as SafetensorsFile::read does.

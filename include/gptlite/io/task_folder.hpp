@@ -29,15 +29,15 @@ struct TaskFolder {
 };
 
 namespace detail {
-/// Writes a tokenizer that puts the task's tokens around a text or a pair of texts in transformers, and pads.
-inline void save_task_tokenizer(const std::string& folder, const text::Tokenizer& tokenizer, Index max_length) {
-  TokenizerFiles files = std::visit([](const auto& own) { return files_of(own); }, tokenizer.variant());
+/// The files of a tokenizer that puts the task's tokens around a text or a pair of texts in transformers, and pads.
+inline TokenizerFiles task_tokenizer_files(const text::Tokenizer& tokenizer, Index max_length) {
+  TokenizerFiles files = tokenizer_files(tokenizer);
   files.tokenizer["post_processor"] = task_template(files.tokenizer["model"]["vocab"]);
   files.config["tokenizer_class"] = "PreTrainedTokenizerFast";  // GPT2Tokenizer has a post-processor of its own
   files.config["pad_token"] = text::task_token_names[0];
   files.config["padding_side"] = "right";
   files.config["model_max_length"] = max_length;
-  write_tokenizer(folder, files);
+  return files;
 }
 }  // namespace detail
 
@@ -45,9 +45,9 @@ inline void save_task_tokenizer(const std::string& folder, const text::Tokenizer
 /// start, delimiter and extract tokens around a text or a pair of texts. For classification and entailment,
 /// pipeline("text-classification", folder) gives the labels and probabilities of `model` on texts laid out by layout(),
 /// if they are not too long. For similarity and multiple choice, transformers computes the scores of one sequence. The
-/// folder is made if it is not there. Throws ConfigError for a model with adapters or layers that its config does not
-/// describe, DataError for labels that are not UTF-8 and for a tokenizer with more tokens than the model, IoError if a
-/// file cannot be written.
+/// folder is made if it is not there; a model in it is replaced whole or not at all. Throws ConfigError for a model
+/// with adapters or layers that its config does not describe, DataError for labels that are not UTF-8 and for a
+/// tokenizer with more tokens than the model, IoError if a file cannot be written.
 template <class T>
 void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   const TaskModel<GPT<T>>& model = from.model;
@@ -73,8 +73,14 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
       {"task", std::string(name_of(model.task))}, {"labels", from.labels}, {"max_part_length", from.max_part_length}};
   NamedTensors tensors = detail::published_tensors("save_task_model", model.backbone);
   tensors.emplace("score.weight", transpose(model.score.weight.detach(), 0, 1));  // (n, C), as torch.nn.Linear has it
-  detail::save_model_files(folder, config, tensors, std::nullopt);
-  detail::save_task_tokenizer(folder, from.tokenizer.tokenizer, model.backbone.config.block_size);
+  const GPTConfig& backbone = model.backbone.config;
+  const detail::ModelFiles files(folder, backbone, config, std::move(tensors), std::nullopt,
+                                 detail::tokens_checksum(from.tokenizer.tokenizer));
+  const detail::TokenizerFiles tokenizer = detail::task_tokenizer_files(from.tokenizer.tokenizer, backbone.block_size);
+  FolderUpdate update(folder, detail::folder_file_names());
+  files.write(update.staging());
+  detail::write_tokenizer(update.staging(), tokenizer);
+  update.commit();
 }
 
 /// Loads the fine-tuned model in a folder, in evaluation mode. Throws DataError, with the path, as load_gpt and
@@ -124,6 +130,7 @@ TaskFolder<T> load_task_model(const std::string& folder) {
   }
   text::TaskTokenizer tokenizer = text::with_task_tokens(load_tokenizer(folder), gpt.config.vocab_size);
   check_vocabulary(folder, tokenizer.tokenizer, gpt.config);
+  detail::check_saved_together(folder, tokenizer.tokenizer);
   TaskModel<GPT<T>> model(gpt, {.task = task, .n_class = n, .seed = 0});
   const Tensor<T> weight = transpose(read, 0, 1);
   std::copy_n(weight.data(), weight.numel(), model.score.weight.data());

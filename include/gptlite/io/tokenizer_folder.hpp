@@ -11,7 +11,9 @@
 #include <variant>
 #include <vector>
 
+#include "gptlite/core/crc32c.hpp"
 #include "gptlite/core/text_file.hpp"
+#include "gptlite/io/folder_update.hpp"
 #include "gptlite/io/json.hpp"
 #include "gptlite/io/tokenizer_json.hpp"
 #include "gptlite/text/tokenizer.hpp"
@@ -178,14 +180,32 @@ inline text::Tokenizer read_vocabulary_and_merges(const std::string& folder) {
   return made<text::ByteBpe>(file, std::move(tokens), merges, special);
 }
 
+/// Names of the files of a tokenizer, in the order in which a FolderUpdate puts them in place.
+inline const std::vector<std::string> tokenizer_file_names{
+    "added_tokens.json", "special_tokens_map.json", "vocab.json",
+    "merges.txt",        "tokenizer_config.json",   "tokenizer.json"};
+
+/// Writes the files of a tokenizer to a folder that exists.
 inline void write_tokenizer(const std::string& folder, const TokenizerFiles& files) {
-  make_folder(folder);
   if (!files.merges.empty()) {
     write_text(folder + "/vocab.json", files.tokenizer["model"]["vocab"].dump());
     write_text(folder + "/merges.txt", files.merges);
   }
   write_text(folder + "/tokenizer_config.json", files.config.dump(2));
   write_text(folder + "/tokenizer.json", files.tokenizer.dump());
+}
+inline TokenizerFiles tokenizer_files(const text::Tokenizer& tokenizer) {
+  return std::visit([](const auto& own) { return files_of(own); }, tokenizer.variant());
+}
+
+/// Checksum of all tokens of a tokenizer, by which the weights know the one they were saved with.
+inline std::string tokens_checksum(const text::Tokenizer& tokenizer) {
+  std::uint32_t sum = 0;
+  for (TokenId id = 0; id < static_cast<TokenId>(tokenizer.vocab_size()); ++id) {
+    const std::string token = tokenizer.id_to_token(id) + '\n';
+    sum = crc32c(token.data(), token.size(), sum);
+  }
+  return std::to_string(sum);
 }
 
 }  // namespace detail
@@ -202,11 +222,13 @@ inline text::Tokenizer load_tokenizer(const std::string& folder) {
 }
 
 /// Writes tokenizer.json and tokenizer_config.json, which the Python packages `tokenizers` and `transformers` open to
-/// the same tokens, and vocab.json and merges.txt where there are merges. The folder is made if it is not there. Throws
-/// IoError if a file cannot be written.
+/// the same tokens, and vocab.json and merges.txt where there are merges. The folder is made if it is not there; a
+/// tokenizer in it is replaced whole or not at all (FolderUpdate). Throws IoError if a file cannot be written.
 inline void save_tokenizer(const std::string& folder, const text::Tokenizer& tokenizer) {
-  detail::write_tokenizer(folder,
-                          std::visit([](const auto& own) { return detail::files_of(own); }, tokenizer.variant()));
+  const detail::TokenizerFiles files = detail::tokenizer_files(tokenizer);
+  FolderUpdate update(folder, detail::tokenizer_file_names);
+  detail::write_tokenizer(update.staging(), files);
+  update.commit();
 }
 
 }  // namespace io

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <string>
 
 #include "gptlite/core/error.hpp"
 #include "gptlite/core/storage.hpp"
@@ -39,8 +40,18 @@ class EarlyStopping {
   /// Step of the best metric so far; -1 before the first evaluation.
   std::int64_t best_step() const { return best_step_; }
 
+  /// Calls f(name, state) for the state that a checkpoint keeps: "without" and "best_step" (std::int64_t&), "best"
+  /// (double&).
+  template <class F>
+  void visit(F&& f) {
+    f(std::string("without"), without_);
+    f(std::string("best"), best_);
+    f(std::string("best_step"), best_step_);
+  }
+
  private:
-  Index patience_, without_ = 0;
+  Index patience_;
+  std::int64_t without_ = 0;  // evaluations since the best
   double best_ = -std::numeric_limits<double>::infinity();
   std::int64_t best_step_ = -1;
 };

@@ -1,34 +1,28 @@
 #pragma once
 // MetricsLog: a run's numbers as JSON Lines, one object per line, complete after every line.
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
+#include <cstdint>
 #include <string>
 
-#include "gptlite/core/error.hpp"
+#include "gptlite/core/append_file.hpp"
 #include "gptlite/core/json_writer.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
 
-/// Writes objects to a new file, one per line. Throws IoError with path and reason if it cannot be written.
+/// Writes objects to a file, one per line. Each line is handed to the system whole. Throws IoError as AppendFile does.
 class MetricsLog {
  public:
-  explicit MetricsLog(const std::string& path) : path_(path), file_(path) { require_good(); }
+  /// Empties the file, or makes it. With `keep`, continues it after its first `keep` bytes.
+  explicit MetricsLog(const std::string& path, std::uint64_t keep = 0) : file_(path, keep) {}
 
-  /// Appends one line and flushes it.
-  void write(const JsonObject& object) {
-    file_ << object.text() << '\n' << std::flush;
-    require_good();
-  }
+  /// Appends one line.
+  void write(const JsonObject& object) { file_.append(object.text() + '\n'); }
+  /// The file, for its size and to make it survive a loss of power.
+  io::AppendFile& file() { return file_; }
 
  private:
-  void require_good() const {
-    check<IoError>(file_.good(), "metrics", path_, ": cannot write: ", std::strerror(errno));
-  }
-  std::string path_;
-  std::ofstream file_;
+  io::AppendFile file_;
 };
 
 }  // namespace train

@@ -124,6 +124,15 @@ class Progress {
 
   /// Seconds of training so far, without pauses.
   double seconds() const { return std::chrono::duration<double>(paused_.value_or(Clock::now()) - started_).count(); }
+  /// Tokens so far.
+  double tokens() const { return tokens_; }
+  /// Continues a run that had these figures.
+  void resume(double seconds, double tokens) {
+    started_ = Clock::now() - std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+    if (paused_) paused_ = Clock::now();
+    tokens_ = tokens;
+    seconds_before_ = seconds;
+  }
   /// Tokens per second so far, without pauses.
   double tokens_per_second() const { return tokens_ / std::max(seconds(), 1e-9); }
 
@@ -132,8 +141,9 @@ class Progress {
 
   void draw(std::int64_t step, double now) {
     if (options_.stream == nullptr) return;
-    const double left =
-        steps_ > 0 ? now / static_cast<double>(steps_) * static_cast<double>(options_.total_steps - step) : 0;
+    const double left = steps_ > 0 ? (now - seconds_before_) / static_cast<double>(steps_) *
+                                         static_cast<double>(options_.total_steps - step)
+                                   : 0;
     char text[160];
     std::snprintf(text, sizeof text, "step %lld/%lld  loss %.4f  %s tokens/s  %s left", static_cast<long long>(step),
                   static_cast<long long>(options_.total_steps), smooth_loss_, short_number(tokens_per_second()).c_str(),
@@ -160,9 +170,9 @@ class Progress {
 
   Options options_;
   bool live_, colour_, first_ = true;
-  Clock::time_point started_ = Clock::now();      // moved on by pauses
-  std::optional<Clock::time_point> paused_ = {};  // where a pause began
-  double smooth_loss_ = 0, tokens_ = 0, drawn_ = 0;
+  Clock::time_point started_ = Clock::now();                              // moved on by pauses
+  std::optional<Clock::time_point> paused_ = {};                          // where a pause began
+  double smooth_loss_ = 0, tokens_ = 0, drawn_ = 0, seconds_before_ = 0;  // seconds_before_: of the run resumed
   std::int64_t steps_ = 0;
 };
 

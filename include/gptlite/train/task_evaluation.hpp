@@ -2,6 +2,7 @@
 // predict_task and task_metrics: the predictions of a TaskModel, and their scores.
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -25,11 +26,13 @@ struct TaskPrediction {
   double score = 0;                   ///< for similarity: the mean grade
 };
 
-/// Predictions for all inputs, in their order and without dropout. Does not write to the model. Throws ConfigError for
-/// a batch_size that is not positive.
+/// Predictions for all inputs, in their order and without dropout. Does not write to the model. before_batch is called
+/// before each batch; an exception that it throws ends the evaluation. Throws ConfigError for a batch_size that is not
+/// positive.
 template <class Backbone>
 std::vector<TaskPrediction> predict_task(const TaskModel<Backbone>& model,
-                                         const std::vector<data::EncodedExample>& inputs, Index batch_size = 32) {
+                                         const std::vector<data::EncodedExample>& inputs, Index batch_size = 32,
+                                         const std::function<void()>& before_batch = {}) {
   using T = typename Backbone::value_type;
   check<ConfigError>(batch_size > 0, "predict_task", "batch_size must be positive, got ", batch_size);
   const NoGrad no_grad;
@@ -41,6 +44,7 @@ std::vector<TaskPrediction> predict_task(const TaskModel<Backbone>& model,
   });
   std::vector<TaskPrediction> predictions(inputs.size());
   for (auto from = order.begin(); from != order.end();) {
+    if (before_batch) before_batch();
     const auto to = order.end() - from > batch_size ? from + batch_size : order.end();
     const std::vector<Index> chosen(from, to);
     const Tensor<T> probabilities =

@@ -24,6 +24,12 @@ class WeightSnapshot {
     });
   }
 
+  /// Calls f(name, tensor) for each parameter of the snapshot, as a checkpoint keeps it.
+  template <class F>
+  void visit(F&& f) {
+    for (auto& [name, tensor] : values_) f(name, tensor);
+  }
+
   /// Copies the weights back into that model, or into another with the same parameters. Throws ConfigError if the names
   /// or the number of parameters differ, ShapeError if a shape does; the model is then unchanged.
   template <class Module>

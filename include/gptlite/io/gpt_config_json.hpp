@@ -1,0 +1,149 @@
+#pragma once
+// config.json of GPT-1 and GPT-2 folders: GPTConfig from and to Hugging Face's keys.
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "gptlite/core/error.hpp"
+#include "gptlite/core/tensor.hpp"
+#include "gptlite/io/dtype.hpp"
+#include "gptlite/io/json.hpp"
+#include "gptlite/models/gpt_config.hpp"
+
+namespace gptlite::inline GPTLITE_ABI {
+namespace io {
+
+/// Options of save_gpt.
+struct SaveOptions {
+  std::optional<DType> dtype = std::nullopt;          ///< F32, BF16 or F16 to round weights to; none: as they are
+  std::optional<TokenId> end_of_text = std::nullopt;  ///< the token that ends a text, for transformers' generate()
+};
+
+namespace detail {
+
+/// config.json or adapter_config.json, its values checked as they are read. `where` must outlive it.
+class ModelConfigFile {
+ public:
+  explicit ModelConfigFile(std::string path, std::string_view where = "load_gpt")
+      : where_(where), path_(std::move(path)), json_(read_json(path_)) {
+    expect(json_.is_object(), "an object is expected");
+  }
+
+  template <class... Parts>
+  void expect(bool condition, const Parts&... parts) const {
+    check<DataError>(condition, where_, path_, ": ", parts...);
+  }
+  const nlohmann::json& json() const { return json_; }
+  bool has(const char* key) const { return json_.contains(key) && !json_.at(key).is_null(); }
+  std::string text(const char* key) const {
+    expect(has(key) && json_.at(key).is_string(), '"', key, "\" must be a text");
+    return json_.at(key).get<std::string>();
+  }
+  bool is_list(const char* key) const { return has(key) && json_.at(key).is_array(); }
+  std::vector<std::string> texts(const char* key) const {
+    const bool all = is_list(key) && std::all_of(json_.at(key).begin(), json_.at(key).end(),
+                                                 [](const nlohmann::json& each) { return each.is_string(); });
+    expect(all, '"', key, "\" must be a list of texts");
+    return json_.at(key).get<std::vector<std::string>>();
+  }
+  Index required_size(const char* key) const {
+    expect(has(key) && json_.at(key).is_number_unsigned() && json_.at(key).get<std::uint64_t>() <= 1u << 30, '"', key,
+           "\" must be a whole number", has(key) ? ", not " : "", has(key) ? json_.at(key).dump() : "");
+    return json_.at(key).get<Index>();
+  }
+  double number_or(const char* key, double otherwise) const {
+    if (!has(key)) return otherwise;
+    expect(json_.at(key).is_number(), '"', key, "\" must be a number, not ", json_.at(key).dump());
+    return json_.at(key).get<double>();
+  }
+  /// Throws DataError unless the key is absent or one of `values`: any other would compute something else than a GPT
+  /// does.
+  void require_one_of(const char* key, std::initializer_list<nlohmann::json> values) const {
+    expect(!has(key) || std::find(values.begin(), values.end(), json_.at(key)) != values.end(), '"', key, "\" is ",
+           has(key) ? json_.at(key).dump() : "", ", which is not supported, only ", values.begin()->dump());
+  }
+
+ private:
+  std::string_view where_;
+  std::string path_;
+  nlohmann::json json_;
+};
+
+inline GPTConfig read_config(const ModelConfigFile& file) {
+  const std::string type = file.text("model_type");
+  file.expect(type == "openai-gpt" || type == "gpt2", "\"model_type\" is \"", type,
+              "\", which is not supported, only openai-gpt and gpt2");
+  GPTConfig config;
+  config.norm_order = type == "gpt2" ? NormOrder::pre : NormOrder::post;
+  config.vocab_size = file.required_size("vocab_size");
+  config.block_size = file.required_size("n_positions");
+  config.n_layer = file.required_size("n_layer");
+  config.n_head = file.required_size("n_head");
+  config.n_embd = file.required_size("n_embd");
+  config.window = file.has("gptlite_window") ? file.required_size("gptlite_window") : 0;
+  config.dropout = file.number_or("resid_pdrop", 0.1);
+  config.layer_norm_epsilon = file.number_or("layer_norm_epsilon", 1e-5);
+  config.initializer_range = file.number_or("initializer_range", 0.02);
+  // transformers' "gelu" is GPT-1's tanh form in openai-gpt, and the erf form in gpt2.
+  file.require_one_of(type == "gpt2" ? "activation_function" : "afn",
+                      type == "gpt2" ? std::initializer_list<nlohmann::json>{"gelu_new", "gelu_pytorch_tanh"}
+                                     : std::initializer_list<nlohmann::json>{"gelu"});
+  file.require_one_of("n_inner", {4 * config.n_embd});
+  file.require_one_of("scale_attn_weights", {true});
+  file.require_one_of("scale_attn_by_inverse_layer_idx", {false});
+  file.require_one_of("add_cross_attention", {false});
+  file.require_one_of("tie_word_embeddings", {true});
+  try {
+    config.validate();
+  } catch (const ConfigError& error) {
+    file.expect(false, error.what());
+  }
+  return config;
+}
+
+/// Makes the config.json of a GPT. `head` is the end of the name of transformers' class, after OpenAIGPT or GPT2.
+inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string& head, const SaveOptions& options) {
+  const bool gpt2 = c.norm_order == NormOrder::pre;
+  nlohmann::ordered_json config = {{"model_type", gpt2 ? "gpt2" : "openai-gpt"},
+                                   {"architectures", {(gpt2 ? "GPT2" : "OpenAIGPT") + head}},
+                                   {"vocab_size", c.vocab_size},
+                                   {"n_positions", c.block_size},
+                                   {"n_embd", c.n_embd},
+                                   {"n_layer", c.n_layer},
+                                   {"n_head", c.n_head},
+                                   {gpt2 ? "activation_function" : "afn", gpt2 ? "gelu_new" : "gelu"},
+                                   {"resid_pdrop", c.dropout},
+                                   {"embd_pdrop", c.dropout},
+                                   {"attn_pdrop", c.dropout},
+                                   {"layer_norm_epsilon", c.layer_norm_epsilon},
+                                   {"initializer_range", c.initializer_range},
+                                   {"bos_token_id", nullptr},
+                                   {"eos_token_id", nullptr},
+                                   {"tie_word_embeddings", true}};
+  if (options.end_of_text) config["bos_token_id"] = config["eos_token_id"] = *options.end_of_text;
+  if (c.window > 0) config["gptlite_window"] = c.window;
+  return config;
+}
+
+/// Metadata of model.safetensors by which a folder is recognized that holds files of two saves: what config.json says
+/// beyond the shapes, and the checksum of the tokenizer's tokens.
+inline constexpr const char* saved_config_key = "gptlite.config";
+inline constexpr const char* saved_tokenizer_key = "gptlite.tokenizer";
+inline std::string config_fingerprint(const GPTConfig& c) {
+  std::ostringstream text;
+  text << name_of(c.norm_order) << " norm, n_head " << c.n_head << ", window " << c.window << ", layer_norm_epsilon "
+       << c.layer_norm_epsilon;
+  return text.str();
+}
+
+}  // namespace detail
+
+}  // namespace io
+}  // namespace gptlite::inline GPTLITE_ABI
