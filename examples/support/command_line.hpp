@@ -10,6 +10,7 @@
 #include <gptlite/core/finite.hpp>
 #include <gptlite/core/parse_number.hpp>
 #include <iostream>
+#include <new>
 #include <numeric>
 #include <string>
 #include <type_traits>
@@ -128,6 +129,10 @@ int guarded(const std::string& program, F&& work) {
     if (std::cout.flush()) return exit_code;
     if (reader_is_gone()) return 141;
     std::cerr << program << ": standard output: not all of it could be written; is the disk full?\n";
+    return 1;
+  } catch (const std::bad_alloc& error) {  // std's own text is its name
+    const bool plain = std::string(error.what()) == "std::bad_alloc";
+    std::cerr << program << ": " << (plain ? "out of memory" : error.what()) << '\n';
     return 1;
   } catch (const std::exception& error) {
     std::cerr << program << ": " << error.what() << '\n';

@@ -31,6 +31,7 @@
 #include "gptlite/core/enum_names.hpp"
 #include "gptlite/core/error.hpp"
 #include "gptlite/core/file_calls.hpp"
+#include "gptlite/core/files.hpp"
 #include "gptlite/core/finite.hpp"
 #include "gptlite/core/folder_lock.hpp"
 #include "gptlite/core/function_ref.hpp"

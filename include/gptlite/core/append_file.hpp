@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "gptlite/core/error.hpp"
-#include "gptlite/core/file_calls.hpp"
+#include "gptlite/core/files.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {

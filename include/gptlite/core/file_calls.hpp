@@ -1,20 +1,20 @@
 #pragma once
-// FileCalls: the system calls that write, lock, rename and remove files, in one place that tests can replace.
-// What writes files is in core/, like text_file.hpp, since all floors may do it; io/ has the formats that need
-// nlohmann-json.
+// FileCalls: the system calls that read, write, lock, rename and remove files, in one place that tests can replace.
+// What reads and writes files is in core/, like text_file.hpp, since all floors may do it; io/ has the formats that
+// need nlohmann-json.
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <memory>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
-#include "gptlite/core/error.hpp"
+#include "gptlite/config.hpp"
 
 #if defined(_WIN32)
 #include <direct.h>
@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #else
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,8 +35,8 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
-/// The system calls by which the library writes. Each returns -1 and sets errno if it fails. A test derives from it to
-/// record calls or to let them fail, and puts it in place with a FileCallsScope.
+/// The system calls by which the library reads and writes files. Each returns -1 and sets errno if it fails. A test
+/// derives from it to record calls or to let them fail, and puts it in place with a FileCallsScope.
 class FileCalls {
  public:
   FileCalls() = default;
@@ -63,6 +64,14 @@ class FileCalls {
   virtual int make_folder(const char* path);
   /// Makes the names in a folder survive a loss of power.
   virtual int sync_folder(const char* path);
+
+  /// Appends a file, or a pipe to its end, to `text`. errno is ENODEV for a device that never ends. A FIFO that no
+  /// program writes to is empty: waiting for a writer could last for ever.
+  virtual int read_file(const char* path, std::string& text);
+  /// Opens a file to read parts of it; null, and errno, if that fails.
+  virtual std::unique_ptr<std::istream> open_to_read(const char* path);
+  /// 1 if there is a file or a folder at `path`, 0 if not, -1 if that cannot be determined.
+  virtual int exists(const char* path);
 };
 
 namespace detail {
@@ -116,40 +125,6 @@ auto repeat_interrupted(Call&& call) {
   return result;
 }
 
-/// Writes n bytes, in as many calls as it takes. Returns false and leaves errno if a call fails.
-inline bool write_all(FileCalls& calls, int file, const void* bytes, std::size_t n) {
-  for (const char* at = static_cast<const char*>(bytes); n > 0;) {
-    constexpr std::size_t most = std::size_t{1} << 30;  // macOS refuses 2 GB and more at once
-    const std::ptrdiff_t written = repeat_interrupted([&] { return calls.write(file, at, n < most ? n : most); });
-    if (written == 0) errno = EIO;
-    if (written <= 0) return false;
-    at += written;
-    n -= static_cast<std::size_t>(written);
-  }
-  return true;
-}
-
-/// Throws IoError "path: call failed: reason; state: what to do", from errno.
-[[noreturn]] inline void raise_io_error(std::string_view where, const std::string& path, const char* call,
-                                        const char* state, const char* then = " and save again") {
-  const int reason = errno;
-  bool space = reason == ENOSPC || reason == EFBIG;
-#if defined(EDQUOT)
-  space = space || reason == EDQUOT;
-#endif
-  const char* advice = space                                                    ? "free space"
-                       : reason == ENOENT                                       ? "create its folder"
-                       : reason == EACCES || reason == EROFS || reason == EPERM ? "make its folder writable"
-                                                                                : "check the disk";
-  raise<IoError>(where, path, ": ", call, " failed: ", std::strerror(reason), "; ", state, ": ", advice, then);
-}
-
-/// The folder that a path is in.
-inline std::string parent_of(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
-}
-
 }  // namespace detail
 
 #if defined(_WIN32)
@@ -174,6 +149,16 @@ inline int FileCalls::exchange(const char*, const char*) {
   return -1;
 }
 inline int FileCalls::sync_folder(const char*) { return 0; }  // Windows has no such call
+inline int FileCalls::read_file(const char* path, std::string& text) {
+  errno = 0;
+  std::ifstream file(path, std::ios::binary);
+  std::array<char, 1 << 16> piece;
+  while (file.read(piece.data(), piece.size()) || file.gcount() > 0)
+    text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
+  if (file.is_open() && file.eof()) return 0;
+  if (errno == 0) errno = EIO;
+  return -1;
+}
 #else
 inline int FileCalls::create(const char* path) {
   return detail::above_standard_streams(::open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
@@ -209,6 +194,37 @@ inline int FileCalls::sync_folder(const char* path) {
   errno = reason;
   return result == 0 || reason == EINVAL ? 0 : -1;  // EINVAL: this file system does not sync folders
 }
+inline int FileCalls::read_file(const char* path, std::string& text) {
+  const int file = detail::repeat_interrupted([&] { return ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
+  if (file < 0) return -1;
+  struct Close {
+    int file;
+    ~Close() {
+      const int reason = errno;
+      ::close(file);
+      errno = reason;
+    }
+  } const at_end{file};
+  struct stat about {};
+  if (::fstat(file, &about) < 0) return -1;
+  if (S_ISBLK(about.st_mode) || (S_ISCHR(about.st_mode) && ::isatty(file) == 0)) {
+    errno = ENODEV;
+    return -1;
+  }
+  std::array<char, 1 << 16> piece;
+  for (;;) {
+    const auto n = detail::repeat_interrupted([&] { return ::read(file, piece.data(), piece.size()); });
+    if (n == 0) return 0;
+    if (n > 0) {
+      text.append(piece.data(), static_cast<std::size_t>(n));
+    } else if (errno == EAGAIN) {
+      pollfd wanted{file, POLLIN, 0};
+      ::poll(&wanted, 1, -1);
+    } else {
+      return -1;
+    }
+  }
+}
 #endif
 
 namespace detail {
@@ -242,29 +258,24 @@ inline int FileCalls::make_folder(const char* path) {
 #endif
 }
 
-/// True if there is a file or a folder at `path`. Throws IoError with the system's reason if this cannot be determined:
-/// a folder that may not be searched, a name that is too long, a loop of links.
-inline bool path_exists(const std::string& path) {
+inline std::unique_ptr<std::istream> FileCalls::open_to_read(const char* path) {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(path, error);
-  check<IoError>(status.type() != std::filesystem::file_type::none, "path_exists", path, ": ", error.message());
-  return std::filesystem::exists(status);
+  errno = 0;
+  if (std::filesystem::is_directory(status))
+    errno = EISDIR;
+  else if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    errno = ESPIPE;  // a pipe has no parts
+  if (errno != 0) return nullptr;
+  auto file = std::make_unique<std::ifstream>(path, std::ios::binary);
+  if (!file->is_open()) return nullptr;
+  return file;
 }
-
-/// Creates a folder and its missing parents. When it returns, their names survive a loss of power. Throws IoError with
-/// the system's reason if it cannot.
-inline void make_folder(const std::string& folder) {
+inline int FileCalls::exists(const char* path) {
   std::error_code error;
-  if (std::filesystem::is_directory(folder, error)) return;
-  const std::string parent = detail::parent_of(folder);
-  if (std::filesystem::status(parent, error).type() == std::filesystem::file_type::not_found) make_folder(parent);
-  if (std::filesystem::is_directory(folder, error)) return;  // "runs/" is where "runs" is
-  FileCalls& calls = file_calls();
-  if (calls.make_folder(folder.c_str()) < 0 && errno != EEXIST)
-    raise<IoError>("make_folder", folder, ": ", std::strerror(errno));
-  check<IoError>(std::filesystem::is_directory(folder, error), "make_folder", folder, ": not a folder");
-  if (detail::repeat_interrupted([&] { return calls.sync_folder(parent.c_str()); }) < 0)
-    raise<IoError>("make_folder", folder, ": fsync of ", parent, " failed: ", std::strerror(errno));
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  errno = error.default_error_condition().value();
+  return status.type() == std::filesystem::file_type::none ? -1 : std::filesystem::exists(status) ? 1 : 0;
 }
 
 }  // namespace io

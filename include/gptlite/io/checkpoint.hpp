@@ -18,7 +18,7 @@
 
 #include "gptlite/core/crc32c.hpp"
 #include "gptlite/core/error.hpp"
-#include "gptlite/core/file_calls.hpp"
+#include "gptlite/core/files.hpp"
 #include "gptlite/io/safetensors.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -96,7 +96,8 @@ inline Checkpoint load_checkpoint(const std::string& path) {
   expect(format != metadata.end() && format->second == detail::checkpoint_format, "no checkpoint of this version (\"",
          detail::checkpoint_format, "\")");
   Checkpoint checkpoint;
-  for (const auto& [name, text] : metadata) {
+  for (const auto& item : metadata) {  // no binding: clang's lambdas do not capture them in C++20
+    const std::string &name = item.first, &text = item.second;
     if (name.starts_with(detail::checksum_prefix)) continue;
     expect(sum_of(name) == detail::checksum(name, "text", text.data(), text.size()), "text ", json_string(name),
            " corrupted");

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "gptlite/core/error.hpp"
-#include "gptlite/core/file_calls.hpp"
+#include "gptlite/core/files.hpp"
 #include "gptlite/core/folder_lock.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {

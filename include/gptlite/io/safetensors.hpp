@@ -12,9 +12,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <fstream>
+#include <istream>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,11 +54,10 @@ class SafetensorsFile {
 
   /// Opens a file, and reads and checks its header.
   explicit SafetensorsFile(std::string path) : path_(std::move(path)) {
-    errno = 0;
-    stream_.open(path_, std::ios::binary);
-    require(stream_.is_open(), "cannot read: ", std::strerror(errno));
-    stream_.seekg(0, std::ios::end);
-    const auto size = static_cast<std::uint64_t>(stream_.tellg());
+    stream_ = file_calls().open_to_read(path_.c_str());
+    require(stream_ != nullptr, "cannot read: ", std::strerror(errno));
+    stream_->seekg(0, std::ios::end);
+    const auto size = static_cast<std::uint64_t>(stream_->tellg());
 
     std::uint64_t header_size = 0;
     require(size >= sizeof header_size, "too short: ", size, " bytes, the header length needs 8");
@@ -139,9 +139,9 @@ class SafetensorsFile {
 
   void read_at(std::uint64_t position, void* to, std::size_t n) {
     errno = 0;
-    stream_.seekg(static_cast<std::streamoff>(position));
-    stream_.read(static_cast<char*>(to), static_cast<std::streamsize>(n));
-    require(!stream_.fail(), "cannot read ", n, " bytes at ", position, ": ",
+    stream_->seekg(static_cast<std::streamoff>(position));
+    stream_->read(static_cast<char*>(to), static_cast<std::streamsize>(n));
+    require(!stream_->fail(), "cannot read ", n, " bytes at ", position, ": ",
             errno != 0 ? std::strerror(errno) : "the file has become shorter");
   }
 
@@ -202,7 +202,7 @@ class SafetensorsFile {
   }
 
   std::string path_;
-  std::ifstream stream_;
+  std::unique_ptr<std::istream> stream_;
   std::uint64_t data_begin_ = 0;
   std::map<std::string, Entry> entries_;
   std::map<std::string, std::string> metadata_;

@@ -1,0 +1,115 @@
+"""Writes the seeds of the fuzz targets, corpus/TARGET/seed-*, and their dictionaries.
+
+    python tests/fuzz/make_corpus.py
+
+What fuzzing found beyond them, scripts/fuzz adds.
+"""
+import json
+import pathlib
+import struct
+
+HERE = pathlib.Path(__file__).parent
+FIXTURES = HERE.parent / "fixtures"
+
+
+def seed(target, name, content):
+    folder = HERE / "corpus" / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"seed-{name}").write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def dictionary(target, words):
+    folder = HERE / "dictionaries"
+    folder.mkdir(exist_ok=True)
+    quoted = [word.encode().decode("latin-1").replace("\\", "\\\\").replace('"', '\\"') for word in words]
+    escaped = ["".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in word) for word in quoted]
+    (folder / f"{target}.dict").write_text("".join(f'"{word}"\n' for word in escaped))
+
+
+def file_of(header, data):
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + data
+
+
+# safetensors
+seed("safetensors", "two", file_of({"__metadata__": {"format": "pt"},
+                                    "a": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
+                                    "b": {"dtype": "I64", "shape": [1], "data_offsets": [16, 24]}}, bytes(24)))
+seed("safetensors", "types", file_of({name: {"dtype": name, "shape": [2], "data_offsets": [2 * at, 2 * at + 2 * size]}
+                                      for name, at, size in (("F64", 0, 8), ("BF16", 8, 2), ("F16", 10, 2), ("U8", 12, 1), ("BOOL", 13, 1))},
+                                     bytes(28)))
+seed("safetensors", "empty", file_of({}, b""))
+seed("safetensors", "no-numbers", file_of({"a": {"dtype": "F32", "shape": [0, 3], "data_offsets": [0, 0]}}, b""))
+JSON = ["{", "}", "[", "]", ":", ",", "\"", "null", "true", "1e999", "-0", "18446744073709551615", "9223372036854775808", "\\ud800",
+        "\\u0000", "\xef\xbb\xbf"]
+dictionary("safetensors", JSON + ["\"__metadata__\"", "\"dtype\"", "\"shape\"", "\"data_offsets\"", "F32", "F64", "F16", "BF16", "I64",
+                                  "I32", "U8", "BOOL", "F8_E4M3", "F4", "[0,0]"])
+
+# checkpoints: those of tests/io/checkpoint_test.cpp, without checksums, which the target sets
+seed("checkpoint", "small", file_of({"__metadata__": {"format": "gptlite checkpoint 1", "integer:step": "7", "real:loss": "0.1",
+                                                      "text:config": "{}"},
+                                     "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}, bytes(8)))
+dictionary("checkpoint", JSON + ["\"__metadata__\"", "\"format\"", "gptlite checkpoint 1", "crc32c:", "integer:", "real:", "text:", "nan",
+                                 "inf", "F32", "F64", "\"dtype\"", "\"shape\"", "\"data_offsets\""])
+
+# JSON that describes models
+gpt2 = {"model_type": "gpt2", "vocab_size": 11, "n_positions": 8, "n_embd": 4, "n_layer": 1, "n_head": 2,
+        "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True}
+gpt1 = {"model_type": "openai-gpt", "vocab_size": 11, "n_positions": 8, "n_embd": 4, "n_layer": 1, "n_head": 2, "afn": "gelu",
+        "gptlite_window": 3, "gptlite_task": {"task": "entailment", "labels": ["a", "b"], "max_part_length": 3}}
+adapter = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "lora_dropout": 0.0, "target_modules": ["c_attn"],
+           "modules_to_save": ["score"], "fan_in_fan_out": True, "bias": "none", "init_lora_weights": True}
+for name, value in (("gpt2", gpt2), ("gpt1", gpt1), ("adapter", adapter),
+                    ("index", {"metadata": {}, "weight_map": {"wte.weight": "model-00001-of-00002.safetensors"}})):
+    seed("config", name, json.dumps(value))
+dictionary("config", JSON + sorted({f'"{key}"' for value in (gpt2, gpt1, adapter) for key in value}) +
+           ["\"gpt2\"", "\"openai-gpt\"", "\"weight_map\"", "\"task\"", "\"labels\"", "\"use_rslora\"", "\"rank_pattern\"", "\"all-linear\"",
+            "\"n_inner\"", "\"gelu_pytorch_tanh\""])
+
+# tokenizers
+byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+alphabet = [chr(i) for i in (*range(33, 127), *range(161, 173), *range(174, 256))] + [chr(256 + i) for i in range(68)]
+vocabulary = {token: i for i, token in enumerate(alphabet + ["lo", "low", "<|endoftext|>"])}
+tokenizer = {"version": "1.0", "added_tokens": [{"id": vocabulary["<|endoftext|>"], "content": "<|endoftext|>", "special": True,
+                                                  "single_word": False, "lstrip": False, "rstrip": False, "normalized": False}],
+             "normalizer": None, "pre_tokenizer": byte_level, "post_processor": byte_level, "decoder": byte_level,
+             "model": {"type": "BPE", "vocab": vocabulary, "merges": [["l", "o"], ["lo", "w"]]}}
+seed("tokenizer_json", "gpt2", json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")))
+seed("tokenizer_json", "characters", json.dumps({"added_tokens": [], "pre_tokenizer": None, "model": {
+    "type": "BPE", "vocab": {"\n": 0, " ": 1, "a": 2, "b": 3}, "merges": []}}))
+seed("tokenizer_json", "gpt1", json.dumps({
+    "added_tokens": [], "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
+                                       "strip_accents": None, "lowercase": True},
+    "pre_tokenizer": {"type": "BertPreTokenizer"}, "decoder": {"type": "BPEDecoder", "suffix": "</w>"},
+    "model": {"type": "BPE", "unk_token": "<unk>", "end_of_word_suffix": "</w>", "merges": ["l o", "lo w</w>"],
+              "vocab": {token: i for i, token in enumerate(["<unk>", "l", "o", "w", "l</w>", "o</w>", "w</w>", "lo", "low</w>"])}}}))
+dictionary("tokenizer_json", JSON + ["\"model\"", "\"vocab\"", "\"merges\"", "\"added_tokens\"", "\"content\"", "\"id\"", "\"type\"",
+                                     "\"BPE\"", "\"ByteLevel\"", "\"BertPreTokenizer\"", "\"BertNormalizer\"", "\"TemplateProcessing\"",
+                                     "\"post_processor\"", "\"special_tokens\"", "</w>", "<unk>", "<|endoftext|>", "\"end_of_word_suffix\""])
+seed("vocabulary", "gpt2", json.dumps(vocabulary, ensure_ascii=False, separators=(",", ":")) + "\0#version: 0.2\nl o\nlo w\n")
+seed("vocabulary", "gpt1", json.dumps({token: i for i, token in enumerate(["<unk>", "l", "o</w>", "lo</w>"])}) +
+     "\0l o</w>\n\0{\"<start>\": 4}")
+dictionary("vocabulary", JSON + ["#version: 0.2\n", "</w>", "<unk>", "<|endoftext|>", "l o\n", "\0", "\r\n"])
+
+# tables of tasks
+seed("task_set", "classification", "label\ttext\na\tone\nb\ttwo\n")
+seed("task_set", "entailment", "label\tpremise\thypothesis\nyes\ta man\ta person\nno\ta\tb\n")
+seed("task_set", "similarity", "score\tsentence1\tsentence2\n4.5\ta\tb\n0\tc\td\n")
+seed("task_set", "choice", "label\tcontext\tchoice0\tchoice1\n1\tc\tx\ty\n")
+dictionary("task_set", ["label", "text", "premise", "hypothesis", "score", "sentence1", "sentence2", "context", "choice0", "choice1", "\t",
+                        "\r\n", "\xef\xbb\xbf", "5.000001", "1e999", "nan", "-0"])
+
+# text
+seed("text", "words", "The quick brown fox's 12 words,  don't\n\tend  ")
+seed("text", "languages", "Größe, naïve, 中文 テスト, Ελλάς, русский, العربية, 👩‍👩‍👧, e\u0301, \u00a0")
+seed("text", "broken", b"good \xff \xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x82")
+seed("text", "special", "a<|endoftext|>b<unk></w>low")
+dictionary("text", ["<|endoftext|>", "</w>", "'s", "'ll", "\u00e9", "\u4e2d", "\U0001f469", "\u0130", "\u1e9e", "\u0301", "\u200d", "\u00a0",
+                    "12", "  ", "low"])
+
+# JSON
+seed("json", "all", "{\"a\": [1, -2.5e3, true, false, null, \"x\\u00e9\\n\\ud83d\\ude00\"], \"b\": {\"c\": {}}}")
+seed("json", "deep", "[" * 126 + "]" * 126)
+seed("json", "duplicate", "{\"a\": 1, \"a\": 2}")
+dictionary("json", JSON + ["\\n", "\\ud83d\\ude00", "1.5e-3", "[[[[[[[[", "]]]]]]]]", "{\"a\":"])
