@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <string>
@@ -428,4 +429,75 @@ TEST_CASE("discard drops a batch, and the step goes on with the next ones") {
   CHECK_FALSE(model.w.has_grad());
   do_step(loop, model.loss(3));
   CHECK(loop.loss() == 6);
+}
+
+TEST_CASE("the learning rate of every step is tried before the first one") {
+  const TemporaryFolder folder;
+  OneNumber model;
+  train::AdamW optimizer(model);
+  const auto loop_with = [&](std::function<double(std::int64_t)> rate, std::int64_t steps) {
+    return message_of<ConfigError>([&] {
+      train::Loop loop(optimizer,
+                       {.max_steps = steps, .learning_rate = rate, .metrics = folder.file("m"), .stream = nullptr});
+    });
+  };
+  CHECK(loop_with([](std::int64_t step) { return 0.323 - 1e-3 * static_cast<double>(step); }, 2000) ==
+        "[AdamW] learning_rate must be 0 or positive and finite, got -0.001");
+  CHECK_FALSE(std::filesystem::exists(folder.file("m")));
+  CHECK(loop_with([](std::int64_t step) { return step == 1999 ? std::nan("") : 1.0; }, 2000) != "no exception");
+  int calls = 0;
+  CHECK(loop_with([&](std::int64_t) { return ++calls, 1.0; }, std::int64_t{1} << 60) == "no exception");
+  CHECK(calls < 2'000'000);
+  CHECK(optimizer.learning_rate() == 1);
+}
+
+TEST_CASE("interrupt ends training after the step in progress, without actions; another thread may call it") {
+  RateRecorder optimizer;
+  train::Loop loop(optimizer, silent(1'000'000'000));
+  std::string ran;
+  loop.every(1, [&] { ran += "a"; });
+  loop.every(3, [&] {
+    if (loop.step_count() == 3) loop.interrupt();
+    loop.throw_if_interrupted();
+    ran += "b";
+  });
+  Tensor<double> w = Tensor<double>::scalar(1).set_requires_grad();
+  while (loop.next()) do_step(loop, w * 1.0);
+  CHECK(loop.step_count() == 3);
+  CHECK(ran == "aaa");
+  CHECK(loop.interrupted());
+  CHECK_FALSE(loop.next());
+  CHECK(message_of<train::Interrupted>([&] { loop.throw_if_interrupted(); }) ==
+        "[Loop] training was interrupted at step 3");
+
+  RateRecorder other_optimizer;
+  train::Loop endless(other_optimizer, silent(1'000'000'000));
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    endless.interrupt();
+  });
+  while (endless.next()) do_step(endless, w * 1.0);
+  other.join();
+  CHECK(endless.interrupted());
+}
+
+TEST_CASE("needs_batch counts the calls of backward, report writes and prints") {
+  const TemporaryFolder folder;
+  std::FILE* const stream = std::tmpfile();
+  RateRecorder optimizer;
+  train::Loop loop(optimizer, {.max_steps = 1, .grad_accumulation = 3, .metrics = folder.file("m"), .stream = stream});
+  Tensor<double> w = Tensor<double>::scalar(1).set_requires_grad();
+  REQUIRE(loop.next());
+  int batches = 0;
+  for (; loop.needs_batch(); ++batches) loop.backward(w * 1.0, 1);
+  CHECK(batches == 3);
+  loop.step();
+  CHECK(loop.needs_batch());
+  loop.report({{"val_loss", 1.25}, {"accuracy", 0.5}}, ", the best so far");
+  CHECK(bytes_of(folder.file("m")).ends_with("{\"step\": 1, \"val_loss\": 1.25, \"accuracy\": 0.5}\n"));
+  std::rewind(stream);
+  std::string text(4096, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), stream));
+  std::fclose(stream);
+  CHECK(text.ends_with("step 1: val_loss 1.2500, accuracy 0.5000, the best so far\n"));
 }

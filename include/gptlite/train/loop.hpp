@@ -69,6 +69,7 @@ class Loop {
       const std::int64_t stride = std::max<std::int64_t>(1, options_.max_steps / 1'000'000);
       for (std::int64_t step = 0; step < options_.max_steps; step += stride)
         optimizer_.set_learning_rate(options_.learning_rate(step));
+      optimizer_.set_learning_rate(options_.learning_rate(options_.max_steps - 1));
       optimizer_.set_learning_rate(options_.learning_rate(0));
     }
     if (!options_.metrics.empty()) metrics_.emplace(options_.metrics);
