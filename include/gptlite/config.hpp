@@ -111,7 +111,11 @@
 #define GPTLITE_COMPILED_CLASS(name)         \
   GPTLITE_EXTERN template class name<float>; \
   GPTLITE_EXTERN template class name<double>;
+#define GPTLITE_COMPILED_STRUCT(name)         \
+  GPTLITE_EXTERN template struct name<float>; \
+  GPTLITE_EXTERN template struct name<double>;
 #else
 #define GPTLITE_COMPILED_FUNCTION(name)
 #define GPTLITE_COMPILED_CLASS(name)
+#define GPTLITE_COMPILED_STRUCT(name)
 #endif

@@ -8,13 +8,14 @@
 #include "gptlite/data/token_batches.hpp"
 #include "gptlite/models/gpt.hpp"
 #include "gptlite/train/adamw.hpp"
+#include "support/sanitizers.hpp"
 
 using namespace gptlite;
 
 namespace {
 
-// Fewer under AddressSanitizer, which looks for other faults.
-constexpr int steps = GPTLITE_RECYCLE == 1 ? 100 : 10;
+// Fewer under a sanitizer, which looks for other faults.
+constexpr int steps = sanitized ? 10 : 100;
 
 // All losses and the final weights.
 std::vector<float> losses_and_weights(int threads, NormOrder norm_order, Precision precision) {

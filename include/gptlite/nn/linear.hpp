@@ -45,6 +45,6 @@ struct Linear {
   }
 };
 
-GPTLITE_COMPILED_CLASS(Linear)
+GPTLITE_COMPILED_STRUCT(Linear)
 
 }  // namespace gptlite::inline GPTLITE_ABI

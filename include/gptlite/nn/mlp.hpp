@@ -27,6 +27,6 @@ struct MLP {
   }
 };
 
-GPTLITE_COMPILED_CLASS(MLP)
+GPTLITE_COMPILED_STRUCT(MLP)
 
 }  // namespace gptlite::inline GPTLITE_ABI

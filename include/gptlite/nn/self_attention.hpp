@@ -37,6 +37,6 @@ struct SelfAttention {
   }
 };
 
-GPTLITE_COMPILED_CLASS(SelfAttention)
+GPTLITE_COMPILED_STRUCT(SelfAttention)
 
 }  // namespace gptlite::inline GPTLITE_ABI
