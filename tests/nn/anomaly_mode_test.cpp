@@ -166,6 +166,11 @@ TEST_CASE("a tensor that no operation made has no origin, even in the memory of 
   CHECK(contains(message_of<AnomalyError>([&] { exp(made.back()); }), "output 0 of exp is not finite"));
 }
 
+TEST_CASE("tensors of integers pass") {
+  const AnomalyMode anomaly;
+  CHECK(slice(tokens(), 1, 1, 2).to_vector() == std::vector<TokenId>{1, 5});
+}
+
 TEST_CASE("of several outputs the bad one is named") {
   const Tensor<float> x = Tensor<float>::ones({2}).set_requires_grad();
   const AnomalyMode anomaly;

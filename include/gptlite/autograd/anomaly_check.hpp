@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <sstream>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -225,6 +227,14 @@ template <class T>
   for (const Tensor<T>& output : outputs) out.push_back(AnomalyTensor::of(output));
   for (const Tensor<T>& input : inputs) in.push_back(AnomalyTensor::of(input));
   scope.note(name, out, in);
+}
+
+/// What record() calls. Integers, which may be sliced and reshaped too, are finite.
+template <class T>
+void check_anomaly(const char* name, std::span<const Tensor<T>> outputs, const std::vector<Tensor<T>>& inputs) {
+  if constexpr (std::is_floating_point_v<T>)
+    if (anomaly_scope() != nullptr) [[unlikely]]
+      check_outputs<T>(name, outputs, inputs);
 }
 
 /// One run of backward() under AnomalyMode; without one it does nothing.

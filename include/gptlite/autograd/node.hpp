@@ -159,8 +159,7 @@ template <class T>
 /// input requires a gradient or under NoGrad.
 template <class T, class Backward>
 Tensor<T> record(const char* name, Tensor<T> output, std::vector<Tensor<T>> inputs, Backward&& backward) {
-  if (detail::anomaly_scope() != nullptr) [[unlikely]]
-    detail::check_outputs<T>(name, {&output, 1}, inputs);
+  detail::check_anomaly<T>(name, {&output, 1}, inputs);
   if (is_recorded(inputs))
     detail::add_node<T>(
         name, {&output, 1}, std::move(inputs),
@@ -173,8 +172,7 @@ Tensor<T> record(const char* name, Tensor<T> output, std::vector<Tensor<T>> inpu
 template <class T, class Backward>
 std::vector<Tensor<T>> record(const char* name, std::vector<Tensor<T>> outputs, std::vector<Tensor<T>> inputs,
                               Backward&& backward) {
-  if (detail::anomaly_scope() != nullptr) [[unlikely]]
-    detail::check_outputs<T>(name, outputs, inputs);
+  detail::check_anomaly<T>(name, outputs, inputs);
   if (is_recorded(inputs)) detail::add_node<T>(name, outputs, std::move(inputs), std::forward<Backward>(backward));
   return outputs;
 }
