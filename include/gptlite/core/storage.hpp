@@ -186,6 +186,8 @@ class Storage {
   explicit operator bool() const { return block_ != nullptr; }
   /// True if no other Storage shares this block.
   bool unique() const { return block_.use_count() == 1; }
+  /// Expires with the last Storage that shares this block, and does not count as one.
+  std::weak_ptr<const void> watch() const { return std::shared_ptr<const void>(block_); }
 
  private:
   std::shared_ptr<T[]> block_;
