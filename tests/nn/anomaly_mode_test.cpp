@@ -46,7 +46,7 @@ GPT<float> small_gpt(NormOrder norm_order = NormOrder::pre, bool openai_exact = 
                      .norm_order = norm_order,
                      .openai_exact = openai_exact});
 }
-const Tensor<TokenId>& tokens() {
+const Tensor<TokenId>& two_sequences() {
   static const Tensor<TokenId> ids = Tensor<TokenId>::from({0, 1, 2, 3, 4, 5, 6, 0}, {2, 4});
   return ids;
 }
@@ -89,7 +89,7 @@ TEST_CASE("a NaN in any parameter of a model is named, with a graph, without one
       const std::vector<float> before = parameter.to_vector();
       std::fill_n(parameter.data(), parameter.numel(), nan_value);
       const auto check_message = [&] {
-        const std::string message = message_of<AnomalyError>([&] { model.loss(tokens(), tokens()); });
+        const std::string message = message_of<AnomalyError>([&] { model.loss(two_sequences(), two_sequences()); });
         CHECK_MESSAGE(contains(message, "; parameter " + name + " is not finite: "), name << ": " << message);
         CHECK(contains(message, "[AnomalyMode] forward, operation "));
       };
@@ -102,7 +102,7 @@ TEST_CASE("a NaN in any parameter of a model is named, with a graph, without one
       ++count;
     });
     CHECK(count >= 30);
-    model.loss(tokens(), tokens()).backward();
+    model.loss(two_sequences(), two_sequences()).backward();
   }
 }
 
@@ -110,7 +110,7 @@ TEST_CASE("an operation with parameters is named with them, with the place of th
   GPT<float> model = small_gpt();
   const AnomalyMode anomaly(model);
   model.h[1].ln_1.weight.data()[3] = nan_value;
-  CHECK(message_of<AnomalyError>([&] { model.loss(tokens(), tokens()); }) ==
+  CHECK(message_of<AnomalyError>([&] { model.loss(two_sequences(), two_sequences()); }) ==
         "[AnomalyMode] forward, operation 13: output 0 of layer_norm with h.1.ln_1.weight and h.1.ln_1.bias is not "
         "finite: 8 of 64 numbers, the first nan at (0, 0, 3) of shape (2, 4, 8); parameter h.1.ln_1.weight is not "
         "finite: 1 of 8 numbers, the first nan at (3) of shape (8)");
@@ -168,7 +168,7 @@ TEST_CASE("a tensor that no operation made has no origin, even in the memory of 
 
 TEST_CASE("tensors of integers pass") {
   const AnomalyMode anomaly;
-  CHECK(slice(tokens(), 1, 1, 2).to_vector() == std::vector<TokenId>{1, 5});
+  CHECK(slice(two_sequences(), 1, 1, 2).to_vector() == std::vector<TokenId>{1, 5});
 }
 
 TEST_CASE("of several outputs the bad one is named") {
