@@ -135,6 +135,8 @@ TEST_CASE("a run that is cut at any batch, in any way, ends with the bits of one
           train_in(path, {.at = cut});
         } catch (const Cut&) {
         }
+        if (way == std::string("exception") && step > 0)
+          CHECK(io::checkpoint_steps(path + "/checkpoints").back() == step);
         const bool copied = std::filesystem::exists(path + ".copy");
         const Trained resumed = train_in(copied ? path + ".copy" : path);
         if (resumed != whole) FAIL_CHECK(way, " at step ", step, ", batch ", call);
