@@ -2,6 +2,7 @@
 // gptlite, all of it: tensor, autograd, kernels, GPT, training and generation. This header includes everything and
 // defines nothing.
 
+#include "gptlite/autograd/anomaly_check.hpp"
 #include "gptlite/autograd/autocast.hpp"
 #include "gptlite/autograd/backward.hpp"
 #include "gptlite/autograd/grad_mode.hpp"
@@ -97,6 +98,7 @@
 #include "gptlite/models/gpt_config.hpp"
 #include "gptlite/models/task.hpp"
 #include "gptlite/models/task_model.hpp"
+#include "gptlite/nn/anomaly_mode.hpp"
 #include "gptlite/nn/dropout.hpp"
 #include "gptlite/nn/embedding.hpp"
 #include "gptlite/nn/freeze.hpp"

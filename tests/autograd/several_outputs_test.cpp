@@ -7,6 +7,7 @@
 #include "gptlite/autograd/backward.hpp"
 #include "gptlite/autograd/gradcheck.hpp"
 #include "gptlite/autograd/ops/arithmetic.hpp"
+#include "gptlite/autograd/ops/layer_norm.hpp"
 #include "gptlite/autograd/ops/reduce.hpp"
 
 using namespace gptlite;
@@ -77,6 +78,17 @@ TEST_CASE("outputs may be used one after the other, and one by the other's resul
   const double v = x.data()[2];
   CHECK(x.grad().data()[2] == doctest::Approx(2 * v + 3 * v * v));
   CHECK_THROWS_AS(sum(out[1]).backward(), GraphError);
+}
+
+TEST_CASE("add_layer_norm does not write to a gradient that it shares with an older tensor") {
+  const auto f = [](const std::vector<Tensor<double>>& in) {
+    const Tensor<double> older = in[0] * 2;
+    const auto [total, norm] = add_layer_norm(in[0], in[1], in[2], in[3]);
+    return total + older + norm;  // one gradient for all three
+  };
+  const auto row = [](std::vector<double> values) { return Tensor<double>::from(values).set_requires_grad(); };
+  const GradcheckResult result = gradcheck(f, {row({1, 3, -2}), row({0.5, -1, 1}), row({1, 2, 1.5}), row({0, 1, 2})});
+  CHECK_MESSAGE(result.ok, result.message);
 }
 
 TEST_CASE("without a graph the outputs are plain tensors") {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "fuzz/fuzz.hpp"
 #include "gptlite/core/random.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
@@ -52,29 +53,25 @@ TEST_CASE("a checkpoint comes back bit for bit") {
 
 TEST_CASE("no changed byte of a checkpoint goes unnoticed") {
   const TemporaryFolder folder;
-  const std::string path = folder.file("x.safetensors"), changed = folder.file("changed.safetensors");
-  io::save_checkpoint(path, small_checkpoint());
-  const std::string bytes = bytes_of(path);
-  int accepted = 0, corrupted = 0;
+  io::save_checkpoint(folder.file("x.safetensors"), small_checkpoint());
+  const std::string bytes = bytes_of(folder.file("x.safetensors"));
+  fuzz::MemoryFiles memory;
+  const io::FileCallsScope scope(memory);
+  memory.files["x"] = bytes;
+  CHECK_NOTHROW(io::load_checkpoint("x"));
+  int corrupted = 0;
   for (std::size_t i = 0; i < bytes.size(); ++i)
-    for (const int mask : {0x01, 0x40}) {
-      std::string other = bytes;
-      other[i] = static_cast<char>(other[i] ^ mask);
-      folder.file("changed.safetensors", other);
-      try {
-        io::load_checkpoint(changed);
-        // A space of the header that another character replaces, or the case of a letter in an escape, would be no
-        // loss.
-        ++accepted;
-      } catch (const DataError& error) {
-        corrupted += std::string(error.what()).find("corrupted") != std::string::npos ? 1 : 0;
-      }
+    for (int bit = 0; bit < 8; ++bit) {
+      memory.files["x"] = bytes;
+      memory.files["x"][i] = static_cast<char>(bytes[i] ^ (1 << bit));
+      const std::string message = message_of<DataError>([] { io::load_checkpoint("x"); });
+      if (message == "no exception") FAIL_CHECK("bit ", bit, " of byte ", i);
+      corrupted += message.find("corrupted") != message.npos ? 1 : 0;
     }
-  CHECK(accepted == 0);
-  CHECK(corrupted > 0);
-  for (std::size_t size = 0; size < bytes.size(); size += 7) {
-    folder.file("changed.safetensors", bytes.substr(0, size));
-    CHECK_THROWS_AS(io::load_checkpoint(changed), DataError);
+  CHECK(corrupted > 100);
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    memory.files["x"] = bytes.substr(0, size);
+    CHECK_THROWS_AS(io::load_checkpoint("x"), DataError);
   }
 }
 

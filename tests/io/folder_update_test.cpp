@@ -109,6 +109,8 @@ TEST_CASE("a new folder appears whole; a model in a folder is replaced, stale fi
 
 #if !defined(_WIN32)
 TEST_CASE("killed at any call, or with any call failing, the folder holds the old files or the new ones") {
+  UnsyncedCalls unsynced;
+  const io::FileCallsScope without_disk(unsynced);
   const TemporaryFolder two;
   std::filesystem::create_directory(two.path / "a");
   std::filesystem::create_directory(two.path / "b");

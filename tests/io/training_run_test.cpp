@@ -96,6 +96,12 @@ Trained train_in(const std::string& folder, const Attempt& attempt = {}) {
   return result;
 }
 
+// Tests save hundreds of times and lose no power.
+struct Unsynced {
+  UnsyncedCalls calls;
+  io::FileCallsScope scope{calls};
+};
+
 struct Cut : Error {
   using Error::Error;
 };
@@ -103,6 +109,7 @@ struct Cut : Error {
 }  // namespace
 
 TEST_CASE("a run that is cut at any batch, in any way, ends with the bits of one that is not") {
+  const Unsynced unsynced;
   const TemporaryFolder folder;
   const Trained whole = train_in(folder.file("whole"));
   CHECK(whole.steps == max_steps);
@@ -136,6 +143,7 @@ TEST_CASE("a run that is cut at any batch, in any way, ends with the bits of one
 }
 
 TEST_CASE("a run that is interrupted again and again, in evaluations too, ends the same") {
+  const Unsynced unsynced;
   const TemporaryFolder folder;
   const Trained whole = train_in(folder.file("whole"));
   const std::string path = folder.file("often");
@@ -151,6 +159,7 @@ TEST_CASE("a run that is interrupted again and again, in evaluations too, ends t
 }
 
 TEST_CASE("interrupted between the actions of a step: those that have run are undone and run again") {
+  const Unsynced unsynced;
   const TemporaryFolder folder;
   const Trained whole = train_in(folder.file("whole"));
   const std::string path = folder.file("run");
@@ -164,6 +173,7 @@ TEST_CASE("interrupted between the actions of a step: those that have run are un
 }
 
 TEST_CASE("a damaged checkpoint is passed over with a message, and removed once a newer one is safe") {
+  const Unsynced unsynced;
   const TemporaryFolder folder;
   const Trained whole = train_in(folder.file("whole"));
   const std::string path = folder.file("run");
@@ -195,6 +205,7 @@ TEST_CASE("a damaged checkpoint is passed over with a message, and removed once 
 }
 
 TEST_CASE("a folder that holds a run or a model is neither continued nor overwritten unasked") {
+  const Unsynced unsynced;
   const TemporaryFolder folder;
   const std::string path = folder.file("run");
   const Trained whole = train_in(path, {.options = {}});
@@ -226,6 +237,7 @@ TEST_CASE("a folder that holds a run or a model is neither continued nor overwri
 }
 
 TEST_CASE("another run's settings, or another model's checkpoint, are refused with all differences; nothing changes") {
+  const Unsynced unsynced;
   const TemporaryFolder folder;
   const std::string path = folder.file("run");
   const auto with = [](JsonObject config, bool resume) {
@@ -253,6 +265,7 @@ TEST_CASE("another run's settings, or another model's checkpoint, are refused wi
 }
 
 TEST_CASE("two runs in one folder: the second says so") {
+  const Unsynced unsynced;
   const TemporaryFolder folder;
   const std::string path = folder.file("run");
   train_in(
@@ -263,6 +276,7 @@ TEST_CASE("two runs in one folder: the second says so") {
 }
 
 TEST_CASE("a disk that is full in the middle of a run costs nothing that was trained") {
+  const Unsynced unsynced;
   const TemporaryFolder folder;
   const Trained whole = train_in(folder.file("whole"));
   for (int call = 0; call < 120; call += 3) {  // any call after the run has begun

@@ -1,5 +1,6 @@
 #pragma once
-// RecordedCalls: file calls that are recorded, and of which one can be made to fail.
+// File calls for tests: UnsyncedCalls do not wait for the disk; RecordedCalls are recorded, and one can be made to
+// fail.
 
 #include <cerrno>
 #include <cstddef>
@@ -10,7 +11,13 @@
 
 #include "gptlite/core/file_calls.hpp"
 
-struct RecordedCalls : gptlite::io::FileCalls {
+/// Nothing waits for the disk: for tests that save hundreds of times and lose no power.
+struct UnsyncedCalls : gptlite::io::FileCalls {
+  int sync(int) override { return 0; }
+  int sync_folder(const char*) override { return 0; }
+};
+
+struct RecordedCalls : UnsyncedCalls {
   std::vector<std::string> made;
   std::function<void(const std::string& call)> before = [](const std::string&) {};  // may throw: a killed process
 
@@ -34,7 +41,7 @@ struct RecordedCalls : gptlite::io::FileCalls {
     return make("truncate", [&] { return FileCalls::truncate(file, size); });
   }
   int sync(int file) override {
-    return make("fsync", [&] { return FileCalls::sync(file); });
+    return make("fsync", [&] { return UnsyncedCalls::sync(file); });
   }
   int close(int file) override {
     return make("close", [&] { return FileCalls::close(file); });
@@ -58,7 +65,7 @@ struct RecordedCalls : gptlite::io::FileCalls {
     return make("mkdir", [&] { return FileCalls::make_folder(path); });
   }
   int sync_folder(const char* path) override {
-    return make("fsync of folder", [&] { return FileCalls::sync_folder(path); });
+    return make("fsync of folder", [&] { return UnsyncedCalls::sync_folder(path); });
   }
 
  private:

@@ -8,7 +8,7 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace detail {
 /// Documented global, one per thread: the precision set by the Autocast in scope.
 inline Precision& autocast_precision() {
-  thread_local Precision precision = Precision::fp32;
+  thread_local Precision precision = Precision::fp32;  // documented global: see above
   return precision;
 }
 }  // namespace detail

@@ -52,6 +52,8 @@ void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const {
 
   std::vector<std::shared_ptr<GradState<T>>> states = detail::newest_first(grad_state());
   for (const std::shared_ptr<GradState<T>>& state : states) state->grad = {};  // left by a backward() that threw
+  detail::AnomalyBackward anomaly;
+  if (anomaly) anomaly.check_start(grad);
   Input<T>(*this).accumulate_grad(grad);
   const NoGrad no_grad;
   for (auto state = states.begin(); state != states.end();) {
@@ -65,7 +67,9 @@ void Tensor<T>::backward(const Tensor& grad, BackwardOptions options) const {
       sum = {};  // only leaves keep their gradient
       any = true;
     }
+    if (any && anomaly) anomaly.check_before(node->name(), node->inputs());
     if (any) node->backward(dy);
+    if (any && anomaly) anomaly.check_after(node->name(), node->inputs());
     if (!options.retain_graph) node->release();
   }
 }

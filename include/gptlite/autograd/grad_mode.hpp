@@ -8,7 +8,7 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace detail {
 /// Documented global, one per thread: whether operations are recorded.
 inline bool& grad_enabled_flag() {
-  static thread_local bool enabled = true;
+  static thread_local bool enabled = true;  // documented global: see above
   return enabled;
 }
 }  // namespace detail

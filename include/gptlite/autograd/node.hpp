@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "gptlite/autograd/anomaly_check.hpp"
 #include "gptlite/autograd/grad_mode.hpp"
 #include "gptlite/core/tensor.hpp"
 #include "gptlite/kernels/elementwise.hpp"
@@ -158,6 +159,7 @@ template <class T>
 /// input requires a gradient or under NoGrad.
 template <class T, class Backward>
 Tensor<T> record(const char* name, Tensor<T> output, std::vector<Tensor<T>> inputs, Backward&& backward) {
+  detail::check_anomaly<T>(name, {&output, 1}, inputs);
   if (is_recorded(inputs))
     detail::add_node<T>(
         name, {&output, 1}, std::move(inputs),
@@ -170,6 +172,7 @@ Tensor<T> record(const char* name, Tensor<T> output, std::vector<Tensor<T>> inpu
 template <class T, class Backward>
 std::vector<Tensor<T>> record(const char* name, std::vector<Tensor<T>> outputs, std::vector<Tensor<T>> inputs,
                               Backward&& backward) {
+  detail::check_anomaly<T>(name, outputs, inputs);
   if (is_recorded(inputs)) detail::add_node<T>(name, outputs, std::move(inputs), std::forward<Backward>(backward));
   return outputs;
 }

@@ -30,6 +30,10 @@ struct IndexError : Error {
 struct GraphError : Error {
   using Error::Error;
 };
+/// A number that is not finite, found under AnomalyMode.
+struct AnomalyError : Error {
+  using Error::Error;
+};
 /// An option or configuration value that cannot work.
 struct ConfigError : Error {
   using Error::Error;

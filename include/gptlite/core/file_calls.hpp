@@ -75,10 +75,6 @@ class FileCalls {
 };
 
 namespace detail {
-inline FileCalls& system_file_calls() {
-  static FileCalls calls;  // has no state
-  return calls;
-}
 /// The calls in force in this thread, a documented global; null: the system's.
 inline FileCalls*& replaced_file_calls() {
   static thread_local FileCalls* calls = nullptr;
@@ -99,8 +95,9 @@ inline int above_standard_streams(int file) {
 
 /// The calls that this thread writes with: those of the innermost FileCallsScope, else the system's.
 inline FileCalls& file_calls() {
+  static FileCalls system;  // documented global: has no state
   FileCalls* const replaced = detail::replaced_file_calls();
-  return replaced != nullptr ? *replaced : detail::system_file_calls();
+  return replaced != nullptr ? *replaced : system;
 }
 
 /// Lets this thread write with other calls until it goes out of scope; the calls must outlive it.

@@ -19,7 +19,7 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace detail {
 /// Documented global: the thread count set by set_num_threads; 0 means OpenMP's default.
 inline std::atomic<int>& requested_threads() {
-  static std::atomic<int> threads{0};
+  static std::atomic<int> threads{0};  // documented global: see above
   return threads;
 }
 }  // namespace detail
@@ -37,7 +37,8 @@ inline int num_threads() {
 
 /// Sets the number of threads for gptlite alone, 1 to 1,024; the host program's OpenMP settings are never touched. 0
 /// restores the default. No result depends on it: the order of every sum follows from the shapes, so results are
-/// bitwise equal for any number of threads. Throws ConfigError for a number outside 0 to 1,024.
+/// bitwise equal for any number of threads. Any thread may call it at any time. Throws ConfigError for a number outside
+/// 0 to 1,024.
 inline void set_num_threads(int threads) {
   check<ConfigError>(threads >= 0 && threads <= detail::ThreadTeam::most_threads, "set_num_threads",
                      "needs 0 (default) to ", detail::ThreadTeam::most_threads, " threads, got ", threads);
@@ -47,13 +48,15 @@ inline void set_num_threads(int threads) {
 /// Calls job(0), job(1), ..., job(count - 1), in parallel and in any order. Jobs must write to disjoint memory. Inside
 /// another parallel region, or while another thread of the program has the helpers, the jobs run one after the other on
 /// the calling thread. If jobs throw, the exception of the lowest one is rethrown to the caller after the region; the
-/// jobs after it may or may not have run.
+/// jobs after it may or may not have run. Where the system has no more threads, there are fewer helpers; it is not an
+/// error.
 inline void parallel_for(Index count, FunctionRef<void(Index)> job) {
 #if GPTLITE_OPENMP
   const int threads = num_threads();
-  if (count > 1 && threads > 1 && !detail::ThreadTeam::inside() && !omp_in_parallel() &&
-      detail::ThreadTeam::instance().run(count, threads, job))
-    return;
+  if (count > 1 && threads > 1 && !detail::ThreadTeam::inside() && !omp_in_parallel()) {
+    detail::ThreadTeam* const team = detail::ThreadTeam::instance();
+    if (team != nullptr && team->run(count, threads, job)) return;
+  }
 #endif
   for (Index i = 0; i < count; ++i) job(i);
 }

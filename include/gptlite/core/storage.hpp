@@ -19,6 +19,9 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 namespace gptlite::inline GPTLITE_ABI {
 
@@ -37,7 +40,13 @@ class BlockCache {
 
   // Never destroyed: storages with static lifetime may return their blocks after main.
   static BlockCache& instance() {
-    static BlockCache* const cache = new BlockCache;
+    static BlockCache* const cache = new BlockCache;  // documented global: see above
+#if defined(__unix__) || defined(__APPLE__)
+    // A child that is forked while another thread holds the lock would wait for it forever: the forking thread takes
+    // it.
+    [[maybe_unused]] static const int registered =
+        pthread_atfork([] { cache->mutex_.lock(); }, [] { cache->mutex_.unlock(); }, [] { cache->mutex_.unlock(); });
+#endif
     return *cache;
   }
 
@@ -177,6 +186,8 @@ class Storage {
   explicit operator bool() const { return block_ != nullptr; }
   /// True if no other Storage shares this block.
   bool unique() const { return block_.use_count() == 1; }
+  /// Expires with the last Storage that shares this block, and does not count as one.
+  std::weak_ptr<const void> watch() const { return std::shared_ptr<const void>(block_); }
 
  private:
   std::shared_ptr<T[]> block_;

@@ -23,6 +23,14 @@ using TokenId = std::int32_t;
 template <class T>
 class Node;
 
+namespace detail {
+/// Documented global, one per thread: whether without_data() keeps the numbers all the same. AnomalyMode looks at them.
+inline bool& keep_data_flag() {
+  static thread_local bool keep = false;
+  return keep;
+}
+}  // namespace detail
+
 /// The gradient state that all handles of a tensor share: the gradient, and the operation that made the tensor.
 template <class T>
 struct GradState {
@@ -186,9 +194,10 @@ class Tensor {
   const Storage<T>& storage() const { return storage_; }
   static Tensor from_storage(Shape shape, Storage<T> storage) { return Tensor(std::move(shape), std::move(storage)); }
   /// A handle with this tensor's shape and place in the graph but without its numbers: for inputs whose values backward
-  /// does not read, so their memory is free as soon as the forward pass is done with it.
+  /// does not read, so their memory is free as soon as the forward pass is done with it. Under AnomalyMode, which looks
+  /// at all inputs, the numbers stay.
   Tensor without_data() const {
-    Tensor handle(shape_, {});
+    Tensor handle(shape_, detail::keep_data_flag() ? storage_ : Storage<T>());
     handle.grad_state_ = grad_state_;
     return handle;
   }

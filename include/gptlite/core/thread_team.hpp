@@ -5,14 +5,14 @@
 // on which thread runs a job.
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <memory>
 #include <mutex>
-#include <system_error>
+#include <new>
 #include <thread>
 #include <utility>
 
@@ -42,27 +42,28 @@ class ThreadTeam {
  public:
   static constexpr int most_threads = 1024;
 
-  /// The team. It is never destroyed, since its threads wait in it when the program ends. A forked child, which has
-  /// none of the threads, starts a new team.
-  static ThreadTeam& instance() {
-    static std::atomic<ThreadTeam*> team{nullptr};
+  /// The team; null if there is no memory for one. It is never destroyed, since its threads wait in it when the program
+  /// ends. A forked child, which has none of the threads, starts a new team.
+  static ThreadTeam* instance() {
+    static std::atomic<ThreadTeam*> team{nullptr};  // documented global: see above
 #if defined(__unix__) || defined(__APPLE__)
     [[maybe_unused]] static const int registered =
         pthread_atfork(nullptr, nullptr, [] { team.store(nullptr, std::memory_order_relaxed); });
 #endif
     ThreadTeam* current = team.load(std::memory_order_acquire);
     if (current == nullptr) {
-      ThreadTeam* const fresh = new ThreadTeam;
+      ThreadTeam* const fresh = new (std::nothrow) ThreadTeam;
+      if (fresh == nullptr) return nullptr;
       if (team.compare_exchange_strong(current, fresh, std::memory_order_acq_rel))
         current = fresh;
       else
         delete fresh;  // another thread was first
     }
-    return *current;
+    return current;
   }
   /// True on a thread that is running a job.
   static bool& inside() {
-    thread_local bool inside = false;
+    thread_local bool inside = false;  // documented global, one per thread
     return inside;
   }
 
@@ -73,7 +74,7 @@ class ThreadTeam {
     if (!region.owns_lock()) return false;
     const auto at_most = [count](int number) { return static_cast<int>(std::min<Index>(number, count)); };
     threads = start(threads);
-    thread_local LoadWatch::Sample sample;
+    thread_local LoadWatch::Sample sample;  // documented global, one per thread: how often it was preempted
     if (watch_.calm()) {
       run_region(count, at_most(threads), job, sample);
     } else {
@@ -96,7 +97,7 @@ class ThreadTeam {
     std::atomic<std::uint64_t> ticket{0};
   };
 
-  ThreadTeam() : shares_(std::make_unique<Share[]>(most_threads)) {}
+  ThreadTeam() = default;
 
   void run_region(Index count, int threads, FunctionRef<void(Index)> job, LoadWatch::Sample& sample) {
     // Each thread starts with its own share of the jobs, in blocks. The share is the same in each region: the data it
@@ -124,8 +125,10 @@ class ThreadTeam {
 
   /// Starts helpers until there are `threads` including the caller, if the system allows it. Returns how many there
   /// are.
-  int start(int threads) {
+  int start(int threads) noexcept {
     threads = std::min(threads, most_threads);
+    if (running_ < threads && refused_ && LoadWatch::Clock::now() < next_start_) return running_;
+    refused_ = false;
     while (running_ < threads) {
 #if defined(__unix__) || defined(__APPLE__)
       sigset_t all, before;  // the program's own threads handle signals
@@ -137,13 +140,17 @@ class ThreadTeam {
         std::thread([this, self = running_, seen = number_.load(std::memory_order_relaxed)] {
           help(self, seen);
         }).detach();
-      } catch (const std::system_error&) {  // the system has no more threads: the existing ones do the work
+      } catch (...) {  // the system has no more threads or no memory for one: the existing ones do the work
         started = false;
       }
 #if defined(__unix__) || defined(__APPLE__)
       pthread_sigmask(SIG_SETMASK, &before, nullptr);
 #endif
-      if (!started) break;
+      if (!started) {
+        refused_ = true;
+        next_start_ = LoadWatch::Clock::now() + std::chrono::milliseconds(100);
+        break;
+      }
       ++running_;
     }
     return std::min(threads, running_);
@@ -228,13 +235,11 @@ class ThreadTeam {
       current = value.load(std::memory_order_acquire);
     }
   }
-  bool fits_the_processors() const {
-    static const int processors = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    return threads_.load(std::memory_order_relaxed) <= processors;
-  }
+  bool fits_the_processors() const { return threads_.load(std::memory_order_relaxed) <= processors_; }
 
+  const int processors_ = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   std::mutex region_mutex_, error_mutex_;
-  const std::unique_ptr<Share[]> shares_;
+  std::array<Share, most_threads> shares_;
   alignas(64) std::atomic<std::uint32_t> number_{0};   // number of the current or last region
   alignas(64) std::atomic<std::uint32_t> pending_{0};  // blocks that are not finished
   std::atomic<int> threads_{1};                        // threads that take part, including the caller
@@ -243,6 +248,9 @@ class ThreadTeam {
   FunctionRef<void(Index)>* job_ = nullptr;
   std::exception_ptr error_;
   int running_ = 1;
+  // The system refused a thread: it is asked again from next_start_ on, not for each region.
+  bool refused_ = false;
+  LoadWatch::Clock::time_point next_start_{};
   LoadWatch watch_;
   std::atomic<LoadWatch::Nanoseconds> work_time_{0};  // sum over all threads, while it is not calm
   std::atomic<long> switches_{0};

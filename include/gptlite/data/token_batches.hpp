@@ -73,7 +73,7 @@ class TokenBatches {
   void visit(F&& f) {
     std::int64_t position = position_;
     f(std::string("position"), position);
-    set_position(static_cast<Index>(position));
+    set_position(position);
   }
 
  private:

@@ -21,7 +21,7 @@ struct GenerateOptions {
   /// Stop sequences, in tokens: generation ends as soon as the sequence ends with one of them, which it keeps.
   std::vector<std::vector<TokenId>> stop = {};
   /// Called with each new token and the number of its sequence (in a session: its slot) as soon as the token is drawn.
-  /// If it returns false, the sequence ends.
+  /// If it returns false, the sequence ends. To cancel from another thread, return false once an atomic flag is set.
   std::function<bool(TokenId token, Index sequence)> on_token = {};
   /// When the context is full, drop this many oldest tokens and re-read the rest. 1: exact sliding window (slow); 0:
   /// block_size / 8.

@@ -95,9 +95,9 @@ class TrainingRun : public train::RunKeeper {
 
   /// Appends text to a file of the folder. A resumed run cuts off what was appended after its checkpoint.
   void append(const std::string& name, std::string_view text) {
-    std::unique_ptr<AppendFile>& file = files_[name];
-    if (!file) file = std::make_unique<AppendFile>(path(name));
-    file->append(text);
+    auto file = files_.find(name);
+    if (file == files_.end()) file = files_.emplace(name, std::make_unique<AppendFile>(path(name))).first;
+    file->second->append(text);
   }
   /// Saves a checkpoint now, also between two calls of backward() of one step.
   void save() {
@@ -117,8 +117,7 @@ class TrainingRun : public train::RunKeeper {
   /// Path of a file in the folder.
   std::string path(const std::string& name) const { return folder_ + '/' + name; }
 
-  // For the loop.
-  // ------------------------------------------------------------------------------------------------------
+  // For the loop. ----------------------------------------------------------------------------------------------------
 
   void begin() override {
     begun_ = true;

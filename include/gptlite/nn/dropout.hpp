@@ -19,7 +19,7 @@ struct TrainingMode {
 namespace detail {
 /// Flag of this thread, a documented global: true while an EvalScope is open.
 inline bool& evaluating_flag() {
-  static thread_local bool evaluating = false;
+  static thread_local bool evaluating = false;  // documented global: see above
   return evaluating;
 }
 }  // namespace detail
