@@ -75,6 +75,22 @@ TEST_CASE("empty lines are no rows, and count where rows are named") {
   CHECK(files.refusal(Task::classification, "\n\n") == "[read_task] a.tsv: there are no rows below the header");
 }
 
+TEST_CASE("as many labels as rows, and as many columns as fit on a line") {
+  const Files files;
+  std::string rows = "label\ttext\n", header = "label\tcontext", fields = "1999\tc";
+  for (int i = 0; i < 50000; ++i) rows += std::to_string(i) + "\tx\n";
+  const data::TaskSet set = files.read(Task::classification, rows);
+  CHECK(set.labels.size() == 50000u);
+  CHECK(set.labels[static_cast<std::size_t>(set.examples[49999].label)] == "49999");
+  for (int i = 0; i < 2000; ++i) header += "\tchoice" + std::to_string(i), fields += "\t" + std::to_string(i);
+  const data::TaskSet choices = files.read(Task::multiple_choice, header + '\n' + fields + '\n');
+  CHECK(choices.examples[0].texts[2000] == "1999");
+  CHECK(files.refusal(Task::multiple_choice, header + "\tlabel\n" + fields + "\t1\n") ==
+        "[read_task] a.tsv: has several columns \"label\"");
+  // Of a label that is given twice, the first counts.
+  CHECK(files.read(Task::classification, "label\ttext\nb\tx\n", {.labels = {"a", "a", "b"}}).examples[0].label == 2);
+}
+
 TEST_CASE("what is wrong is named with file, row and column") {
   const Files files;
   const auto text = [&](const std::string& rows, const data::TaskSetOptions& options = {}) {
@@ -87,6 +103,7 @@ TEST_CASE("what is wrong is named with file, row and column") {
   CHECK(text("a\tx\n\t\n") == "[read_task] a.tsv, row 3, column text: the text is empty");
   CHECK(text("a\tx\nb\t  \n") == "[read_task] a.tsv, row 3, column text: the text is empty");
   CHECK(text("a\tx\nb\ty\xFFz\n") == "[read_task] a.tsv, row 3, column text: invalid UTF-8 at byte 1");
+  CHECK(text("a\tx\nb\t\xED\xA0\x80\n") == "[read_task] a.tsv, row 3, column text: invalid UTF-8 at byte 0");
   CHECK(text("") == "[read_task] a.tsv: there are no rows below the header");
   CHECK(text("a\tx\na\ty\n") == "[read_task] a.tsv: all rows have the label \"a\"; there must be two classes at least");
   CHECK(text("a\tx\nd\ty\n", {.labels = {"a", "b"}}) ==
@@ -98,10 +115,10 @@ TEST_CASE("what is wrong is named with file, row and column") {
         "[read_task] entailment needs 3 columns, the label or score first, got 2");
   CHECK(files.refusal<ConfigError>(Task::multiple_choice, "label\tcontext\tchoice0\n0\tb\tc\n") ==
         "[read_task] multiple-choice needs 4 columns or more, the label or score first, got 3");
-  for (const std::string score : {"5.1", "-0.5", "x", "3.4x", "", "nan", "inf", " 3"})
+  for (const std::string score : {"5.1", "-0.5", "x", "3.4x", "", "nan", "inf", " 3", "1e999"})
     CHECK(files.refusal(Task::similarity, "score\tsentence1\tsentence2\n" + score + "\ta\tb\n") ==
           "[read_task] a.tsv, row 2, column score: \"" + score + "\" is no score from 0 to 5");
-  for (const std::string label : {"2", "-1", "x", "1.0", ""})
+  for (const std::string label : {"2", "-1", "x", "1.0", "", "99999999999999999999"})
     CHECK(files.refusal(Task::multiple_choice, "label\tcontext\tchoice0\tchoice1\n" + label + "\ta\tb\tc\n") ==
           "[read_task] a.tsv, row 2, column label: \"" + label + "\" is no answer from 0 to 1");
 }

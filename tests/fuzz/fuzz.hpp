@@ -1,6 +1,8 @@
 #pragma once
 // What fuzz targets share. A target is a function of some bytes; it may throw nothing but the library's own errors.
 
+#include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -8,6 +10,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gptlite/core/error.hpp"
@@ -23,7 +26,7 @@ struct Target {
 /// All targets: targets.cpp.
 const std::vector<Target>& targets();
 
-/// Files in memory, instead of those of the system. What is written is forgotten.
+/// Files in memory, instead of those of the system: one is written at a time.
 struct MemoryFiles : gptlite::io::FileCalls {
   std::map<std::string, std::string> files;
 
@@ -40,11 +43,30 @@ struct MemoryFiles : gptlite::io::FileCalls {
   }
   int exists(const char* path) override { return files.contains(path) ? 1 : 0; }
 
+  int create(const char* path) override {
+    written_ = &(files[path] = "");
+    return 3;
+  }
+  std::ptrdiff_t write(int, const void* bytes, std::size_t n) override {
+    written_->append(static_cast<const char*>(bytes), n);
+    return static_cast<std::ptrdiff_t>(n);
+  }
+  int sync(int) override { return 0; }
+  int close(int) override { return 0; }
+  int lock(int) override { return 0; }
+  int rename(const char* from, const char* to) override {
+    files[to] = std::move(files.at(from));
+    return remove(from);
+  }
+  int remove(const char* path) override { return files.erase(path) == 1 ? 0 : none(); }
+  int sync_folder(const char*) override { return 0; }
+
  private:
   static int none() {
     errno = ENOENT;
     return -1;
   }
+  std::string* written_ = nullptr;
 };
 
 /// Runs `work`, which may refuse the bytes with one of the library's errors. Returns true if it did not.

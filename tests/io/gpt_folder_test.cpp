@@ -218,9 +218,28 @@ TEST_CASE("configurations that compute something else are refused") {
   CHECK(refusal("n_head", 5) == "config.json: [GPTConfig] n_embd 24 is not divisible by n_head 5");
   CHECK(refusal("n_layer", -2) == "config.json: \"n_layer\" must be a whole number, not -2");
   CHECK(refusal("n_layer", 1e300) == "config.json: \"n_layer\" must be a whole number, not 1e+300");
+  CHECK(refusal("n_layer", 1.5) == "config.json: \"n_layer\" must be a whole number, not 1.5");
+  CHECK(refusal("n_layer", 0) == "config.json: [GPTConfig] n_layer must be positive, got 0");
+  CHECK(refusal("n_layer", 4294967296) == "config.json: \"n_layer\" is 4294967296, the most is 1073741824");
   CHECK(refusal("vocab_size", nullptr) == "config.json: \"vocab_size\" must be a whole number");
   CHECK(refusal("layer_norm_epsilon", "small") ==
         "config.json: \"layer_norm_epsilon\" must be a number, not \"small\"");
+}
+
+TEST_CASE("a configuration of far more than the weights hold is refused before a model is made") {
+  for (const auto& [key, value] : {std::pair{"vocab_size", 1 << 30}, {"n_layer", 1 << 30}, {"n_positions", 1 << 30}}) {
+    Changed folder("gpt2");
+    folder.set(key, value);
+    CHECK(message_of<DataError>([&] {
+            io::load_gpt(folder.path.string());
+          }).starts_with("[load_gpt] " + folder.path.string() + ": config.json asks for "));
+  }
+  // Layers of one channel have few numbers, but a dozen tensors each.
+  Changed folder("gpt2");
+  for (const char* key : {"vocab_size", "n_positions", "n_embd", "n_head"}) folder.set(key, 1);
+  folder.set("n_inner", 4).set("n_layer", 39000);
+  CHECK(message_of<DataError>([&] { io::load_gpt(folder.path.string()); }) ==
+        "[load_gpt] " + folder.path.string() + ": config.json asks for 39000 layers, its safetensors have 28 tensors");
 }
 
 TEST_CASE("a folder with another kind of weights says how to make them") {

@@ -62,6 +62,10 @@ TEST_CASE("headers that are not JSON, or another JSON") {
   CHECK(refusal("{\"\xFF\":1}") == "header invalid at byte 2");
   CHECK(refusal(std::string("{}\0", 3)) == "header invalid at byte 2");
   CHECK(refusal(std::string(1000000, '[')) == "header nested deeper than 127");
+  CHECK(refusal("\xEF\xBB\xBF{}") == "header invalid at byte 0");
+  CHECK(refusal(R"({"\ud800":1})") == "header invalid at byte 8");
+  CHECK(refusal("{\"\xED\xA0\x80\":1}") == "header invalid at byte 3");
+  CHECK(refusal(one("[1e999]", "[0,4]"), 4) == "header invalid at byte 33");
   CHECK(refusal("[]") == "header is not a JSON object");
   CHECK(refusal("  {} ") == accepted);
 }
@@ -113,6 +117,26 @@ TEST_CASE("shapes that overflow or are not as large as their bytes") {
   CHECK(refusal(one("[1]", "[4,0]"), 4) == "tensor \"x\": ends at 0, before it starts at 4");
   CHECK(refusal(one("[3]", "[0,1]", "F4"), 1) == "tensor \"x\": 12 bits are not whole bytes");
   CHECK(refusal(one("[4]", "[0,3]", "F6_E2M3"), 3) == accepted);
+}
+
+TEST_CASE("names are shown on one line, and only the beginning of a long one") {
+  CHECK(refusal('{' + tensor(R"(a\u0000\nb)", "[1]", "[0,5]") + '}', 5) ==
+        R"(tensor "a\u0000\nb": shape needs 4 bytes, offsets span 5)");
+  const std::string message = refusal('{' + tensor(std::string(1000000, 'x'), "[1]", "[0,5]") + '}', 5);
+  CHECK(message.size() < 5000);
+  CHECK(message.ends_with("xxx... (1000009 bytes): shape needs 4 bytes, offsets span 5"));
+}
+
+TEST_CASE("many tensors, and a shape of many axes") {
+  std::string header = "{";
+  for (int i = 0; i < 20000; ++i)
+    header += (i > 0 ? "," : "") +
+              tensor(std::to_string(i), "[1]", '[' + std::to_string(i) + ',' + std::to_string(i + 1) + ']', "U8");
+  CHECK(refusal(header + '}', 20000) == accepted);
+  CHECK(refusal(header + '}', 20001) == "1 trailing bytes");
+  std::string ones = "[1";
+  for (int i = 0; i < 20000; ++i) ones += ",1";
+  CHECK(refusal(one(ones + ']', "[0,4]"), 4) == accepted);
 }
 
 TEST_CASE("data with gaps, overlaps, a tail, or cut off") {

@@ -145,6 +145,18 @@ TEST_CASE("other formats are listed and given as bytes, not as numbers") {
         "[safetensors] " + fixture("mixed.safetensors") + ": holds no tensor \"a\\nb\"");
 }
 
+TEST_CASE("a format that does not convert is refused before there is memory for its numbers") {
+  const TemporaryFolder folder;
+  const std::string header = R"({"m":{"dtype":"U8","shape":[68719476736],"data_offsets":[0,68719476736]}})";
+  std::string bytes(8, '\0');
+  bytes[0] = static_cast<char>(header.size());
+  const std::string path = folder.file("x", bytes + header);
+  std::filesystem::resize_file(path, 8 + header.size() + 68719476736);  // with a hole: it takes no space
+  io::SafetensorsFile file(path);
+  CHECK(message_of<DataError>([&] { file.read<double>("m"); }).find("which does not convert to F64") !=
+        std::string::npos);
+}
+
 TEST_CASE("what could not be read back is not written, and the old file stays") {
   const TemporaryFolder folder;
   const std::string path = folder.file("x", "old");

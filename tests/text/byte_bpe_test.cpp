@@ -64,6 +64,20 @@ TEST_CASE("a special token may have any characters") {
   CHECK(bpe.decode({350}) == "\u00E9 \u20AC");
 }
 
+TEST_CASE("a special token that other text is encoded to is refused: it would not come back") {
+  const auto tokens = tokenizer().vocabulary().tokens();
+  const auto refusal = [&](const std::string& special, const text::BpeVocabulary::Merges& merges = {}) {
+    return message_of<DataError>([&] { text::ByteBpe(tokens, merges, {special}); });
+  };
+  const std::string id = std::to_string(*tokenizer().token_to_id("\u0120"));
+  CHECK(refusal("\u0120") ==
+        "[ByteBpe] token " + id + ", \"\u0120\", is special, but also what other text is encoded to");
+  CHECK(refusal("\u0120low", {{"\u0120", "low"}}).ends_with("is special, but also what other text is encoded to"));
+  CHECK(refusal("\u0120low") == "no exception");  // no merge gives it
+  const text::ByteBpe same(tokens, {}, {"a"});    // its spelling is what it is encoded from
+  CHECK(same.decode(same.encode("banana")) == "banana");
+}
+
 TEST_CASE("what is not there or not UTF-8 is refused") {
   const text::ByteBpe bpe = tokenizer();
   CHECK(message_of<DataError>([&] { bpe.encode("<|end|>ab\xFF"); }) == "[utf8] invalid UTF-8 at byte 9");

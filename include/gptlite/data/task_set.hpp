@@ -67,6 +67,7 @@ class TsvFile {
       expect(rows_[row].size() == header().size(), row, "has ", rows_[row].size(), " columns, the header has ",
              header().size(), "; the separator is a tab");
     check<DataError>(rows_.size() > 1, "read_task", path_, ": there are no rows below the header");
+    for (std::size_t i = 0; i < header().size(); ++i) columns_[header()[i]].push_back(i);
   }
 
   const std::vector<std::string_view>& header() const { return rows_.front(); }
@@ -75,13 +76,14 @@ class TsvFile {
   /// Line of a row in the file, from 1. Empty lines count, but are no rows.
   Index line(std::size_t row) const { return lines_[row]; }
   std::size_t column(std::string_view name) const {
-    const auto found = std::find(header().begin(), header().end(), name);
-    std::string known;
-    for (const std::string_view other : header()) known.append(known.empty() ? "" : ", ").append(other);
-    check<DataError>(found != header().end(), "read_task", path_, ": has no column \"", name, "\", only ", known);
-    check<DataError>(std::count(found, header().end(), name) == 1, "read_task", path_, ": has several columns \"", name,
-                     '"');
-    return static_cast<std::size_t>(found - header().begin());
+    const auto found = columns_.find(name);
+    if (found == columns_.end()) {
+      std::string known;
+      for (const std::string_view other : header()) known.append(known.empty() ? "" : ", ").append(other);
+      raise<DataError>("read_task", path_, ": has no column \"", name, "\", only ", known);
+    }
+    check<DataError>(found->second.size() == 1, "read_task", path_, ": has several columns \"", name, '"');
+    return found->second.front();
   }
   /// Returns a field. Throws DataError if it is not UTF-8.
   std::string_view field(std::size_t row, std::size_t column) const {
@@ -120,7 +122,8 @@ class TsvFile {
 
   std::string path_, bytes_;
   std::vector<std::vector<std::string_view>> rows_;
-  std::vector<Index> lines_;  // line of each row
+  std::vector<Index> lines_;                                           // line of each row
+  std::map<std::string_view, std::vector<std::size_t>> columns_ = {};  // places of a name in the header
 };
 
 /// Indices of the columns that a task is read from: the label or score, then the texts.
@@ -170,15 +173,20 @@ inline TaskSet read_task(const std::string& path, Task task, const TaskSetOption
                      "\"; there must be two classes at least");
   }
   std::string known;
-  for (const std::string& label : set.labels) known.append(known.empty() ? "" : ", ").append(label);
+  std::map<std::string_view, Index> classes_by_label;  // a file may have as many labels as rows
+  for (std::size_t i = 0; i < set.labels.size(); ++i) {
+    known.append(known.empty() ? "" : ", ").append(set.labels[i]);
+    classes_by_label.emplace(set.labels[i], static_cast<Index>(i));
+  }
   for (std::size_t row = 1; row < file.size(); ++row) {
     TaskExample example;
     example.row = file.line(row);
     const std::string_view target = file.field(row, columns[0]);
     if (classes) {
-      const auto at = std::find(set.labels.begin(), set.labels.end(), target);
-      file.expect_field(at != set.labels.end(), row, columns[0], "the label \"", target, "\" is not one of ", known);
-      example.label = at - set.labels.begin();
+      const auto at = classes_by_label.find(target);
+      file.expect_field(at != classes_by_label.end(), row, columns[0], "the label \"", target, "\" is not one of ",
+                        known);
+      example.label = at->second;
     } else if (task == Task::similarity) {
       file.expect_field(parse_number(target, example.score) && example.score >= 0 && example.score <= options.max_score,
                         row, columns[0], "\"", target, "\" is no score from 0 to ", options.max_score);

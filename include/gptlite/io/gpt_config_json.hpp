@@ -54,8 +54,11 @@ class ModelConfigFile {
     return json_.at(key).get<std::vector<std::string>>();
   }
   Index required_size(const char* key) const {
-    expect(has(key) && json_.at(key).is_number_unsigned() && json_.at(key).get<std::uint64_t>() <= 1u << 30, '"', key,
-           "\" must be a whole number", has(key) ? ", not " : "", has(key) ? json_.at(key).dump() : "");
+    expect(has(key) && json_.at(key).is_number_unsigned(), '"', key, "\" must be a whole number",
+           has(key) ? ", not " : "", has(key) ? json_.at(key).dump() : "");
+    constexpr std::uint64_t most = 1u << 30;
+    expect(json_.at(key).get<std::uint64_t>() <= most, '"', key, "\" is ", json_.at(key).dump(), ", the most is ",
+           most);
     return json_.at(key).get<Index>();
   }
   double number_or(const char* key, double otherwise) const {

@@ -92,12 +92,16 @@ std::map<std::string, std::string> matched_names(const GPT<T>& model, const Mode
 
 /// Throws DataError, before a model of absurd size is made, if config.json asks for far more than the file holds.
 inline void check_size(const GPTConfig& c, const ModelWeights& weights, const std::string& folder) {
+  const std::vector<std::string> names = weights.names();
   double held = 0, wide = static_cast<double>(c.n_embd);
-  for (const std::string& name : weights.names()) held += static_cast<double>(weights.entry(name).shape.numel());
+  for (const std::string& name : names) held += static_cast<double>(weights.entry(name).shape.numel());
   const double asked = (static_cast<double>(c.vocab_size) + static_cast<double>(c.block_size)) * wide +
                        static_cast<double>(c.n_layer) * (12 * wide * wide + 13 * wide);
   check<DataError>(asked <= 16 * held + 1e6, "load_gpt", folder, ": config.json asks for ", asked,
                    " numbers, its safetensors have ", held);
+  // Layers of few numbers are no small model: each has a dozen tensors.
+  check<DataError>(c.n_layer <= static_cast<Index>(names.size()) + 100, "load_gpt", folder, ": config.json asks for ",
+                   c.n_layer, " layers, its safetensors have ", names.size(), " tensors");
 }
 
 }  // namespace detail

@@ -22,7 +22,8 @@ class ByteBpe {
  public:
   /// Takes tokens in the order of their ids, spelled in GPT-2's alphabet of bytes (special tokens as they are), and
   /// merges in the order they were learned. Special tokens are recognized in texts. Throws DataError as BpeVocabulary
-  /// does, for a token that is not spelled in the alphabet, and for a byte without a token.
+  /// does, for a token that is not spelled in the alphabet, for a byte without a token, and for a special token that is
+  /// also the token of other bytes: it could not be decoded.
   ByteBpe(std::vector<std::string> tokens, const BpeVocabulary::Merges& merges,
           const std::vector<std::string>& special_tokens = {})
       : vocabulary_(std::move(tokens), merges, special_tokens), bytes_(vocabulary_.tokens()) {
@@ -40,7 +41,9 @@ class ByteBpe {
       const auto id = vocabulary_.token_to_id(spelt);
       check<DataError>(id.has_value(), "ByteBpe", "byte ", byte, " has no token, \"", spelt, '"');
       byte_ids_[byte] = *id;
+      check_plain(*id);
     }
+    for (const BpeMerge& merge : vocabulary_.merges().merges()) check_plain(merge.merged);
   }
 
   Index vocab_size() const { return vocabulary_.size(); }
@@ -87,6 +90,16 @@ class ByteBpe {
   const BpeVocabulary& vocabulary() const { return vocabulary_; }
 
  private:
+  // Throws for a special token that text without it may be encoded to: it decodes to its own spelling, and text with
+  // U+0120 in its alphabet spells a space.
+  void check_plain(TokenId id) const {
+    const auto& special = vocabulary_.special_tokens();
+    if (!std::binary_search(special.begin(), special.end(), id)) return;
+    const std::string& token = id_to_token(id);
+    check<DataError>(from_byte_alphabet(token) == token, "ByteBpe", "token ", id, ", \"", token,
+                     "\", is special, but also what other text is encoded to");
+  }
+
   BpeVocabulary vocabulary_;
   std::vector<std::string> bytes_;  // of each token
   std::array<TokenId, 256> byte_ids_{};
