@@ -36,7 +36,7 @@ struct OneLinear {
   Tensor<float> operator()(float x) const { return linear(Tensor<float>::full({1, 2}, x), weight, bias); }
 };
 
-GPT<float> small_gpt(NormOrder norm_order = NormOrder::pre, bool openai_exact = false) {
+GPT<float> gpt_of_two_blocks(NormOrder norm_order = NormOrder::pre, bool openai_exact = false) {
   return GPT<float>({.vocab_size = 7,
                      .block_size = 4,
                      .n_layer = 2,
@@ -46,11 +46,11 @@ GPT<float> small_gpt(NormOrder norm_order = NormOrder::pre, bool openai_exact = 
                      .norm_order = norm_order,
                      .openai_exact = openai_exact});
 }
-const Tensor<TokenId>& two_sequences() {
+const Tensor<TokenId>& two_texts() {
   static const Tensor<TokenId> ids = Tensor<TokenId>::from({0, 1, 2, 3, 4, 5, 6, 0}, {2, 4});
   return ids;
 }
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
+bool has_text(const std::string& text, const std::string& part) { return text.find(part) != text.npos; }
 
 template <class T>
 void pass_all_cases() {
@@ -81,7 +81,7 @@ TEST_CASE("under AnomalyMode every operation on finite numbers passes, with the 
 
 TEST_CASE("a NaN in any parameter of a model is named, with a graph, without one, and frozen") {
   for (const auto& [norm_order, exact] : {std::pair{NormOrder::pre, false}, {NormOrder::post, true}}) {
-    GPT<float> model = small_gpt(norm_order, exact);
+    GPT<float> model = gpt_of_two_blocks(norm_order, exact);
     add_lora(model, {.rank = 2, .trainable = {"h.1.*"}});  // h.0's weights are frozen, its adapters train
     const AnomalyMode anomaly(model);
     std::size_t count = 0;
@@ -89,9 +89,9 @@ TEST_CASE("a NaN in any parameter of a model is named, with a graph, without one
       const std::vector<float> before = parameter.to_vector();
       std::fill_n(parameter.data(), parameter.numel(), nan_value);
       const auto check_message = [&] {
-        const std::string message = message_of<AnomalyError>([&] { model.loss(two_sequences(), two_sequences()); });
-        CHECK_MESSAGE(contains(message, "; parameter " + name + " is not finite: "), name << ": " << message);
-        CHECK(contains(message, "[AnomalyMode] forward, operation "));
+        const std::string message = message_of<AnomalyError>([&] { model.loss(two_texts(), two_texts()); });
+        CHECK_MESSAGE(has_text(message, "; parameter " + name + " is not finite: "), name << ": " << message);
+        CHECK(has_text(message, "[AnomalyMode] forward, operation "));
       };
       check_message();
       {
@@ -102,15 +102,15 @@ TEST_CASE("a NaN in any parameter of a model is named, with a graph, without one
       ++count;
     });
     CHECK(count >= 30);
-    model.loss(two_sequences(), two_sequences()).backward();
+    model.loss(two_texts(), two_texts()).backward();
   }
 }
 
 TEST_CASE("an operation with parameters is named with them, with the place of the first bad number") {
-  GPT<float> model = small_gpt();
+  GPT<float> model = gpt_of_two_blocks();
   const AnomalyMode anomaly(model);
   model.h[1].ln_1.weight.data()[3] = nan_value;
-  CHECK(message_of<AnomalyError>([&] { model.loss(two_sequences(), two_sequences()); }) ==
+  CHECK(message_of<AnomalyError>([&] { model.loss(two_texts(), two_texts()); }) ==
         "[AnomalyMode] forward, operation 13: output 0 of layer_norm with h.1.ln_1.weight and h.1.ln_1.bias is not "
         "finite: 8 of 64 numbers, the first nan at (0, 0, 3) of shape (2, 4, 8); parameter h.1.ln_1.weight is not "
         "finite: 1 of 8 numbers, the first nan at (3) of shape (8)");
@@ -133,7 +133,7 @@ TEST_CASE("an operation without parameters is named with the nearest ones upstre
   }
   SUBCASE("of two, the nearer; and each output of its own") {
     const Tensor<float> far = -(-layer(1)), near = layer.weight * 2.0F;
-    CHECK(contains(message_of<AnomalyError>([&] {
+    CHECK(has_text(message_of<AnomalyError>([&] {
                      (far + near) / Tensor<float>::zeros({2, 2});
                    }),
                    "output 0 of div, computed from mul(weight), is not finite: 4 of 4 numbers, the first inf"));
@@ -148,7 +148,7 @@ TEST_CASE("inputs that are not finite are told, whether the graph keeps their nu
         "[AnomalyMode] forward, operation 2: output 0 of add, computed from linear(weight, bias), is not finite: 1 of "
         "2 numbers, the first -inf at (0, 1) of shape (1, 2); input 1 is not finite: 1 of 2 numbers, the first -inf at "
         "(1) of shape (2)");
-  CHECK(contains(message_of<AnomalyError>([&] { sum(bad); }), "; input 0 is not finite: 1 of 2 numbers"));
+  CHECK(has_text(message_of<AnomalyError>([&] { sum(bad); }), "; input 0 is not finite: 1 of 2 numbers"));
 }
 
 TEST_CASE("a tensor that no operation made has no origin, even in the memory of one that had") {
@@ -163,12 +163,12 @@ TEST_CASE("a tensor that no operation made has no origin, even in the memory of 
   std::vector<Tensor<float>> made;  // until one gets the block of y
   for (int i = 0; i < 64 && (made.empty() || made.back().data() != address); ++i)
     made.push_back(Tensor<float>::full({1, 2}, 1000));
-  CHECK(contains(message_of<AnomalyError>([&] { exp(made.back()); }), "output 0 of exp is not finite"));
+  CHECK(has_text(message_of<AnomalyError>([&] { exp(made.back()); }), "output 0 of exp is not finite"));
 }
 
 TEST_CASE("tensors of integers pass") {
   const AnomalyMode anomaly;
-  CHECK(slice(two_sequences(), 1, 1, 2).to_vector() == std::vector<TokenId>{1, 5});
+  CHECK(slice(two_texts(), 1, 1, 2).to_vector() == std::vector<TokenId>{1, 5});
 }
 
 TEST_CASE("of several outputs the bad one is named") {
@@ -199,12 +199,12 @@ TEST_CASE("a gradient that is not finite is named with the operation that wrote 
     const auto f = [&] { return record("f", Tensor<float>::ones({}), {layer.weight.without_data()}, infinite); };
     const Tensor<float> before = loss(), without_numbers = f();
     const AnomalyMode anomaly(layer);
-    CHECK(contains(message_of<AnomalyError>([&] { before.backward(); }),
+    CHECK(has_text(message_of<AnomalyError>([&] { before.backward(); }),
                    "of input 0, of log is not finite: 2 of 2 numbers"));
-    CHECK(contains(message_of<AnomalyError>([&] { without_numbers.backward(); }),
+    CHECK(has_text(message_of<AnomalyError>([&] { without_numbers.backward(); }),
                    "; its inputs that were kept are finite (all are if AnomalyMode begins before the forward pass)"));
     layer.weight.zero_grad();
-    CHECK(contains(message_of<AnomalyError>([&] { f().backward(); }), "; its inputs are finite"));
+    CHECK(has_text(message_of<AnomalyError>([&] { f().backward(); }), "; its inputs are finite"));
   }
   SUBCASE("of a parameter") {
     const AnomalyMode anomaly(layer);
@@ -218,7 +218,7 @@ TEST_CASE("a gradient that is not finite is named with the operation that wrote 
   SUBCASE("that operations inside a backward compute") {
     const AnomalyMode anomaly;
     const Tensor<float> a = Tensor<float>::full({2}, 1e-30F), b = a.clone().set_requires_grad();
-    CHECK(contains(message_of<AnomalyError>([&] { (a / b).backward(Tensor<float>::full({2}, 1e10F)); }),
+    CHECK(has_text(message_of<AnomalyError>([&] { (a / b).backward(Tensor<float>::full({2}, 1e10F)); }),
                    "backward, operation 1: the gradient of input 1, of div is not finite: 2 of 2 numbers, the first "
                    "-inf at (0)"));
   }
@@ -252,11 +252,11 @@ TEST_CASE("scopes nest, end with their block, and hold for their thread") {
     const AnomalyMode outer(layer);
     {
       const AnomalyMode inner(other);
-      CHECK(contains(message(layer), "output 0 of add with bias is not finite"));  // named by the outer scope
-      CHECK(contains(message(other), "output 0 of add with bias is not finite"));
+      CHECK(has_text(message(layer), "output 0 of add with bias is not finite"));  // named by the outer scope
+      CHECK(has_text(message(other), "output 0 of add with bias is not finite"));
     }
-    CHECK(contains(message(layer), "output 0 of add with bias is not finite"));
-    CHECK(contains(message(other), "output 0 of add is not finite"));
+    CHECK(has_text(message(layer), "output 0 of add with bias is not finite"));
+    CHECK(has_text(message(other), "output 0 of add is not finite"));
     std::string elsewhere;
     std::thread([&] { elsewhere = message(layer); }).join();
     CHECK(elsewhere == "no exception");
