@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "gptlite/autograd/backward.hpp"
 #include "gptlite/data/token_batches.hpp"
 #include "gptlite/generate/generate.hpp"
 #include "gptlite/models/gpt.hpp"
