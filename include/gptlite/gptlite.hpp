@@ -37,6 +37,7 @@
 #include "gptlite/core/folder_lock.hpp"
 #include "gptlite/core/function_ref.hpp"
 #include "gptlite/core/json_writer.hpp"
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/core/load_watch.hpp"
 #include "gptlite/core/parallel.hpp"
 #include "gptlite/core/parse_number.hpp"

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <new>
 #include <string>
 #include <type_traits>
@@ -35,10 +36,12 @@ TEST_CASE("texts from files cannot command a terminal, and long ones are cut") {
 
 TEST_CASE("memory that is not there is a bad_alloc that says how much was wanted") {
   try {
-    throw MemoryError(12345);
+    throw OutOfMemory(12345);
   } catch (const std::bad_alloc& error) {
-    CHECK(std::string(error.what()).find("no memory for 12345 bytes") == 0);
+    CHECK(std::string(error.what()) == "no memory for 12345 bytes: make the batch, the context or the model smaller");
+    CHECK(dynamic_cast<const OutOfMemory&>(error).bytes() == 12345);
   }
+  CHECK(std::string(OutOfMemory(std::numeric_limits<std::size_t>::max()).what()).ends_with("model smaller"));
 }
 
 TEST_CASE("fail puts the operation in brackets and joins the parts") {

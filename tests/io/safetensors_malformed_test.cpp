@@ -163,7 +163,7 @@ TEST_CASE("files that cannot be read") {
   CHECK(message_of<DataError>([&] { io::SafetensorsFile file(missing); }) ==
         "[safetensors] " + missing + ": cannot read: No such file or directory");
   CHECK(message_of<DataError>([&] { io::SafetensorsFile file(itself); }) ==
-        "[safetensors] " + itself + ": cannot read 8 bytes at 0: Is a directory");
+        "[safetensors] " + itself + ": cannot read: Is a directory");
   const std::string path = folder.file("x");
   io::save_safetensors(path, {{"x", Tensor<float>::ones({1000})}});
   io::SafetensorsFile file(path);

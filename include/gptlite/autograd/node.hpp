@@ -113,25 +113,35 @@ class Node {
   void release() {
     backward_ = nullptr;
     // An input without other owners would destroy its own node, and so on down the graph: one stack frame per node, too
-    // many for a long chain. So the nodes are destroyed here, one after the other.
-    std::vector<Tensor<T>> dying = std::move(inputs_);
-    inputs_.clear();
-    while (!dying.empty()) {
-      const std::shared_ptr<GradState<T>> state = dying.back().grad_state();
-      dying.pop_back();
-      if (!state || state.use_count() > 1 || !state->node || state->node.use_count() > 1) continue;
-      std::vector<Tensor<T>>& older = state->node->inputs_;
-      dying.insert(dying.end(), std::make_move_iterator(older.begin()), std::make_move_iterator(older.end()));
-      older.clear();
+    // many for a long chain. So the nodes are destroyed here, one after the other. They wait in a list through next_,
+    // which needs no memory: a destructor must not throw.
+    std::shared_ptr<Node> dying;
+    drop_inputs(dying);
+    while (dying) {
+      const std::shared_ptr<Node> node = std::move(dying);
+      dying = std::move(node->next_);
+      node->drop_inputs(dying);
     }
   }
 
  private:
+  /// Drops the inputs. Nodes that nobody else owns are put before `dying`.
+  void drop_inputs(std::shared_ptr<Node>& dying) noexcept {
+    while (!inputs_.empty()) {
+      const std::shared_ptr<GradState<T>> state = inputs_.back().grad_state();
+      inputs_.pop_back();
+      if (!state || state.use_count() > 1 || !state->node || state->node.use_count() > 1) continue;
+      state->node->next_ = std::move(dying);
+      dying = std::move(state->node);
+    }
+  }
+
   const char* name_;
   std::uint64_t number_ = 0;
   std::vector<Shape> output_shapes_;
   std::vector<Tensor<T>> inputs_;
   BackwardFunction<T> backward_;
+  std::shared_ptr<Node> next_;  // while release() drops them
 };
 
 /// True if record() makes a node for an operation with these inputs: one of them requires a gradient and no NoGrad is

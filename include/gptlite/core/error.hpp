@@ -1,9 +1,10 @@
 #pragma once
 // The exception types of the library, and `check`, which formats a message as "[operation] what is wrong".
 
+#include <array>
 #include <cstddef>
+#include <cstdio>
 #include <initializer_list>
-#include <memory>
 #include <new>
 #include <sstream>
 #include <stdexcept>
@@ -47,16 +48,22 @@ struct IoError : Error {
   using Error::Error;
 };
 /// Memory that the system does not provide. A std::bad_alloc, as handlers expect, whose text gives the number of bytes
-/// requested.
-class MemoryError : public std::bad_alloc {
+/// requested. Small allocations, such as of a name or of a node of the graph, throw std::bad_alloc itself: catch that
+/// to catch both. docs/training.md says what is as it was.
+class OutOfMemory : public std::bad_alloc {
  public:
-  explicit MemoryError(std::size_t bytes)
-      : text_(std::make_shared<const std::string>("no memory for " + std::to_string(bytes) +
-                                                  " bytes: make the batch, the context or the model smaller")) {}
-  const char* what() const noexcept override { return text_->c_str(); }
+  /// Allocates nothing.
+  explicit OutOfMemory(std::size_t bytes) noexcept : bytes_(bytes) {
+    std::snprintf(text_.data(), text_.size(),
+                  "no memory for %zu bytes: make the batch, the context or the model smaller", bytes);
+  }
+  const char* what() const noexcept override { return text_.data(); }
+  /// Number of bytes requested.
+  std::size_t bytes() const noexcept { return bytes_; }
 
  private:
-  std::shared_ptr<const std::string> text_;  // shared, since copying an exception must not throw
+  std::size_t bytes_;
+  std::array<char, 96> text_;
 };
 
 namespace detail {

@@ -39,8 +39,9 @@ class Shape {
 
   [[gnu::noinline]] Shape(const Shape&) = default;
   Shape(Shape&&) = default;
-  // By value: g++ 12 warns of an impossible size in the copy assignment of an inlined std::vector.
-  Shape& operator=(Shape other) noexcept {
+  // Through a copy: g++ 12 warns of an impossible size in the copy assignment of an inlined std::vector.
+  Shape& operator=(const Shape& other) { return *this = Shape(other); }
+  Shape& operator=(Shape&& other) noexcept {
     sizes_.swap(other.sizes_);
     numel_ = other.numel_;
     return *this;

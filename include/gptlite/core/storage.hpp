@@ -115,7 +115,7 @@ class BlockCache {
   }
   static void* allocate(std::size_t bytes) {
     void* block = ::operator new(bytes, alignment(bytes), std::nothrow);
-    if (block == nullptr) throw MemoryError(bytes);
+    if (block == nullptr) throw OutOfMemory(bytes);
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     // Whole huge pages only. A kernel without them refuses, which costs speed and nothing else.
     if (bytes >= huge_page) madvise(block, bytes / huge_page * huge_page, MADV_HUGEPAGE);
@@ -143,7 +143,7 @@ inline std::size_t cached_memory() { return detail::BlockCache::instance().cache
 inline void release_cached_memory() { detail::BlockCache::instance().clear(); }
 
 /// `size` elements of a trivial type T, uninitialized, aligned to 64 bytes unless borrowed. Copies share the block.
-/// Throws ShapeError if the size in bytes overflows, MemoryError if the system has no memory.
+/// Throws ShapeError if the size in bytes overflows, OutOfMemory if the system has no memory.
 template <class T>
 class Storage {
   static_assert(std::is_trivially_copyable_v<T>, "tensors hold plain numbers");
@@ -156,8 +156,12 @@ class Storage {
                       size, " elements of ", sizeof(T), " bytes overflow");
     const std::size_t bytes = detail::BlockCache::rounded(static_cast<std::size_t>(size) * sizeof(T));
     void* block = detail::BlockCache::instance().take(bytes);
-    block_ = std::shared_ptr<T[]>(static_cast<T*>(block),
-                                  [bytes](T* p) noexcept { detail::BlockCache::instance().give_back(p, bytes); });
+    try {  // the shared_ptr gives the block back if it has no memory for its count
+      block_ = std::shared_ptr<T[]>(static_cast<T*>(block),
+                                    [bytes](T* p) noexcept { detail::BlockCache::instance().give_back(p, bytes); });
+    } catch (const std::bad_alloc&) {
+      throw OutOfMemory(bytes);
+    }
   }
   static Storage zeros(Index size) {
     Storage storage(size);

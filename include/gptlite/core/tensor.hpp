@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "gptlite/core/error.hpp"
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/core/random.hpp"
 #include "gptlite/core/shape.hpp"
 #include "gptlite/core/storage.hpp"
@@ -130,7 +131,7 @@ class Tensor {
   /// shape.
   T at(std::initializer_list<Index> position) const { return data()[offset(position)]; }
   T& at(std::initializer_list<Index> position) { return data()[offset(position)]; }
-  std::vector<T> to_vector() const { return std::vector<T>(data(), data() + numel()); }
+  std::vector<T> to_vector() const { return memory::copy(data(), data() + numel()); }
 
   /// A copy with its own numbers, outside any graph.
   Tensor clone() const {

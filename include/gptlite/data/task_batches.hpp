@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/data/task_set.hpp"
 #include "gptlite/text/task_layout.hpp"
 #include "gptlite/text/utf8.hpp"
@@ -75,7 +76,7 @@ std::vector<EncodedExample> encode_task(const TaskSet& set, const Tokenizer& tok
       case Task::multiple_choice:
         input.sequences = layout.multiple_choice(texts[0], {texts.begin() + 1, texts.end()});
     }
-    inputs.push_back(std::move(input));
+    memory::append(inputs, std::move(input));
   }
   return inputs;
 }
@@ -152,9 +153,10 @@ class TaskBatches {
   /// The next batch.
   TaskBatch<T> next() {
     const Index epoch = position_ / batches_per_epoch(), n = position_ % batches_per_epoch();
-    ++position_;
     if (epoch != epoch_) begin(epoch);
-    return collate<T>(inputs_, batches_[static_cast<std::size_t>(n)], task_, options_.n_class);
+    TaskBatch<T> batch = collate<T>(inputs_, batches_[static_cast<std::size_t>(n)], task_, options_.n_class);
+    ++position_;
+    return batch;
   }
 
   Index size() const { return static_cast<Index>(inputs_.size()); }
@@ -175,18 +177,17 @@ class TaskBatches {
   }
 
  private:
-  template <class V>
-  static void shuffle(std::vector<V>& values, Generator& random) {  // Fisher and Yates
+  template <class Values>
+  static void shuffle(Values& values, Generator& random) {  // Fisher and Yates
     for (std::size_t i = values.size(); i > 1; --i)
       std::swap(values[i - 1], values[static_cast<std::size_t>(random.below(static_cast<Index>(i)))]);
   }
 
   void begin(Index epoch) {
-    epoch_ = epoch;
     Generator epochs(options_.seed, RandomUse::batches);
     epochs.set_position(static_cast<std::uint64_t>(epoch));
     Generator random(epochs.fork());
-    std::vector<Index> order(inputs_.size());
+    LargeVector<Index> order(inputs_.size());
     std::iota(order.begin(), order.end(), Index{0});
     shuffle(order, random);
     const Index group = 16 * options_.batch_size;
@@ -197,13 +198,15 @@ class TaskBatches {
       });
       from = to;
     }
-    batches_.clear();
+    std::vector<std::vector<Index>> batches;
     for (std::size_t at = 0; at < order.size(); at += static_cast<std::size_t>(options_.batch_size)) {
       const std::size_t end = std::min(order.size(), at + static_cast<std::size_t>(options_.batch_size));
-      batches_.emplace_back(order.begin() + static_cast<std::ptrdiff_t>(at),
-                            order.begin() + static_cast<std::ptrdiff_t>(end));
+      memory::append(batches, std::vector<Index>(order.begin() + static_cast<std::ptrdiff_t>(at),
+                                                 order.begin() + static_cast<std::ptrdiff_t>(end)));
     }
-    shuffle(batches_, random);
+    shuffle(batches, random);
+    batches_ = std::move(batches);  // at the end: if there is no memory, the next call begins again
+    epoch_ = epoch;
   }
 
   std::vector<EncodedExample> inputs_;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/core/parse_number.hpp"
 #include "gptlite/core/text_file.hpp"
 #include "gptlite/models/task.hpp"
@@ -60,8 +61,8 @@ class TsvFile {
       if (line.ends_with('\r')) line.remove_suffix(1);
       ++number;
       if (line.find_first_not_of(' ') == line.npos) continue;  // as editors and spreadsheets leave them
-      rows_.push_back(split(line));
-      lines_.push_back(number);
+      memory::append(rows_, split(line));
+      memory::append(lines_, number);
     }
     for (std::size_t row = 1; row < rows_.size(); ++row)
       expect(rows_[row].size() == header().size(), row, "has ", rows_[row].size(), " columns, the header has ",
@@ -196,7 +197,7 @@ inline TaskSet read_task(const std::string& path, Task task, const TaskSetOption
                         columns[0], "\"", target, "\" is no answer from 0 to ", answers - 1);
     }
     for (std::size_t i = 1; i < columns.size(); ++i) example.texts.push_back(file.text(row, columns[i]));
-    set.examples.push_back(std::move(example));
+    memory::append(set.examples, std::move(example));
   }
   return set;
 }

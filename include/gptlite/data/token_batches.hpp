@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/core/tensor.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -80,12 +81,12 @@ class TokenBatches {
   // Position of the first token of the n-th window.
   Index window(Index n) {
     if (const Index epoch = n / windows_per_epoch(); epoch != epoch_) {
+      order_.resize(static_cast<std::size_t>(windows_per_epoch()));  // before anything changes: it may throw
       epoch_ = epoch;
       Generator epochs(options_.seed, RandomUse::batches);
       epochs.set_position(static_cast<std::uint64_t>(epoch));
       Generator random(epochs.fork());
       offset_ = random.below(options_.block_size);
-      order_.resize(static_cast<std::size_t>(windows_per_epoch()));
       std::iota(order_.begin(), order_.end(), Index{0});
       for (Index i = windows_per_epoch() - 1; i > 0; --i)  // Fisher and Yates
         std::swap(order_[static_cast<std::size_t>(i)], order_[static_cast<std::size_t>(random.below(i + 1))]);
@@ -99,7 +100,7 @@ class TokenBatches {
   Index position_ = 0;
   // The epoch of the last call of window(): where it cuts, and the order of its windows.
   Index epoch_ = -1, offset_ = 0;
-  std::vector<Index> order_;
+  LargeVector<Index> order_;
 };
 
 /// Splits a token stream into its first `fraction`, to train on, and the rest, to validate with. Throws ConfigError for
@@ -108,7 +109,7 @@ inline std::pair<std::vector<TokenId>, std::vector<TokenId>> split(const std::ve
                                                                    double fraction) {
   check<ConfigError>(fraction >= 0 && fraction <= 1, "split", "fraction must be in 0..1, got ", fraction);
   const auto cut = tokens.begin() + static_cast<Index>(std::llround(fraction * static_cast<double>(tokens.size())));
-  return {{tokens.begin(), cut}, {cut, tokens.end()}};
+  return {memory::copy(tokens.begin(), cut), memory::copy(cut, tokens.end())};
 }
 
 }  // namespace data

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gptlite/core/finite.hpp"
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/core/tensor.hpp"
 #include "gptlite/kernels/simd/math.hpp"
 
@@ -54,7 +55,7 @@ class Sampler {
       raise<DataError>("Sampler", "the logit of token ",
                        std::find_if(logits, logits + vocabulary, not_a_number) - logits,
                        " is not a number: has the model diverged?");
-    std::vector<T> changed;
+    LargeVector<T> changed;
     if (options_.repetition_penalty != 1) {
       changed = penalised(logits, vocabulary, sequence);
       logits = changed.data();
@@ -66,8 +67,8 @@ class Sampler {
 
  private:
   template <class T>
-  std::vector<T> penalised(const T* logits, Index vocabulary, std::span<const TokenId> sequence) const {
-    std::vector<T> changed(logits, logits + vocabulary);
+  LargeVector<T> penalised(const T* logits, Index vocabulary, std::span<const TokenId> sequence) const {
+    LargeVector<T> changed(logits, logits + vocabulary);
     const T penalty = static_cast<T>(options_.repetition_penalty);
     for (const TokenId token : sequence) {  // from the unchanged logit: penalized once, however often a token occurs
       const T logit = logits[token];
@@ -80,7 +81,7 @@ class Sampler {
   TokenId draw(const T* logits, Index vocabulary, double largest) {
     using V = kernels::simd::Vec<double>;
     const double temperature = options_.temperature;
-    std::vector<double> weights(logits, logits + vocabulary);  // probabilities relative to the largest
+    LargeVector<double> weights(logits, logits + vocabulary);  // probabilities relative to the largest
     kernels::simd::transform(
         weights.data(), vocabulary,
         [=](V logit) { return kernels::simd::exp_nonpositive((logit - largest) / V::broadcast(temperature)); },
@@ -89,7 +90,7 @@ class Sampler {
     const auto likelier = [&](TokenId a, TokenId b) {
       return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
     };
-    std::vector<TokenId> tokens(static_cast<std::size_t>(vocabulary));
+    LargeVector<TokenId> tokens(static_cast<std::size_t>(vocabulary));
     std::iota(tokens.begin(), tokens.end(), 0);
     if (options_.top_k > 0 && options_.top_k < vocabulary) {
       std::partial_sort(tokens.begin(), tokens.begin() + options_.top_k, tokens.end(), likelier);
@@ -115,7 +116,7 @@ class Sampler {
   /// Returns the token with the smallest E / weight, where each token of the vocabulary has its own exponential random
   /// number E. Each token wins with the probability of its weight (equivalent to the Gumbel-max trick). Slightly
   /// different logits, such as a draft's, nearly always lead to the same token. tokens: ascending.
-  TokenId race(const std::vector<TokenId>& tokens, const std::vector<double>& weights) {
+  TokenId race(const LargeVector<TokenId>& tokens, const LargeVector<double>& weights) {
     constexpr TokenId block = 64;
     std::array<std::uint32_t, 2 * block> words;
     const RandomStream stream = generator_.fork();

@@ -101,7 +101,8 @@ class GenerationSession {
 
   /// Advances every running sequence: reads the next piece of its prompt, or its last token, and draws the next token
   /// once the prompt is read. Returns the sequences with new tokens, ordered by slot. If the sampler throws DataError
-  /// because logits are not numbers, or on_token throws, all running sequences end as `failed`.
+  /// because logits are not numbers, on_token throws, or there is no memory (OutOfMemory), all running sequences end as
+  /// `failed`; others may be started.
   std::vector<SessionOutput> step() {
     check_outside_step("step");
     std::vector<SessionOutput> outputs;

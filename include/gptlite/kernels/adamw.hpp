@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gptlite/core/finite.hpp"
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/kernels/elementwise.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -20,8 +21,8 @@ double sum_of_squares(const std::vector<std::span<const T>>& arrays) {
   using V = simd::Vec<T>;
   std::vector<Index> sizes;
   for (const std::span<const T> array : arrays) sizes.push_back(std::ssize(array));
-  const std::vector<ArrayPiece> pieces = pieces_of(sizes);
-  std::vector<double> sums(pieces.size());
+  const LargeVector<ArrayPiece> pieces = pieces_of(sizes);
+  LargeVector<double> sums(pieces.size());
   parallel_for(std::ssize(pieces), [&](Index i) {
     const auto at = static_cast<std::size_t>(i);
     const auto [array, begin, end] = pieces[at];
@@ -93,7 +94,7 @@ template <class T>
 void adamw(const std::vector<AdamWParameter<T>>& parameters) {
   std::vector<Index> sizes;
   for (const AdamWParameter<T>& parameter : parameters) sizes.push_back(parameter.n);
-  const std::vector<ArrayPiece> pieces = pieces_of(sizes);
+  const LargeVector<ArrayPiece> pieces = pieces_of(sizes);
   parallel_for(std::ssize(pieces), [&](Index i) {
     const auto [array, begin, end] = pieces[static_cast<std::size_t>(i)];
     detail::adamw_piece(parameters[array], begin, end);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/core/parallel.hpp"
 #include "gptlite/kernels/simd/math.hpp"
 
@@ -19,8 +20,8 @@ struct ArrayPiece {
   Index begin, end;
 };
 /// The pieces of arrays of these sizes, in order. With them one parallel region covers many small arrays.
-inline std::vector<ArrayPiece> pieces_of(const std::vector<Index>& sizes) {
-  std::vector<ArrayPiece> pieces;
+inline LargeVector<ArrayPiece> pieces_of(const std::vector<Index>& sizes) {
+  LargeVector<ArrayPiece> pieces;
   for (std::size_t array = 0; array < sizes.size(); ++array)
     for (Index begin = 0; begin < sizes[array]; begin += elementwise_grain)
       pieces.push_back({array, begin, std::min(sizes[array], begin + elementwise_grain)});

@@ -13,6 +13,7 @@
 #include "gptlite/autograd/ops/embedding.hpp"
 #include "gptlite/autograd/ops/layout.hpp"
 #include "gptlite/autograd/ops/matmul.hpp"
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/models/gpt_config.hpp"
 #include "gptlite/nn/embedding.hpp"
 #include "gptlite/nn/layer_norm.hpp"
@@ -163,6 +164,11 @@ struct GPT {
     const Index B = tokens.shape()[0], positions = tokens.shape()[1];
     std::vector<std::int32_t> rows, targets;
     std::vector<T> weights;
+    std::size_t count = 0;
+    for (Index s = 0; s < B; ++s) count += static_cast<std::size_t>(std::max(lengths.data()[s] - 1, 0));
+    memory::reserve(rows, count);
+    memory::reserve(targets, count);
+    memory::reserve(weights, count);
     // Padding is left out before the product with the vocabulary, which is most of the work.
     for (Index s = 0; s < B; ++s) {
       const std::int32_t predicted = lengths.data()[s] - 1;
@@ -219,18 +225,20 @@ struct GPT {
     const Index C = config.n_embd;
     const Init inner = init.value_or(Init::normal(config.initializer_range));
     const Init residual = init.value_or(Init::normal(residual_range()));
+    // The parts are named: g++ 12 destroys those of nested braces twice if a later one throws, as it does without
+    // memory.
     for (Index layer = 0; layer < config.n_layer; ++layer)
       h.push_back({.ln_1 = LayerNorm<T>(C, config.layer_norm_epsilon),
-                   .attn = {.n_head = config.n_head,
-                            .window = config.window,
-                            .c_attn = Linear<T>(C, 3 * C, inner, generator),
-                            .c_proj = Linear<T>(C, C, residual, generator),
-                            .attn_dropout = drop,
-                            .resid_dropout = drop},
+                   .attn = SelfAttention<T>{.n_head = config.n_head,
+                                            .window = config.window,
+                                            .c_attn = Linear<T>(C, 3 * C, inner, generator),
+                                            .c_proj = Linear<T>(C, C, residual, generator),
+                                            .attn_dropout = drop,
+                                            .resid_dropout = drop},
                    .ln_2 = LayerNorm<T>(C, config.layer_norm_epsilon),
-                   .mlp = {.c_fc = Linear<T>(C, 4 * C, inner, generator),
-                           .c_proj = Linear<T>(4 * C, C, residual, generator),
-                           .dropout = drop},
+                   .mlp = MLP<T>{.c_fc = Linear<T>(C, 4 * C, inner, generator),
+                                 .c_proj = Linear<T>(4 * C, C, residual, generator),
+                                 .dropout = drop},
                    .norm_order = config.norm_order});
   }
   static Generator weight_generator(const GPTConfig& options) { return Generator(options.seed, RandomUse::weights); }

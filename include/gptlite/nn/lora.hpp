@@ -103,8 +103,9 @@ Index merge_lora(Module& module) {
   Index count = 0;
   for (const auto& [name, layer] : detail::linear_layers(module)) {
     if (!layer->lora.defined()) continue;
-    layer->weight = layer->merged_weight();
-    layer->weight.set_requires_grad();
+    Tensor<typename Module::value_type> merged = layer->merged_weight();
+    merged.set_requires_grad();
+    layer->weight = std::move(merged);  // from here on nothing throws: no layer is merged twice
     layer->lora = {};
     ++count;
   }

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/core/tensor.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -46,8 +47,8 @@ class BpeMerges {
     struct Symbol {
       std::uint32_t previous, next, rank;  // remaining neighbors; rank of the pair with the next
     };
-    std::vector<Symbol> symbols(size);
-    std::vector<std::uint64_t> queue;  // a heap of rank and position, the smallest on top; entries go stale
+    LargeVector<Symbol> symbols(size);
+    LargeVector<std::uint64_t> queue;  // a heap of rank and position, the smallest on top; entries go stale
     const auto rank_pair = [&](std::uint32_t i) {
       Symbol& symbol = symbols[i];
       symbol.rank = symbol.next < size ? rank(ids[i], ids[symbol.next]) : none;

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/text/bpe_vocabulary.hpp"
 #include "gptlite/text/byte_alphabet.hpp"
 #include "gptlite/text/gpt2_words.hpp"
@@ -54,6 +55,7 @@ class ByteBpe {
     WordCache cache(text.size());
     const auto encode_word = [&](std::string_view word) {
       const std::size_t begin = tokens.size();
+      memory::reserve(tokens, begin + word.size());
       for (const char byte : word) tokens.push_back(byte_ids_[static_cast<unsigned char>(byte)]);
       vocabulary_.merges().apply(tokens, begin);
     };
@@ -62,7 +64,7 @@ class ByteBpe {
         [&](std::size_t begin, std::size_t end) {
           for_each_gpt2_word(text, begin, end, [&](std::string_view word) { cache.append(word, tokens, encode_word); });
         },
-        [&](TokenId id) { tokens.push_back(id); });
+        [&](TokenId id) { memory::append(tokens, id); });
     return tokens;
   }
 

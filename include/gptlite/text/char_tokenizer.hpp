@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/core/tensor.hpp"
 #include "gptlite/text/utf8.hpp"
 
@@ -32,7 +33,7 @@ class CharTokenizer {
   std::vector<TokenId> encode(std::string_view text) const {
     const std::u32string points = decode_utf8(text);
     std::vector<TokenId> tokens;
-    tokens.reserve(points.size());
+    memory::reserve(tokens, points.size());
     for (const char32_t point : points) {
       const std::optional<TokenId> id = find(point);
       if (!id) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/text/bert_normalizer.hpp"
 #include "gptlite/text/bpe_vocabulary.hpp"
 #include "gptlite/text/utf8.hpp"
@@ -43,7 +44,7 @@ class Gpt1Bpe {
             cache.append(text.substr(begin, at - begin), tokens, encode_run);
           }
         },
-        [&](TokenId id) { tokens.push_back(id); });
+        [&](TokenId id) { memory::append(tokens, id); });
     return tokens;
   }
 
@@ -97,7 +98,7 @@ class Gpt1Bpe {
         std::string symbol;
         append_utf8(symbol, word[i]);
         if (i + 1 == word.size()) symbol += word_end;
-        tokens.push_back(vocabulary_.token_to_id(symbol).value_or(unknown_));
+        memory::append(tokens, vocabulary_.token_to_id(symbol).value_or(unknown_));
       }
       vocabulary_.merges().apply(tokens, begin);
       word.clear();

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "gptlite/core/error.hpp"
+#include "gptlite/core/large_vector.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
@@ -50,7 +51,7 @@ inline char32_t next_code_point(std::string_view bytes, std::size_t& at) {
 /// The code points of a UTF-8 text. Throws DataError as next_code_point does.
 inline std::u32string decode_utf8(std::string_view bytes) {
   std::u32string points;
-  points.reserve(bytes.size());
+  memory::reserve(points, bytes.size());
   for (std::size_t at = 0; at < bytes.size();) points.push_back(next_code_point(bytes, at));
   return points;
 }

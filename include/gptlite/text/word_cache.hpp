@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/core/tensor.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -27,6 +28,7 @@ class WordCache {
     Slot& slot = slots_[std::hash<std::string_view>{}(word) & (slots_.size() - 1)];
     const std::size_t begin = tokens.size();
     if (slot.word == word) {
+      memory::reserve(tokens, begin + slot.count);
       tokens.resize(begin + slot.count);
       std::copy_n(tokens.data() + slot.begin, slot.count, tokens.data() + begin);
     } else {
@@ -40,7 +42,7 @@ class WordCache {
     std::string_view word;
     std::size_t begin, count;
   };
-  std::vector<Slot> slots_;
+  LargeVector<Slot> slots_;
 };
 
 }  // namespace text

@@ -80,7 +80,8 @@ class AdamW {
   std::int64_t step_count() const { return step_count_; }
 
   /// Clips the gradients to max_grad_norm, updates every parameter that has a gradient, and clears all gradients. If
-  /// their norm is not finite, it updates nothing and returns `skipped`: one bad batch does not ruin the weights.
+  /// their norm is not finite, it updates nothing and returns `skipped`: one bad batch does not ruin the weights. If
+  /// there is no memory, it throws and has changed nothing, neither parameters nor its state nor gradients.
   StepResult step() {
     std::vector<std::span<const T>> gradients;
     for (const Parameter& parameter : parameters_)
@@ -149,8 +150,7 @@ class AdamW {
   };
 
   void update(double norm) {
-    ++step_count_;
-    const double t = static_cast<double>(step_count_);
+    const double t = static_cast<double>(step_count_ + 1);
     const double correction1 = 1 - std::pow(options_.betas[0], t), correction2 = 1 - std::pow(options_.betas[1], t);
     const bool exact = options_.openai_exact, clip = options_.max_grad_norm > 0 && norm > options_.max_grad_norm;
     // OpenAI's corrections are part of its learning rate, so the kernel makes none.
@@ -173,7 +173,8 @@ class AdamW {
       updates.push_back(
           {tensor.data(), parameter.m.data(), parameter.v.data(), tensor.grad().data(), tensor.numel(), constants});
     }
-    kernels::adamw(updates);
+    kernels::adamw(updates);  // without memory it throws before it writes
+    ++step_count_;
   }
 
   AdamWOptions options_;

@@ -12,6 +12,7 @@
 #include "gptlite/autograd/grad_mode.hpp"
 #include "gptlite/autograd/ops/softmax.hpp"
 #include "gptlite/core/finite.hpp"
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/data/task_batches.hpp"
 #include "gptlite/models/task_model.hpp"
 #include "gptlite/train/scores.hpp"
@@ -37,12 +38,14 @@ std::vector<TaskPrediction> predict_task(const TaskModel<Backbone>& model,
   check<ConfigError>(batch_size > 0, "predict_task", "batch_size must be positive, got ", batch_size);
   const NoGrad no_grad;
   const EvalScope eval;
-  std::vector<Index> order(inputs.size());  // by length, so that little is padding
+  LargeVector<Index> order(inputs.size());  // by length, so that little is padding
   std::iota(order.begin(), order.end(), Index{0});
   std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
     return inputs[static_cast<std::size_t>(a)].length() < inputs[static_cast<std::size_t>(b)].length();
   });
-  std::vector<TaskPrediction> predictions(inputs.size());
+  std::vector<TaskPrediction> predictions;
+  memory::reserve(predictions, inputs.size());
+  predictions.resize(inputs.size());
   for (auto from = order.begin(); from != order.end();) {
     if (before_batch) before_batch();
     const auto to = order.end() - from > batch_size ? from + batch_size : order.end();

@@ -10,6 +10,7 @@
 #include <numeric>
 #include <vector>
 
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/core/parallel.hpp"
 #include "gptlite/kernels/gemm/gemm.hpp"
 #include "gptlite/kernels/packed/weight_table.hpp"
@@ -72,13 +73,13 @@ class PackedMatrix {
   /// Collects the outliers and returns whether they are few enough to shorten exponents.
   bool outliers_are_few(MatrixView<T> w) {
     if constexpr (!simd::has_vectors_of_bits) return false;  // codes would be converted to floats one by one
-    std::vector<Index> counts(outliers_.size());
+    LargeVector<Index> counts(outliers_.size());
     parallel_for(panel_count(), [&](Index p) {
       const Index count = std::min(width, N_ - p * width);
       const MatrixView<T> columns = w.offset(0, p * width);
-      std::vector<std::byte> header(static_cast<std::size_t>(table_->header_bytes));
+      LargeVector<std::byte> header(static_cast<std::size_t>(table_->header_bytes));
       table_->pack_header(header.data(), K_, count, columns);
-      std::vector<Outlier>& found = outliers_[static_cast<std::size_t>(p)];
+      LargeVector<Outlier>& found = outliers_[static_cast<std::size_t>(p)];
       found = table_->outliers(header.data(), K_, count, columns);
       std::array<Index, static_cast<std::size_t>(width)> of_column{};
       for (const Outlier& weight : found) ++of_column[static_cast<std::size_t>(weight.column)];
@@ -167,7 +168,7 @@ class PackedMatrix {
   WeightFormat format_ = WeightFormat::fp32;
   const detail::WeightTable<T>* table_ = nullptr;
   Storage<std::byte> data_;
-  std::vector<std::vector<Outlier>> outliers_;  // per panel
+  LargeVector<LargeVector<Outlier>> outliers_;  // per panel
 };
 
 GPTLITE_COMPILED_CLASS(PackedMatrix)

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <vector>
 
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/kernels/gemm/pack.hpp"
 #include "gptlite/kernels/simd/bfloat16.hpp"
 
@@ -140,8 +141,8 @@ class ShortExponentWeights {
     std::memcpy(to, words.data(), sizeof words);
   }
   /// The weights among K rows of `count` columns that are below their column's base.
-  static std::vector<Outlier> outliers(const std::byte* header, Index K, Index count, MatrixView<float> w) {
-    std::vector<Outlier> found;
+  static LargeVector<Outlier> outliers(const std::byte* header, Index K, Index count, MatrixView<float> w) {
+    LargeVector<Outlier> found;
     for (Index k = 0; k < K; ++k)
       for (Index j = 0; j < count; ++j) {
         const std::uint32_t bits = bits_of(w, k, j), base = base_of(header, j);

@@ -12,6 +12,7 @@
 
 #include "gptlite/core/enum_names.hpp"
 #include "gptlite/core/finite.hpp"
+#include "gptlite/core/large_vector.hpp"
 #include "gptlite/kernels/packed/short_exponents.hpp"
 #include "gptlite/kernels/simd/int8.hpp"
 
@@ -36,7 +37,7 @@ struct WithoutHeader {
   template <class T>
   static void pack_header(std::byte* /*to*/, Index /*K*/, Index /*count*/, MatrixView<T> /*w*/) {}
   template <class T>
-  static std::vector<Outlier> outliers(const std::byte* /*header*/, Index /*K*/, Index /*count*/, MatrixView<T> /*w*/) {
+  static LargeVector<Outlier> outliers(const std::byte* /*header*/, Index /*K*/, Index /*count*/, MatrixView<T> /*w*/) {
     return {};
   }
 };

@@ -122,7 +122,7 @@ struct WeightTable {
 
   void (*pack_header)(std::byte* to, Index K, Index count, MatrixView<T> w);
   void (*pack_block)(const std::byte* header, std::byte* to, Index rows, Index count, MatrixView<T> w);
-  std::vector<Outlier> (*outliers)(const std::byte* header, Index K, Index count, MatrixView<T> w);
+  LargeVector<Outlier> (*outliers)(const std::byte* header, Index K, Index count, MatrixView<T> w);
   /// multiply_one: one row of x times one panel. multiply_panels: one row times `together` panels. multiply_rows:
   /// rows_together rows times one panel.
   void (*multiply_one)(const PanelsProduct<T>& p);
