@@ -41,8 +41,25 @@ seed("safetensors", "types", file_of({name: {"dtype": name, "shape": [2], "data_
                                      bytes(28)))
 seed("safetensors", "empty", file_of({}, b""))
 seed("safetensors", "no-numbers", file_of({"a": {"dtype": "F32", "shape": [0, 3], "data_offsets": [0, 0]}}, b""))
+def raw(header, data=b"", length=None):
+    return struct.pack("<Q", len(header) if length is None else length) + header + data
+
+
+ONE = '{"x":{"dtype":"F32","shape":[%s],"data_offsets":[%s]}}'
+for name, content in (("seven-bytes", b"1234567"), ("huge-length", raw(b"{}", length=2**64 - 1)), ("truncated", raw(b"{}", length=100)),
+                      ("mark", raw(b"\xef\xbb\xbf{}")), ("zero", raw(b"{}\0")), ("surrogate", raw(b'{"\\ud800":1}')),
+                      ("deep", raw(b"[" * 200)), ("array", raw(b"[]")), ("metadata", raw(b'{"__metadata__":{"a":1}}')),
+                      ("name", raw(b'{"a\\u0000\xe2\x82\xac":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"x")),
+                      ("duplicate", raw(b'{"x":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"\\u0078":{}}')),
+                      ("overflow", raw((ONE % ("0,4294967296,4294967296", "0,0")).encode())),
+                      ("size", raw((ONE % ("2", "0,4")).encode(), b"1234")), ("gap", raw((ONE % ("1", "1,5")).encode(), b"12345")),
+                      ("tail", raw((ONE % ("1", "0,4")).encode(), b"12345")), ("short", raw((ONE % ("1", "0,4")).encode(), b"123")),
+                      ("real-size", raw((ONE % ("1.5", "0,4")).encode(), b"1234")), ("minus", raw((ONE % ("-0", "0,0")).encode())),
+                      ("infinite", raw((ONE % ("1e999", "0,4")).encode(), b"1234")),
+                      ("bits", raw(b'{"x":{"dtype":"F4","shape":[3],"data_offsets":[0,1]}}', b"x"))):
+    seed("safetensors", name, content)
 JSON = ["{", "}", "[", "]", ":", ",", "\"", "null", "true", "1e999", "-0", "18446744073709551615", "9223372036854775808", "\\ud800",
-        "\\u0000", "\xef\xbb\xbf"]
+        "\\u0000", "\ufeff"]
 dictionary("safetensors", JSON + ["\"__metadata__\"", "\"dtype\"", "\"shape\"", "\"data_offsets\"", "F32", "F64", "F16", "BF16", "I64",
                                   "I32", "U8", "BOOL", "F8_E4M3", "F4", "[0,0]"])
 
@@ -61,11 +78,12 @@ gpt1 = {"model_type": "openai-gpt", "vocab_size": 11, "n_positions": 8, "n_embd"
 adapter = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "lora_dropout": 0.0, "target_modules": ["c_attn"],
            "modules_to_save": ["score"], "fan_in_fan_out": True, "bias": "none", "init_lora_weights": True}
 for name, value in (("gpt2", gpt2), ("gpt1", gpt1), ("adapter", adapter),
-                    ("index", {"metadata": {}, "weight_map": {"wte.weight": "model-00001-of-00002.safetensors"}})):
+                    ("index", {"metadata": {}, "weight_map": {"a": "shard", "b": "shard"}}),
+                    ("layers", gpt2 | {"n_embd": 1, "n_head": 1, "n_layer": 39000})):
     seed("config", name, json.dumps(value))
 dictionary("config", JSON + sorted({f'"{key}"' for value in (gpt2, gpt1, adapter) for key in value}) +
            ["\"gpt2\"", "\"openai-gpt\"", "\"weight_map\"", "\"task\"", "\"labels\"", "\"use_rslora\"", "\"rank_pattern\"", "\"all-linear\"",
-            "\"n_inner\"", "\"gelu_pytorch_tanh\""])
+            "\"n_inner\"", "\"gelu_pytorch_tanh\"", "\"shard\"", "1073741824", "39000", "\"classification\"", "\"multiple-choice\""])
 
 # tokenizers
 byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
@@ -84,21 +102,36 @@ seed("tokenizer_json", "gpt1", json.dumps({
     "pre_tokenizer": {"type": "BertPreTokenizer"}, "decoder": {"type": "BPEDecoder", "suffix": "</w>"},
     "model": {"type": "BPE", "unk_token": "<unk>", "end_of_word_suffix": "</w>", "merges": ["l o", "lo w</w>"],
               "vocab": {token: i for i, token in enumerate(["<unk>", "l", "o", "w", "l</w>", "o</w>", "w</w>", "lo", "low</w>"])}}}))
+# Special tokens that other text is encoded to, a template of a task's tokens, merges of older files.
+seed("tokenizer_json", "ambiguous", json.dumps(
+    tokenizer | {"added_tokens": [{"id": vocabulary[token], "content": token} for token in ("\u0120", "low", "<|endoftext|>")],
+                 "model": tokenizer["model"] | {"merges": ["l o", "lo w"]}}, ensure_ascii=False, separators=(",", ":")))
+task_tokens = ["<|start|>", "<|delimiter|>", "<|extract|>"]
+seed("tokenizer_json", "task", json.dumps({
+    "added_tokens": [{"id": i, "content": token} for i, token in enumerate(["<unk>"] + task_tokens)],
+    "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "lowercase": True},
+    "pre_tokenizer": {"type": "BertPreTokenizer"},
+    "post_processor": {"type": "TemplateProcessing", "special_tokens": {
+        token: {"id": token, "ids": [i + 1], "tokens": [token]} for i, token in enumerate(task_tokens)}},
+    "model": {"type": "BPE", "unk_token": "<unk>", "end_of_word_suffix": "</w>", "merges": [],
+              "vocab": {token: i for i, token in enumerate(["<unk>"] + task_tokens + ["a", "a</w>"])}}}))
 dictionary("tokenizer_json", JSON + ["\"model\"", "\"vocab\"", "\"merges\"", "\"added_tokens\"", "\"content\"", "\"id\"", "\"type\"",
                                      "\"BPE\"", "\"ByteLevel\"", "\"BertPreTokenizer\"", "\"BertNormalizer\"", "\"TemplateProcessing\"",
-                                     "\"post_processor\"", "\"special_tokens\"", "</w>", "<unk>", "<|endoftext|>", "\"end_of_word_suffix\""])
+                                     "\"post_processor\"", "\"special_tokens\"", "</w>", "<unk>", "<|endoftext|>", "\"end_of_word_suffix\"", "\u0120", "<|start|>", "<|delimiter|>", "<|extract|>"])
 seed("vocabulary", "gpt2", json.dumps(vocabulary, ensure_ascii=False, separators=(",", ":")) + "\0#version: 0.2\nl o\nlo w\n")
 seed("vocabulary", "gpt1", json.dumps({token: i for i, token in enumerate(["<unk>", "l", "o</w>", "lo</w>"])}) +
      "\0l o</w>\n\0{\"<start>\": 4}")
-dictionary("vocabulary", JSON + ["#version: 0.2\n", "</w>", "<unk>", "<|endoftext|>", "l o\n", "\0", "\r\n"])
+dictionary("vocabulary", JSON + ["\u0120", "<|start|>", "#version: 0.2\n", "</w>", "<unk>", "<|endoftext|>", "l o\n", "\0", "\r\n"])
 
 # tables of tasks
 seed("task_set", "classification", "label\ttext\na\tone\nb\ttwo\n")
 seed("task_set", "entailment", "label\tpremise\thypothesis\nyes\ta man\ta person\nno\ta\tb\n")
 seed("task_set", "similarity", "score\tsentence1\tsentence2\n4.5\ta\tb\n0\tc\td\n")
 seed("task_set", "choice", "label\tcontext\tchoice0\tchoice1\n1\tc\tx\ty\n")
+seed("task_set", "columns", "\xef\xbb\xbfc\tb\ta\r\n1\tone\tx\r\n\r\n2\ttwo\ty\r\n".encode("latin-1"))
+seed("task_set", "wrong", b"label\ttext\na\t\0\nb\t\xed\xa0\x80\nc\n")
 dictionary("task_set", ["label", "text", "premise", "hypothesis", "score", "sentence1", "sentence2", "context", "choice0", "choice1", "\t",
-                        "\r\n", "\xef\xbb\xbf", "5.000001", "1e999", "nan", "-0"])
+                        "\r\n", "\ufeff", "5.000001", "1e999", "nan", "-0"])
 
 # text
 seed("text", "words", "The quick brown fox's 12 words,  don't\n\tend  ")
@@ -108,8 +141,18 @@ seed("text", "special", "a<|endoftext|>b<unk></w>low")
 dictionary("text", ["<|endoftext|>", "</w>", "'s", "'ll", "\u00e9", "\u4e2d", "\U0001f469", "\u0130", "\u1e9e", "\u0301", "\u200d", "\u00a0",
                     "12", "  ", "low"])
 
+seed("text", "trained", "low lower lowest\n")
+seed("text", "number", "-1.7976931348623157e308")
+seed("text", "name", "multiple-choice")
+
 # JSON
 seed("json", "all", "{\"a\": [1, -2.5e3, true, false, null, \"x\\u00e9\\n\\ud83d\\ude00\"], \"b\": {\"c\": {}}}")
 seed("json", "deep", "[" * 126 + "]" * 126)
+seed("json", "too-deep", "[" * 128 + "]" * 128)
+seed("json", "numbers", "[-0, 0.0, -0.0, 1e999, 1E-400, 18446744073709551615, 18446744073709551616, -9223372036854775809]")
+seed("json", "large", "[-0, 0.0, -0.0, 1E-400, 18446744073709551615, 18446744073709551616, -9223372036854775809, 5e-324]")
+seed("json", "mark", b"\xef\xbb\xbf{}")
+seed("json", "zero", b"[1]\0[2]")
+seed("json", "surrogate", "[\"\\ud800\"]")
 seed("json", "duplicate", "{\"a\": 1, \"a\": 2}")
 dictionary("json", JSON + ["\\n", "\\ud83d\\ude00", "1.5e-3", "[[[[[[[[", "]]]]]]]]", "{\"a\":"])
