@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "gptlite/autograd/backward.hpp"
 #include "gptlite/data/token_batches.hpp"
 #include "gptlite/generate/generate.hpp"
 #include "gptlite/models/gpt.hpp"
@@ -43,12 +44,12 @@ data::TokenBatches batches_of(std::uint64_t seed) {
 }
 
 // Trains a model with dropout. Returns its losses and weights.
-std::vector<float> train_one(std::uint64_t seed, int steps) {
+std::vector<float> train_one(std::uint64_t seed, int n_steps) {
   GPT<float> model(small_model(seed));
   train::AdamW optimizer(model, {.learning_rate = 1e-2});
   data::TokenBatches batches = batches_of(seed);
   std::vector<float> bits;
-  for (int step = 0; step < steps; ++step) {
+  for (int step = 0; step < n_steps; ++step) {
     const auto [inputs, targets] = batches.next();
     const Tensor<float> loss = model.loss(inputs, targets);
     loss.backward();

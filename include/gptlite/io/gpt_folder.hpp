@@ -171,7 +171,9 @@ inline void check_representable(const std::string& folder, const NamedTensors& t
 }
 
 /// Names of the files of a model, in the order in which a FolderUpdate puts them in place.
-inline const std::vector<std::string> model_file_names{"generation_config.json", "model.safetensors", "config.json"};
+inline std::vector<std::string> model_file_names() {
+  return {"generation_config.json", "model.safetensors", "config.json"};
+}
 
 /// The files of a model, checked before any is written.
 class ModelFiles {
@@ -221,7 +223,7 @@ ModelFiles gpt_files(const std::string& folder, const GPT<T>& model, const SaveO
 template <class T>
 void save_gpt(const std::string& folder, const GPT<T>& model, const SaveOptions& options = {}) {
   const detail::ModelFiles files = detail::gpt_files(folder, model, options);
-  FolderUpdate update(folder, detail::model_file_names);
+  FolderUpdate update(folder, detail::model_file_names());
   files.write(update.staging());
   update.commit();
 }

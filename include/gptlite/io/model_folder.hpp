@@ -21,8 +21,8 @@ inline void check_vocabulary(const std::string& folder, const text::Tokenizer& t
 namespace detail {
 /// Names of the files of a model and its tokenizer, in the order in which a FolderUpdate puts them in place.
 inline std::vector<std::string> folder_file_names() {
-  std::vector<std::string> names = tokenizer_file_names;
-  names.insert(names.end(), model_file_names.begin(), model_file_names.end());
+  std::vector<std::string> names = tokenizer_file_names();
+  for (const std::string& name : model_file_names()) names.push_back(name);
   return names;
 }
 /// Throws DataError if the weights in a folder were saved with a tokenizer of other tokens.

@@ -181,9 +181,10 @@ inline text::Tokenizer read_vocabulary_and_merges(const std::string& folder) {
 }
 
 /// Names of the files of a tokenizer, in the order in which a FolderUpdate puts them in place.
-inline const std::vector<std::string> tokenizer_file_names{
-    "added_tokens.json", "special_tokens_map.json", "vocab.json",
-    "merges.txt",        "tokenizer_config.json",   "tokenizer.json"};
+inline std::vector<std::string> tokenizer_file_names() {
+  return {"added_tokens.json", "special_tokens_map.json", "vocab.json",
+          "merges.txt",        "tokenizer_config.json",   "tokenizer.json"};
+}
 
 /// Writes the files of a tokenizer to a folder that exists.
 inline void write_tokenizer(const std::string& folder, const TokenizerFiles& files) {
@@ -226,7 +227,7 @@ inline text::Tokenizer load_tokenizer(const std::string& folder) {
 /// tokenizer in it is replaced whole or not at all (FolderUpdate). Throws IoError if a file cannot be written.
 inline void save_tokenizer(const std::string& folder, const text::Tokenizer& tokenizer) {
   const detail::TokenizerFiles files = detail::tokenizer_files(tokenizer);
-  FolderUpdate update(folder, detail::tokenizer_file_names);
+  FolderUpdate update(folder, detail::tokenizer_file_names());
   detail::write_tokenizer(update.staging(), files);
   update.commit();
 }

@@ -138,16 +138,17 @@ class TrainingRun : public train::RunKeeper {
   }
   void mark() override {
     marked_ = state_.collect_numbers();
-    marked_.integers[size_prefix + "metrics.jsonl"] = static_cast<std::int64_t>(metrics_->size());
+    marked_.integers[size_of("metrics.jsonl")] = static_cast<std::int64_t>(metrics_->size());
     for (const auto& item : files_)
-      marked_.integers[size_prefix + item.first] = static_cast<std::int64_t>(item.second->size());
+      marked_.integers[size_of(item.first)] = static_cast<std::int64_t>(item.second->size());
   }
   void save_marked() override {
     if (marked_.integers != saved_) write_checkpoint();
   }
 
  private:
-  inline static const std::string size_prefix = "size.";  // of the text files' sizes among the integers
+  static constexpr std::string_view size_prefix = "size.";  // of the text files' sizes among the integers
+  static std::string size_of(const std::string& name) { return std::string(size_prefix) + name; }
   std::string checkpoints() const { return folder_ + "/checkpoints"; }
   static std::string version() {
     return std::to_string(GPTLITE_VERSION_MAJOR) + '.' + std::to_string(GPTLITE_VERSION_MINOR) + '.' +
