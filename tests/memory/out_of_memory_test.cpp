@@ -342,14 +342,22 @@ TEST_CASE("where helper threads find no memory the work is done without them") {
   const pid_t child = fork();  // which has no helpers yet
   if (child == 0) {
     alarm(20);
-    set_num_threads(4);
     std::vector<int> runs(100);
-    {
+    const auto run = [&](int threads) {
+      set_num_threads(threads);
+      parallel_for(100, [&](Index i) { ++runs[static_cast<std::size_t>(i)]; });
+    };
+    {  // no memory for the team
       const FailingAllocation failing(0, Which::all_after);
-      for (int repeat = 0; repeat < 3; ++repeat)
-        parallel_for(100, [&](Index i) { ++runs[static_cast<std::size_t>(i)]; });
+      run(4);
     }
-    _exit(runs == std::vector<int>(100, 3) ? 0 : 1);
+    run(2);
+    {  // none for the helpers that are missing; asked for again after a while
+      const FailingAllocation failing(0, Which::all_after);
+      for (int repeat = 0; repeat < 3; ++repeat) run(4);
+    }
+    run(4);
+    _exit(runs == std::vector<int>(100, 6) ? 0 : 1);
   }
   int status = -1;
   waitpid(child, &status, 0);
