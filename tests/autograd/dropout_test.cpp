@@ -4,6 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <vector>
+
 #include "gptlite/autograd/backward.hpp"
 #include "gptlite/autograd/ops/attention.hpp"
 
@@ -46,6 +49,18 @@ TEST_CASE("a generator put back to its position draws the same mask") {
   const Tensor<float> y = dropout(x, 0.5, generator);
   generator.set_position(position);
   CHECK(dropout(x, 0.5, generator).to_vector() == y.to_vector());
+}
+
+TEST_CASE("every number has a random word of its own, that of its position") {
+  constexpr Index n = 40000;  // several jobs
+  Generator generator(3), same(3);
+  const Tensor<float> y = dropout(Tensor<float>::ones({n}), 0.25, generator);
+  std::vector<std::uint32_t> words(n);
+  random_bits(same.fork(), 0, n, words.data());
+  Index differing = 0;
+  for (Index i = 0; i < n; ++i)
+    differing += (y.data()[i] != 0) != (words[static_cast<std::size_t>(i)] < 0xC0000000U);  // 3/4 of all words
+  CHECK(differing == 0);
 }
 
 TEST_CASE("attention with dropout averages to attention without") {

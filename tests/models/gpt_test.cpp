@@ -62,8 +62,8 @@ TEST_CASE("initial weights are N(0, 0.02), biases 0, norms 1 and 0, and a functi
     for (Index i = 0; i < x.numel(); ++i) squares += x.data()[i] * x.data()[i];
     return std::sqrt(squares / static_cast<double>(x.numel()));
   };
-  CHECK(deviation(model.h[0].mlp.c_fc.weight) == doctest::Approx(0.02).epsilon(0.03));
-  CHECK(deviation(model.h[0].mlp.c_proj.weight) == doctest::Approx(0.02 / 2).epsilon(0.03));  // 1 / sqrt(2 * 2)
+  CHECK(deviation(model.h[0].mlp.c_fc.weight) / 0.02 == doctest::Approx(1).epsilon(0.03));
+  CHECK(deviation(model.h[0].mlp.c_proj.weight) / 0.01 == doctest::Approx(1).epsilon(0.03));  // 1 / sqrt(2 * 2)
   CHECK(deviation(model.h[0].mlp.c_proj.bias) == 0);
   CHECK(deviation(model.ln_f.weight) == 1);
   CHECK(deviation(model.ln_f.bias) == 0);
