@@ -51,7 +51,7 @@ sweep() {
 
 for i in $(seq 300); do echo "the quick brown fox no $((i % 7)) jumps over the lazy dog"; done >"$work/text"
 model=(--n-layer 2 --n-head 4 --n-embd 256 --block-size 128 --batch-size 16 --eval-batches 1 --warmup-steps 1 --threads 3)
-sweep 5 train_char_gpt --text "$work/text" --out "$work/run" "${model[@]}" --max-steps 2 --eval-interval 2
+sweep 5 train_char_gpt --text "$work/text" --out "$work/run" --overwrite "${model[@]}" --max-steps 2 --eval-interval 2
 sweep 2 generate --model "$work/run" --prompt "the quick" --max-new-tokens 20 --threads 3
 sweep 2 convert --model "$work/run" --out "$work/converted" --type bf16
 "$programs/generate" --model "$work/converted" --prompt the --max-new-tokens 2 >/dev/null || fail "what was written is no model"
