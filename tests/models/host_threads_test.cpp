@@ -167,7 +167,7 @@ TEST_CASE("another thread ends a generation through on_token") {
 #if defined(__unix__)
 TEST_CASE("a process forks while its threads compute: parent and children have the same bits") {
   if (sanitized) {
-    MESSAGE("skipped: another thread may hold a lock of the sanitizer's own, and the child waits for it forever");
+    MESSAGE("skipped: a child hung once under a sanitizer; its own locks are suspected, not proven");
     return;
   }
   set_num_threads(2);
