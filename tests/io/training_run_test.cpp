@@ -206,6 +206,23 @@ TEST_CASE("a damaged checkpoint is passed over with a message, and removed once 
         }).starts_with("[TrainingRun] " + path + ": no checkpoint can be read, the last tried: "));
 }
 
+TEST_CASE("a checkpoint that names a file outside the folder is refused, and the file is not cut") {
+  const Unsynced unsynced;
+  const TemporaryFolder folder;
+  const std::string path = folder.file("run"), other = folder.file("other", "untouched");
+  train_in(path, {.steps = 3});
+  const std::string last = io::checkpoint_path(path + "/checkpoints", 3);
+  for (const std::string& name : {std::string("../other"), other}) {
+    io::Checkpoint checkpoint = io::load_checkpoint(last);
+    std::erase_if(checkpoint.integers, [](const auto& item) { return item.first.ends_with("other"); });
+    checkpoint.integers["size." + name] = 2;
+    io::save_checkpoint(last, checkpoint);
+    CHECK(message_of<DataError>([&] { train_in(path); }) ==
+          "[TrainingRun] " + last + ": names a file outside the run's folder, \"" + name + '"');
+    CHECK(bytes_of(other) == "untouched");
+  }
+}
+
 TEST_CASE("a folder that holds a run or a model is neither continued nor overwritten unasked") {
   const Unsynced unsynced;
   const TemporaryFolder folder;

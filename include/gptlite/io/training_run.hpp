@@ -218,7 +218,13 @@ class TrainingRun : public train::RunKeeper {
     std::map<std::string, std::uint64_t> sizes;
     std::erase_if(saved.integers, [&](const auto& item) {
       if (!item.first.starts_with(size_prefix)) return false;
-      sizes[item.first.substr(size_prefix.size())] = static_cast<std::uint64_t>(item.second);
+      const std::string name = item.first.substr(size_prefix.size());
+      // Before any file is opened and cut: a checkpoint may come from elsewhere.
+      const std::filesystem::path file(name);
+      check<DataError>(!file.has_root_path() && std::find(file.begin(), file.end(), "..") == file.end(), "TrainingRun",
+                       checkpoint_path(checkpoints(), resumed_from_), ": names a file outside the run's folder, ",
+                       json_string(name));
+      sizes[name] = static_cast<std::uint64_t>(item.second);
       return true;
     });
     state_.assign(saved, checkpoint_path(checkpoints(), resumed_from_));
