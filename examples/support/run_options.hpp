@@ -2,14 +2,16 @@
 // The options of programs that train into a folder, and what Ctrl-C and SIGTERM do to them: the first breaks training
 // off with a checkpoint, the second ends the program at once.
 
-#include <atomic>
+#include <array>
 #include <csignal>
-#include <filesystem>
+#include <cstdint>
+#include <cstdlib>
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
 #include <iostream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "support/command_line.hpp"
 

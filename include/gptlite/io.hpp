@@ -3,6 +3,7 @@
 // nlohmann-json, which is why gptlite.hpp leaves them out. This header includes everything in io/ and defines nothing.
 
 #include "gptlite/io/checkpoint.hpp"
+#include "gptlite/io/differences.hpp"
 #include "gptlite/io/dtype.hpp"
 #include "gptlite/io/float16.hpp"
 #include "gptlite/io/folder_update.hpp"

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -31,9 +30,10 @@ class AppendFile {
     size_ = error ? 0 : std::uint64_t{found} < keep ? std::uint64_t{found} : keep;
     // What is no file, such as /dev/null or a pipe, has nothing to cut off.
     if (std::filesystem::is_regular_file(path_, error) && found > size_ && !cut()) {
-      const int reason = errno;
-      calls_.close(std::exchange(file_, -1));
-      errno = reason;
+      {
+        const detail::KeepErrno kept;
+        calls_.close(std::exchange(file_, -1));
+      }
       detail::raise_io_error("AppendFile", path_, "truncate", "nothing was written", "");
     }
   }
@@ -46,9 +46,10 @@ class AppendFile {
   /// Appends a piece, whole or not at all.
   void append(std::string_view piece) {
     if (!detail::write_all(calls_, file_, piece.data(), piece.size())) {
-      const int reason = errno;
-      cut();
-      errno = reason;
+      {
+        const detail::KeepErrno kept;
+        cut();
+      }
       detail::raise_io_error("AppendFile", path_, "write", "what was written before is untouched", "");
     }
     size_ += piece.size();

@@ -2,6 +2,7 @@
 // AtomicFile: a file that is replaced whole or not at all, whatever fails: a full disk, a killed process, lost power.
 
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -102,9 +103,10 @@ class AtomicFile {
   }
 
   [[noreturn]] void fail(const char* call) {
-    const int reason = errno;
-    discard();
-    errno = reason;
+    {
+      const detail::KeepErrno keep;
+      discard();
+    }
     detail::raise_io_error("AtomicFile", path_, call, "what stood there before is untouched");
   }
 

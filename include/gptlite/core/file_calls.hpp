@@ -80,14 +80,19 @@ inline FileCalls*& replaced_file_calls() {
   static thread_local FileCalls* calls = nullptr;
   return calls;
 }
+/// Puts errno back at the end of its scope: for what tidies up after a call that failed.
+struct KeepErrno {
+  const int reason = errno;
+  ~KeepErrno() { errno = reason; }
+};
 #if !defined(_WIN32)
 /// Moves a descriptor above those of the standard streams. If stderr is closed, the next file would become stderr, and
 /// messages would be written into it.
 inline int above_standard_streams(int file) {
   if (file < 0 || file > 2) return file;
-  const int moved = ::fcntl(file, F_DUPFD_CLOEXEC, 3), reason = errno;
+  const int moved = ::fcntl(file, F_DUPFD_CLOEXEC, 3);
+  const KeepErrno keep;
   ::close(file);
-  errno = reason;
   return moved;
 }
 #endif
@@ -186,10 +191,10 @@ inline int FileCalls::exchange(const char* a, const char* b) {
 inline int FileCalls::sync_folder(const char* path) {
   const int folder = ::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) return -1;
-  const int result = ::fsync(folder), reason = errno;
+  const int result = ::fsync(folder);
+  const detail::KeepErrno keep;
   ::close(folder);
-  errno = reason;
-  return result == 0 || reason == EINVAL ? 0 : -1;  // EINVAL: this file system does not sync folders
+  return result == 0 || keep.reason == EINVAL ? 0 : -1;  // EINVAL: this file system does not sync folders
 }
 inline int FileCalls::read_file(const char* path, std::string& text) {
   const int file = detail::repeat_interrupted([&] { return ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
@@ -197,9 +202,8 @@ inline int FileCalls::read_file(const char* path, std::string& text) {
   struct Close {
     int file;
     ~Close() {
-      const int reason = errno;
+      const detail::KeepErrno keep;
       ::close(file);
-      errno = reason;
     }
   } const at_end{file};
   struct stat about {};

@@ -2,9 +2,11 @@
 // Checkpoints: the state of a training run, one safetensors file for each saved step, with a checksum for each tensor.
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -19,6 +21,7 @@
 #include "gptlite/core/crc32c.hpp"
 #include "gptlite/core/error.hpp"
 #include "gptlite/core/files.hpp"
+#include "gptlite/core/parse_number.hpp"
 #include "gptlite/io/safetensors.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -52,12 +55,20 @@ inline std::string checksum(const std::string& name, const std::string& kind, co
   std::snprintf(text, sizeof text, "%08x", static_cast<unsigned>(crc32c(bytes, n, crc32c(head.data(), head.size()))));
   return text;
 }
+/// Type and shape of a tensor: "F32 (2, 3)".
+inline std::string form_of(const AnyTensor& any) {
+  return std::visit(
+      []<class T>(const Tensor<T>& tensor) {
+        std::ostringstream form;
+        form << name_of(dtype_of<T>) << ' ' << tensor.shape();
+        return form.str();
+      },
+      any);
+}
 inline std::string checksum(const std::string& name, const AnyTensor& any) {
   return std::visit(
       [&]<class T>(const Tensor<T>& tensor) {
-        std::ostringstream kind;
-        kind << name_of(dtype_of<T>) << ' ' << tensor.shape();
-        return checksum(name, kind.str(), tensor.data(), static_cast<std::size_t>(tensor.numel()) * sizeof(T));
+        return checksum(name, form_of(any), tensor.data(), static_cast<std::size_t>(tensor.numel()) * sizeof(T));
       },
       any);
 }
@@ -102,9 +113,7 @@ inline Checkpoint load_checkpoint(const std::string& path) {
     expect(sum_of(name) == detail::checksum(name, "text", text.data(), text.size()), "text ", json_string(name),
            " corrupted");
     const auto number = [&](auto value) {
-      const auto [stop, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-      expect(failure == std::errc() && stop == text.data() + text.size(), json_string(name),
-             " is no number: ", json_string(text));
+      expect(parse_number(text, value), json_string(name), " is no number: ", json_string(text));
       return value;
     };
     if (name.starts_with(detail::integer_prefix))
@@ -145,10 +154,8 @@ inline std::vector<std::int64_t> checkpoint_steps(const std::string& folder) {
     constexpr std::string_view begin = "step-", end = ".safetensors";
     if (!name.starts_with(begin) || !name.ends_with(end) || name.size() <= begin.size() + end.size()) continue;
     std::int64_t step = 0;
-    const char* const last = name.data() + name.size() - end.size();
-    const auto [stop, failure] = std::from_chars(name.data() + begin.size(), last, step);
-    if (failure == std::errc() && stop == last && step >= 0 && entry.path() == checkpoint_path(folder, step))
-      steps.push_back(step);
+    const std::string_view digits(name.data() + begin.size(), name.size() - begin.size() - end.size());
+    if (parse_number(digits, step) && step >= 0 && entry.path() == checkpoint_path(folder, step)) steps.push_back(step);
   }
   std::sort(steps.begin(), steps.end());
   return steps;

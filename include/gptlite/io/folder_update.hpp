@@ -2,9 +2,7 @@
 // FolderUpdate: several files of a folder, such as a model's, that are replaced together or not at all.
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -100,7 +98,7 @@ class FolderUpdate {
     number_ = std::to_string(n);
     staging_ = folder_ + (existed_ ? "/.tmp-" : ".tmp-") + number_;
     if (calls_.make_folder(staging_.c_str()) < 0 && errno != EEXIST) {
-      const std::string failed = std::exchange(staging_, "");
+      staging_.clear();
       fail("mkdir", "nothing was written");
     }
     try {

@@ -12,6 +12,7 @@
 
 #include "gptlite/core/finite.hpp"
 #include "gptlite/core/text_file.hpp"
+#include "gptlite/io/differences.hpp"
 #include "gptlite/io/folder_update.hpp"
 #include "gptlite/io/gpt_config_json.hpp"
 #include "gptlite/io/model_weights.hpp"
@@ -39,28 +40,6 @@ inline bool is_no_parameter(const std::string& name, bool beside_transformer) {
          name == "lm_head.weight" || name == "score.weight" || (beside_transformer && !name.starts_with("lm_head."));
 }
 
-/// Differences between a file of weights and the model that it is for, reported in one message.
-struct ModelDifferences {
-  std::string asks;  // who expects other shapes: "config.json asks for "
-  std::vector<std::string> missing = {}, unexpected = {}, shapes = {};
-
-  explicit ModelDifferences(std::string who) : asks(std::move(who)) {}
-  void compare(const std::string& name, const Shape& in_file, const Shape& wanted) {
-    if (in_file == wanted) return;
-    std::ostringstream line;
-    line << name << ": file has " << in_file << ", " << asks << wanted;
-    shapes.push_back(line.str());
-  }
-  /// Throws DataError if there is a difference.
-  void check_none(std::string_view where, const std::string& path) const {
-    std::string list;
-    for (const auto& [what, names] : {std::pair{"missing ", &missing}, {"unexpected ", &unexpected}, {"", &shapes}})
-      for (const std::string& name : *names) list += std::string("\n  ") + what + name;
-    check<DataError>(list.empty(), where, path, ": ", missing.size(), " missing, ", unexpected.size(), " unexpected, ",
-                     shapes.size(), " shape mismatches:", list);
-  }
-};
-
 /// Maps each parameter of a model to its name in a folder's weights. Throws DataError if they do not match.
 template <class T>
 std::map<std::string, std::string> matched_names(const GPT<T>& model, const ModelWeights& weights) {
@@ -72,7 +51,7 @@ std::map<std::string, std::string> matched_names(const GPT<T>& model, const Mode
     in_file.emplace(name.starts_with(prefix) ? name.substr(prefix.size()) : name, name);
   }
   std::map<std::string, std::string> matched;
-  ModelDifferences differences("config.json asks for ");
+  Differences differences("config.json asks for ");
   visit_parameters(model, [&](const std::string& parameter, const Tensor<T>& tensor) {
     const std::string name = published_name(parameter, model.config.norm_order);
     const auto found = in_file.find(name);
@@ -106,22 +85,29 @@ inline void check_size(const GPTConfig& c, const ModelWeights& weights, const st
 
 }  // namespace detail
 
-/// Loads the GPT in a folder of transformers, of model_type openai-gpt or gpt2, in evaluation mode. Weights of any
-/// float format, in one file or several (ModelWeights), are converted to T. Heads other than the language model's are
-/// skipped. Throws DataError, with the path, for a file that is missing or malformed, for a setting that GPT does not
-/// have, for an output head that is not tied, and, all in one message, for every parameter that is missing, unknown or
-/// of another shape.
-template <class T = float>
-GPT<T> load_gpt(const std::string& folder) {
-  const detail::ModelConfigFile file(folder + "/config.json");
-  const GPTConfig config = detail::read_config(file);
-  ModelWeights weights(folder, "load_gpt");
-  detail::check_size(config, weights, folder);
-  const std::string saved = weights.metadata(detail::saved_config_key), here = detail::config_fingerprint(config);
-  check<DataError>(saved.empty() || saved == here, "load_gpt", folder, ": config.json says ", here,
-                   ", model.safetensors was saved with ", saved, ": the folder holds files of two models");
-  GPT<T> model(config, Init::none());
-  const auto names = detail::matched_names(model, weights);
+namespace detail {
+
+/// The files of a GPT, opened and compared: what more than one loader reads.
+struct OpenGpt {
+  std::string folder;
+  GPTConfig config;
+  ModelWeights weights;
+
+  explicit OpenGpt(const std::string& path)
+      : folder(path), config(read_config(ModelConfigFile(path + "/config.json"))), weights(path, "load_gpt") {
+    check_size(config, weights, folder);
+    const std::string saved = weights.metadata(saved_config_key), here = config_fingerprint(config);
+    check<DataError>(saved.empty() || saved == here, "load_gpt", folder, ": config.json says ", here,
+                     ", model.safetensors was saved with ", saved, ": the folder holds files of two models");
+  }
+};
+
+/// Reads the GPT of opened files, in evaluation mode.
+template <class T>
+GPT<T> read_gpt(OpenGpt& files) {
+  ModelWeights& weights = files.weights;
+  GPT<T> model(files.config, Init::none());
+  const auto names = matched_names(model, weights);
   visit_parameters(model, [&](const std::string& name, Tensor<T>& tensor) {
     const Tensor<T> read = weights.read<T>(names.at(name));
     std::copy_n(read.data(), read.numel(), tensor.data());
@@ -133,6 +119,19 @@ GPT<T> load_gpt(const std::string& folder) {
   }
   model.eval();
   return model;
+}
+
+}  // namespace detail
+
+/// Loads the GPT in a folder of transformers, of model_type openai-gpt or gpt2, in evaluation mode. Weights of any
+/// float format, in one file or several (ModelWeights), are converted to T. Heads other than the language model's are
+/// skipped. Throws DataError, with the path, for a file that is missing or malformed, for a setting that GPT does not
+/// have, for an output head that is not tied, and, all in one message, for every parameter that is missing, unknown or
+/// of another shape.
+template <class T = float>
+GPT<T> load_gpt(const std::string& folder) {
+  detail::OpenGpt files(folder);
+  return detail::read_gpt<T>(files);
 }
 
 namespace detail {

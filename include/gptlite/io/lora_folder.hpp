@@ -230,7 +230,7 @@ void load_lora(const std::string& folder, Module& model) {
                    "save_pretrained(folder, safe_serialization=True)");
   SafetensorsFile file(path);
 
-  detail::ModelDifferences differences("adapter_config.json and the model ask for ");
+  detail::Differences differences("adapter_config.json and the model ask for ");
   std::set<std::string> unknown;
   for (const auto& [name, entry] : file.tensors()) unknown.insert(name);
   // True if the file has the tensor.

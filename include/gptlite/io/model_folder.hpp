@@ -26,10 +26,10 @@ inline std::vector<std::string> folder_file_names() {
   return names;
 }
 /// Throws DataError if the weights in a folder were saved with a tokenizer of other tokens.
-inline void check_saved_together(const std::string& folder, const text::Tokenizer& tokenizer) {
-  const std::string saved = ModelWeights(folder).metadata(saved_tokenizer_key);
+inline void check_saved_together(const OpenGpt& files, const text::Tokenizer& tokenizer) {
+  const std::string saved = files.weights.metadata(saved_tokenizer_key);
   check<DataError>(
-      saved.empty() || saved == tokens_checksum(tokenizer), "load_model", folder,
+      saved.empty() || saved == tokens_checksum(tokenizer), "load_model", files.folder,
       ": model.safetensors was saved with another tokenizer than the one beside it: the folder holds files "
       "of two models");
 }
@@ -49,9 +49,10 @@ struct ModelFolder {
 template <class T = float>
 ModelFolder<T> load_model(const std::string& folder) {
   text::Tokenizer tokenizer = load_tokenizer(folder);  // first: fails at once if there is none
-  ModelFolder<T> loaded{load_gpt<T>(folder), std::move(tokenizer)};
+  detail::OpenGpt files(folder);
+  ModelFolder<T> loaded{detail::read_gpt<T>(files), std::move(tokenizer)};
   check_vocabulary(folder, loaded.tokenizer, loaded.model.config);
-  detail::check_saved_together(folder, loaded.tokenizer);
+  detail::check_saved_together(files, loaded.tokenizer);
   loaded.tokenizer.set_padded_size(loaded.model.config.vocab_size);
   return loaded;
 }

@@ -5,12 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
-#include <map>
-#include <memory>
 #include <set>
-#include <sstream>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -18,6 +14,7 @@
 #include "gptlite/core/error.hpp"
 #include "gptlite/core/tensor.hpp"
 #include "gptlite/io/checkpoint.hpp"
+#include "gptlite/io/differences.hpp"
 #include "gptlite/nn/visit.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -37,10 +34,13 @@ class StateVisitor {
   virtual void visit_gradient(const std::string& name, Tensor<double>& parameter) = 0;
 };
 
+/// What a StateCollector takes of the state.
+enum class Collected { numbers, tensors, gradients };  // each with those before it
+
 /// Puts handles of tensors and values of numbers into a checkpoint.
 class StateCollector : public StateVisitor {
  public:
-  StateCollector(Checkpoint& into, bool gradients) : into_(into), gradients_(gradients) {}
+  StateCollector(Checkpoint& into, Collected what) : into_(into), what_(what) {}
   void visit(const std::string& name, std::int64_t& number) override { into_.integers[name] = number; }
   void visit(const std::string& name, double& number) override { into_.reals[name] = number; }
   void visit(const std::string& name, Tensor<float>& tensor) override { add(name, tensor); }
@@ -51,14 +51,15 @@ class StateCollector : public StateVisitor {
  private:
   template <class T>
   void add(const std::string& name, const Tensor<T>& tensor) {
+    if (what_ == Collected::numbers) return;
     into_.tensors.emplace(name, tensor.detach());
   }
   template <class T>
   void add_gradient(const std::string& name, const Tensor<T>& parameter) {
-    if (gradients_ && parameter.has_grad()) add(name, parameter.grad());
+    if (what_ == Collected::gradients && parameter.has_grad()) add(name, parameter.grad());
   }
   Checkpoint& into_;
-  bool gradients_;
+  Collected what_;
 };
 
 /// Puts the numbers of a checkpoint, or its tensors, into the state of a run.
@@ -125,15 +126,14 @@ class RunState {
   /// The numbers that change while a step is computed: those of all objects but optimizers.
   Checkpoint collect_numbers() const {
     Checkpoint checkpoint;
-    detail::StateCollector collector(checkpoint, false);
+    detail::StateCollector collector(checkpoint, detail::Collected::numbers);
     for (const Part& part : parts_) part.visit_numbers(collector);
-    checkpoint.tensors.clear();
     return checkpoint;
   }
   /// The state as a checkpoint that shares the tensors' numbers. gradients: those of a step in progress too.
   Checkpoint collect(bool gradients) const {
     Checkpoint checkpoint;
-    detail::StateCollector collector(checkpoint, gradients);
+    detail::StateCollector collector(checkpoint, gradients ? detail::Collected::gradients : detail::Collected::tensors);
     visit(collector);
     return checkpoint;
   }
@@ -189,37 +189,21 @@ class RunState {
   }
 
   static void check_same(const Checkpoint& here, const Checkpoint& saved, const std::string& path) {
-    std::vector<std::string> missing, unexpected, shapes;
+    detail::Differences differences("the run ");
     const auto compare = [&](const auto& own, const auto& theirs) {
       for (const auto& item : own)
-        if (!theirs.contains(item.first)) missing.push_back(item.first);
+        if (!theirs.contains(item.first)) differences.missing.push_back(item.first);
       for (const auto& item : theirs)
         if (!own.contains(item.first) && item.first.find(".grad.") == std::string::npos)
-          unexpected.push_back(item.first);
+          differences.unexpected.push_back(item.first);
     };
     compare(here.tensors, saved.tensors);
     compare(here.integers, saved.integers);
     compare(here.reals, saved.reals);
-    for (const auto& item : here.tensors) {
-      const auto found = saved.tensors.find(item.first);
-      if (found == saved.tensors.end()) continue;
-      const auto form = [](const AnyTensor& any) {
-        return std::visit(
-            []<class T>(const Tensor<T>& tensor) {
-              std::ostringstream text;
-              text << name_of(dtype_of<T>) << ' ' << tensor.shape();
-              return text.str();
-            },
-            any);
-      };
-      const std::string own = form(item.second), theirs = form(found->second);
-      if (own != theirs) shapes.push_back(item.first + ": file has " + theirs + ", the run " + own);
-    }
-    std::string list;
-    for (const auto& [what, names] : {std::pair{"missing ", &missing}, {"unexpected ", &unexpected}, {"", &shapes}})
-      for (const std::string& name : *names) list += std::string("\n  ") + what + name;
-    check<DataError>(list.empty(), "load_checkpoint", path, ": saved by another run: ", missing.size(), " missing, ",
-                     unexpected.size(), " unexpected, ", shapes.size(), " shape mismatches:", list);
+    for (const auto& item : here.tensors)
+      if (const auto found = saved.tensors.find(item.first); found != saved.tensors.end())
+        differences.compare(item.first, detail::form_of(found->second), detail::form_of(item.second));
+    differences.check_none("load_checkpoint", path + ": saved by another run");
   }
 
   std::set<std::string> names_;

@@ -109,8 +109,9 @@ TaskFolder<T> load_task_model(const std::string& folder) {
       labels.push_back(label.get<std::string>());
     }
   }
-  GPT<T> gpt = load_gpt<T>(folder);
-  ModelWeights weights(folder, "load_task_model");
+  detail::OpenGpt files(folder);
+  GPT<T> gpt = detail::read_gpt<T>(files);
+  ModelWeights& weights = files.weights;
   expect(weights.contains("score.weight"), weights.path(), ": has no score.weight, the head of the task");
   const Tensor<T> read = weights.read<T>("score.weight");
   const Index C = gpt.config.n_embd;
@@ -130,7 +131,7 @@ TaskFolder<T> load_task_model(const std::string& folder) {
   }
   text::TaskTokenizer tokenizer = text::with_task_tokens(load_tokenizer(folder), gpt.config.vocab_size);
   check_vocabulary(folder, tokenizer.tokenizer, gpt.config);
-  detail::check_saved_together(folder, tokenizer.tokenizer);
+  detail::check_saved_together(files, tokenizer.tokenizer);
   TaskModel<GPT<T>> model(gpt, {.task = task, .n_class = n, .seed = 0});
   const Tensor<T> weight = transpose(read, 0, 1);
   std::copy_n(weight.data(), weight.numel(), model.score.weight.data());

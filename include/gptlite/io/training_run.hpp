@@ -107,11 +107,7 @@ class TrainingRun : public train::RunKeeper {
   }
 
   /// Removes all checkpoints, for a program that is done and needs the space.
-  void remove_checkpoints() {
-    std::error_code error;
-    std::filesystem::remove_all(checkpoints(), error);
-    check<IoError>(!error, "TrainingRun", checkpoints(), ": cannot remove: ", error.message());
-  }
+  void remove_checkpoints() { remove(checkpoints()); }
 
   const std::string& folder() const { return folder_; }
   /// Path of a file in the folder.
@@ -187,11 +183,12 @@ class TrainingRun : public train::RunKeeper {
   }
 
   void clear() {
-    for (const std::string& name : outputs()) {
-      std::error_code error;
-      std::filesystem::remove_all(path(name), error);
-      check<IoError>(!error, "TrainingRun", path(name), ": cannot remove: ", error.message());
-    }
+    for (const std::string& name : outputs()) remove(path(name));
+  }
+  static void remove(const std::string& path) {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+    check<IoError>(!error, "TrainingRun", path, ": cannot remove: ", error.message());
   }
 
   // The newest checkpoint that can be read, if there is any.
