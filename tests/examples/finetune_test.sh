@@ -5,12 +5,7 @@
 # usage: finetune_test.sh FOLDER_OF_THE_PROGRAMS
 set -euo pipefail
 programs=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-fail() {
-  echo "FAILED: $1"
-  exit 1
-}
+. "$(dirname "$0")/common.sh"
 # value KEY FILE: the number after the last "KEY" of a file of JSON.
 value() {
   local number

@@ -5,12 +5,7 @@
 # usage: models_test.sh FOLDER_OF_THE_PROGRAMS
 set -euo pipefail
 programs=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-fail() {
-  echo "FAILED: $1"
-  exit 1
-}
+. "$(dirname "$0")/common.sh"
 value() { sed -E "s/.*\"$1\": ?([-0-9.e]+).*/\1/" "$2"; }
 close() { awk -v a="$1" -v b="$2" -v t="$3" 'BEGIN { exit !((a - b) ^ 2 <= t ^ 2) }'; }
 

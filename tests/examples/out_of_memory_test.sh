@@ -5,12 +5,7 @@
 # usage: out_of_memory_test.sh FOLDER_OF_THE_PROGRAMS
 set -euo pipefail
 programs=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-fail() {
-  echo "FAILED: $1"
-  exit 1
-}
+. "$(dirname "$0")/common.sh"
 
 # limited KB COMMAND: runs it with that much address space; its exit code, errors in $work/err.
 limited() {

@@ -4,12 +4,7 @@
 # usage: tokenize_test.sh PROGRAM
 set -euo pipefail
 program=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-fail() {
-  echo "FAILED: $1"
-  exit 1
-}
+. "$(dirname "$0")/common.sh"
 
 # GPT-1's kind of vocabulary, written by hand: the words "low" and "lower".
 mkdir "$work/model"

@@ -4,12 +4,7 @@
 # usage: train_char_gpt_test.sh PROGRAM
 set -euo pipefail
 program=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-fail() {
-  echo "FAILED: $1"
-  exit 1
-}
+. "$(dirname "$0")/common.sh"
 
 # A run on a text that repeats: it must learn it.
 for i in $(seq 200); do echo "the quick brown fox no $((i % 7)) jumps over the lazy dog"; done >"$work/text"

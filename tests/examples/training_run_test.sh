@@ -5,12 +5,7 @@
 # usage: training_run_test.sh FOLDER_OF_PROGRAMS
 set -euo pipefail
 programs=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-fail() {
-  echo "FAILED: $1"
-  exit 1
-}
+. "$(dirname "$0")/common.sh"
 for i in $(seq 300); do echo "the quick brown fox no $((i % 7)) jumps over the lazy dog"; done >"$work/text"
 for part in train dev; do
   { printf 'label\ttext\n'; for i in $(seq 40); do printf '%s\t%s fox no %s\n' $((i % 2)) "$([ $((i % 2)) = 0 ] && echo quick || echo lazy)" "$i"; done; } >"$work/$part.tsv"

@@ -4,11 +4,11 @@
 
 #include <cstring>
 
-#include "gptlite/autograd/backward.hpp"
 #include "gptlite/data/token_batches.hpp"
 #include "gptlite/models/gpt.hpp"
 #include "gptlite/train/adamw.hpp"
 #include "support/sanitizers.hpp"
+#include "support/training_bits.hpp"
 
 using namespace gptlite;
 
@@ -18,7 +18,7 @@ namespace {
 constexpr int steps = sanitized ? 10 : 100;
 
 // All losses and the final weights.
-std::vector<float> losses_and_weights(int threads, NormOrder norm_order, Precision precision) {
+std::vector<float> train_with(int threads, NormOrder norm_order, Precision precision) {
   set_num_threads(threads);
   GPT<float> model({.vocab_size = 29,
                     .block_size = 37,
@@ -33,17 +33,7 @@ std::vector<float> losses_and_weights(int threads, NormOrder norm_order, Precisi
   std::vector<TokenId> tokens;
   for (int i = 0; i < 2000; ++i) tokens.push_back((i * i + 7 * i) % 29);
   data::TokenBatches batches(tokens, {.batch_size = 5, .block_size = 37, .seed = 1});
-  std::vector<float> bits;
-  for (int step = 0; step < steps; ++step) {
-    const auto [inputs, targets] = batches.next();
-    const Tensor<float> loss = model.loss(inputs, targets);
-    loss.backward();
-    optimizer.step();
-    bits.push_back(loss.item());
-  }
-  visit_parameters(model, [&](const std::string&, const Tensor<float>& weight) {
-    bits.insert(bits.end(), weight.data(), weight.data() + weight.numel());
-  });
+  const std::vector<float> bits = losses_and_weights(model, optimizer, batches, steps);
   set_num_threads(0);
   return bits;
 }
@@ -53,10 +43,10 @@ std::vector<float> losses_and_weights(int threads, NormOrder norm_order, Precisi
 TEST_CASE("the same bits after 100 steps with 1, 2, 3, 4 and 8 threads, dropout on, in both precisions") {
   for (const NormOrder norm_order : {NormOrder::post, NormOrder::pre}) {
     const Precision precision = norm_order == NormOrder::post ? Precision::fp32 : Precision::bf16;
-    const std::vector<float> one = losses_and_weights(1, norm_order, precision);
+    const std::vector<float> one = train_with(1, norm_order, precision);
     CHECK(one[steps - 1] < one[0]);
     for (const int threads : {2, 3, 4, 8}) {
-      const std::vector<float> many = losses_and_weights(threads, norm_order, precision);
+      const std::vector<float> many = train_with(threads, norm_order, precision);
       CHECK_MESSAGE(std::memcmp(one.data(), many.data(), one.size() * sizeof(float)) == 0, threads << " threads");
     }
   }

@@ -15,6 +15,7 @@
 #include "gptlite/train/adamw.hpp"
 #include "gptlite/train/evaluate.hpp"
 #include "support/sanitizers.hpp"
+#include "support/training_bits.hpp"
 
 #if defined(__unix__)
 #include <sys/wait.h>
@@ -49,18 +50,7 @@ std::vector<float> train_one(std::uint64_t seed, int n_steps) {
   GPT<float> model(small_model(seed));
   train::AdamW optimizer(model, {.learning_rate = 1e-2});
   data::TokenBatches batches = batches_of(seed);
-  std::vector<float> bits;
-  for (int step = 0; step < n_steps; ++step) {
-    const auto [inputs, targets] = batches.next();
-    const Tensor<float> loss = model.loss(inputs, targets);
-    loss.backward();
-    optimizer.step();
-    bits.push_back(loss.item());
-  }
-  visit_parameters(model, [&](const std::string&, const Tensor<float>& weight) {
-    bits.insert(bits.end(), weight.data(), weight.data() + weight.numel());
-  });
-  return bits;
+  return losses_and_weights(model, optimizer, batches, n_steps);
 }
 
 std::vector<float> evaluate_one(const GPT<float>& model) {
