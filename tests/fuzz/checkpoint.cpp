@@ -38,23 +38,9 @@ void checkpoint(std::string_view bytes) {
       else if (item.second.dtype == io::DType::F64)
         tensors.emplace(item.first, file.read<double>(item.first));
     }
-    std::string header;
-    std::vector<io::detail::StoredTensor> order;
-    std::string data;
-    for (const auto& item : tensors) {
+    for (const auto& item : tensors)
       metadata.emplace("crc32c:" + item.first, io::detail::checksum(item.first, item.second));
-      std::visit(
-          [&]<class T>(const Tensor<T>& tensor) {
-            order.push_back({item.first, io::dtype_of<T>, &item.second});
-            data.append(reinterpret_cast<const char*>(tensor.data()),
-                        static_cast<std::size_t>(tensor.numel()) * sizeof(T));
-          },
-          item.second);
-    }
-    header = io::detail::safetensors_header(order, metadata);
-    const std::uint64_t size = header.size();
-    std::string whole(reinterpret_cast<const char*>(&size), sizeof size);
-    memory.files["g"] = whole + header + data;
+    io::save_safetensors("g", tensors, metadata);
     load("g");
   });
 }
