@@ -26,6 +26,7 @@
 #include "gptlite/core/append_file.hpp"
 #include "gptlite/core/atomic_file.hpp"
 #include "gptlite/core/bfloat16.hpp"
+#include "gptlite/core/count.hpp"
 #include "gptlite/core/crc32c.hpp"
 #include "gptlite/core/eigen.hpp"
 #include "gptlite/core/eigen_view.hpp"

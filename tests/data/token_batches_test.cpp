@@ -116,7 +116,7 @@ TEST_CASE("a position resumes with the same batches in any epoch") {
   batches.set_position(40);
   CHECK(starts(batches, 30) == expected);
   CHECK(message_of<ConfigError>([&] { batches.set_position(-1); }) ==
-        "[TokenBatches] position must be 0 or positive, got -1");
+        "[TokenBatches] position must be in 0..2^62, got -1");
 }
 
 TEST_CASE("streams without one whole window and its last target are refused") {

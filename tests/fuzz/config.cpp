@@ -58,6 +58,35 @@ void check_config(const std::string& folder, MemoryFiles& memory) {
   always(model.config.n_layer == 1 && model.wte.weight.shape() == Shape{11, 4});
 }
 
+void check_task(const std::string& folder) {
+  accepted([&] {
+    const io::TaskFolder<float> task = io::load_task_model<float>(folder);
+    const Index classes = task.model.score.weight.shape()[1];
+    always(task.labels.empty() || static_cast<Index>(task.labels.size()) == classes);
+    always(task.max_part_length >= 0 && task.tokenizer.tokenizer.vocab_size() <= task.model.backbone.config.vocab_size);
+  });
+}
+
+void check_adapters(const std::string& folder) {
+  accepted([&] {
+    const io::detail::PeftConfig adapters(folder + "/adapter_config.json");
+    always(adapters.rank > 0 && adapters.scale > 0 && std::isfinite(adapters.scale));
+    GPT<float> model(small_config(folder == "gpt2" ? NormOrder::pre : NormOrder::post));
+    io::load_lora(folder, model);
+    always(adapters.rank == 2 && model.h[0].attn.c_attn.lora.defined());
+  });
+}
+
+void check_shards() {
+  accepted([&] {
+    io::ModelWeights weights("shards");
+    for (const std::string& name : weights.names()) {
+      always(weights.contains(name) && (name == "a" || name == "b" || name == "alias"));
+      weights.read<float>(name);
+    }
+  });
+}
+
 }  // namespace
 
 void config(std::string_view bytes) {
@@ -66,27 +95,15 @@ void config(std::string_view bytes) {
   const std::string folder = bytes.find("\"openai-gpt\"") != bytes.npos ? "gpt1" : "gpt2";
   memory.files[folder + "/config.json"] = memory.files[folder + "/adapter_config.json"] =
       memory.files["shards/model.safetensors.index.json"] = std::string(bytes);
-  accepted([&] { check_config(folder, memory); });
-  accepted([&] {
-    const io::TaskFolder<float> task = io::load_task_model<float>(folder);
-    const Index classes = task.model.score.weight.shape()[1];
-    always(task.labels.empty() || static_cast<Index>(task.labels.size()) == classes);
-    always(task.max_part_length >= 0 && task.tokenizer.tokenizer.vocab_size() <= task.model.backbone.config.vocab_size);
-  });
-  accepted([&] {
-    const io::detail::PeftConfig adapters(folder + "/adapter_config.json");
-    always(adapters.rank > 0 && adapters.scale > 0 && std::isfinite(adapters.scale));
-    GPT<float> model(small_config(folder == "gpt2" ? NormOrder::pre : NormOrder::post));
-    io::load_lora(folder, model);
-    always(adapters.rank == 2 && model.h[0].attn.c_attn.lora.defined());
-  });
-  accepted([&] {
-    io::ModelWeights weights("shards");
-    for (const std::string& name : weights.names()) {
-      always(weights.contains(name) && (name == "a" || name == "b" || name == "alias"));
-      weights.read<float>(name);
-    }
-  });
+  // Each file is read as what it names; one that names nothing, as everything.
+  const auto names = [&](std::string_view key) { return bytes.find(key) != bytes.npos; };
+  const bool any = !names("model_type") && !names("peft_type") && !names("weight_map");
+  if (any || names("model_type")) {
+    const bool is_model = accepted([&] { check_config(folder, memory); });
+    if (is_model || names("label")) check_task(folder);
+  }
+  if (any || names("peft_type")) check_adapters(folder);
+  if (any || names("weight_map")) check_shards();
 }
 
 }  // namespace fuzz

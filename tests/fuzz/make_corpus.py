@@ -70,6 +70,22 @@ seed("checkpoint", "small", file_of({"__metadata__": {"format": "gptlite checkpo
 dictionary("checkpoint", JSON + ["\"__metadata__\"", "\"format\"", "gptlite checkpoint 1", "crc32c:", "integer:", "real:", "text:", "nan",
                                  "inf", "F32", "F64", "\"dtype\"", "\"shape\"", "\"data_offsets\""])
 
+# The run of resume.cpp in its second step; the target sets the checksums here too.
+state = {"integer:" + name: str(value) for name, value in {
+    "batches.position": 3, "loop.actions_due": 1, "loop.backward_calls": 1, "loop.next_tokens": 2, "loop.skipped": 0,
+    "loop.skipped_in_a_row": 0, "loop.step": 1, "loop.stopped": 0, "model.dropout.position": 3, "optimizer.step": 1,
+    "stopping.best_step": 1, "stopping.without": 0}.items()}
+state |= {"real:" + name: value for name, value in {
+    "loop.loss": "1.1", "loop.next_loss": "0.5", "loop.seconds": "0.1", "loop.tokens": "4", "stopping.best": "1.1"}.items()}
+weights = ["model.grad.next.weight", "model.next.weight", "optimizer.m.next.weight", "optimizer.v.next.weight"]
+for name, tensors in (("in-a-step", weights), ("between-steps", weights[1:])):
+    seed("resume", name, file_of(
+        {"__metadata__": {"format": "gptlite checkpoint 1"} | state | ({} if tensors == weights else {"integer:loop.backward_calls": "0"}),
+         **{tensor: {"dtype": "F32", "shape": [3, 3], "data_offsets": [36 * i, 36 * i + 36]} for i, tensor in enumerate(tensors)}},
+        bytes(36 * len(tensors))))
+dictionary("resume", JSON + [name for name in (*state, *weights)] + ["4611686018427387903", "4611686018427387904", "9223372036854775807", "nan", "inf", "F64",
+                                                                    "1e999", "2147483647"])
+
 # JSON that describes models
 gpt2 = {"model_type": "gpt2", "vocab_size": 11, "n_positions": 8, "n_embd": 4, "n_layer": 1, "n_head": 2,
         "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True}
@@ -134,16 +150,18 @@ dictionary("task_set", ["label", "text", "premise", "hypothesis", "score", "sent
                         "\r\n", "\ufeff", "5.000001", "1e999", "nan", "-0"])
 
 # text
-seed("text", "words", "The quick brown fox's 12 words,  don't\n\tend  ")
-seed("text", "languages", "Größe, naïve, 中文 テスト, Ελλάς, русский, العربية, 👩‍👩‍👧, e\u0301, \u00a0")
-seed("text", "broken", b"good \xff \xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x82")
-seed("text", "special", "a<|endoftext|>b<unk></w>low")
-dictionary("text", ["<|endoftext|>", "</w>", "'s", "'ll", "\u00e9", "\u4e2d", "\U0001f469", "\u0130", "\u1e9e", "\u0301", "\u200d", "\u00a0",
-                    "12", "  ", "low"])
-
-seed("text", "trained", "low lower lowest\n")
-seed("text", "number", "-1.7976931348623157e308")
-seed("text", "name", "multiple-choice")
+for name, text in (("words", "The quick brown fox's 12 words,  don't\n\tend  "),
+                   ("languages", "Größe, naïve, 中文 テスト, Ελλάς, русский, العربية, 👩‍👩‍👧, e\u0301, \u00a0"),
+                   ("broken", b"good \xff \xc0\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xe2\x82")):
+    seed("utf8", name, text)
+    seed("tokenizers", name, text)
+seed("utf8", "number", "-1.7976931348623157e308")
+seed("utf8", "name", "multiple-choice")
+seed("tokenizers", "special", "a<|endoftext|>b<unk></w>low")
+seed("tokenizers", "trained", "low lower lowest\n\n")
+letters = ["\u00e9", "\u4e2d", "\U0001f469", "\u0130", "\u1e9e", "\u0301", "\u200d", "\u00a0", "12", "  "]
+dictionary("utf8", letters + ["-", "e308", "inf", "nan", "9223372036854775808", "entailment", "similarity", "\u0000", "\ufeff"])
+dictionary("tokenizers", letters + ["<|endoftext|>", "</w>", "<unk>", "'s", "'ll", "low"])
 
 # JSON
 seed("json", "all", "{\"a\": [1, -2.5e3, true, false, null, \"x\\u00e9\\n\\ud83d\\ude00\"], \"b\": {\"c\": {}}}")

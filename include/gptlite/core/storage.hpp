@@ -38,6 +38,7 @@ class BlockCache {
 
   static std::align_val_t alignment(std::size_t bytes) { return std::align_val_t{bytes >= huge_page ? huge_page : 64}; }
 
+  BlockCache() = default;
   // Never destroyed: storages with static lifetime may return their blocks after main.
   static BlockCache& instance() {
     static BlockCache* const cache = new BlockCache;  // documented global: see above
@@ -108,7 +109,6 @@ class BlockCache {
   }
 
  private:
-  BlockCache() = default;
   void note_used(std::size_t bytes) {
     used_bytes_ += bytes;
     peak_bytes_ = std::max(peak_bytes_, used_bytes_);

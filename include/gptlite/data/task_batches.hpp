@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "gptlite/core/count.hpp"
 #include "gptlite/core/large_vector.hpp"
 #include "gptlite/data/task_set.hpp"
 #include "gptlite/text/task_layout.hpp"
@@ -164,11 +165,11 @@ class TaskBatches {
   /// Number of batches drawn so far. set_position() with a saved value resumes with the same batches.
   Index position() const { return position_; }
   void set_position(Index position) {
-    check<ConfigError>(position >= 0, "TaskBatches", "position must be 0 or positive, got ", position);
+    check<ConfigError>(is_count(position), "TaskBatches", "position must be in 0..2^62, got ", position);
     position_ = position;
   }
   /// Calls f(name, state) for the state that a checkpoint keeps: "position" (std::int64_t&). Throws ConfigError if f
-  /// leaves it negative.
+  /// leaves it outside 0..2^62.
   template <class F>
   void visit(F&& f) {
     std::int64_t position = position_;

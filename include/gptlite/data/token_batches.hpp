@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "gptlite/core/count.hpp"
 #include "gptlite/core/large_vector.hpp"
 #include "gptlite/core/tensor.hpp"
 
@@ -65,11 +66,11 @@ class TokenBatches {
   /// Number of windows drawn so far. set_position() with a saved value resumes with the same batches.
   Index position() const { return position_; }
   void set_position(Index position) {
-    check<ConfigError>(position >= 0, "TokenBatches", "position must be 0 or positive, got ", position);
+    check<ConfigError>(is_count(position), "TokenBatches", "position must be in 0..2^62, got ", position);
     position_ = position;
   }
   /// Calls f(name, state) for the state that a checkpoint keeps: "position" (std::int64_t&). Throws ConfigError if f
-  /// leaves it negative.
+  /// leaves it outside 0..2^62.
   template <class F>
   void visit(F&& f) {
     std::int64_t position = position_;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -180,7 +181,11 @@ class RunState {
   template <class Object>
   static void visit_object(const std::string& name, Object& object, Visitor& f) {
     if constexpr (requires { object.visit([](const std::string&, auto&) {}); })
-      object.visit([&](const std::string& inner, auto& state) { f.visit(name + '.' + inner, state); });
+      object.visit([&](const auto& inner, auto& state) {
+        static_assert(!std::is_convertible_v<decltype(inner), const char*>,
+                      "RunState::add: a model needs a member type value_type, float or double");
+        f.visit(name + '.' + inner, state);
+      });
     else
       f.visit(name, object);
   }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "gptlite/core/count.hpp"
 #include "gptlite/core/error.hpp"
 #include "gptlite/core/finite.hpp"
 #include "gptlite/core/tensor.hpp"
@@ -102,14 +103,14 @@ class AdamW {
   /// Calls f(name, state) for the state that a checkpoint keeps, as `Optimizer` describes: "step" (std::int64_t&), then
   /// for each parameter "m.<name>" and "v.<name>" (Tensor<T>& in its shape), the running means of its gradient and of
   /// the gradient's square. Throws ShapeError if f leaves a tensor of another shape and DataError if it leaves a
-  /// negative step; that piece of state then stays as it was.
+  /// step outside 0..2^62; that piece of state then stays as it was.
   template <class F>
   void visit(F&& f) {
     const std::int64_t steps = step_count_;
     f(std::string("step"), step_count_);
-    if (step_count_ < 0) {
+    if (!is_count(step_count_)) {
       const std::int64_t refused = std::exchange(step_count_, steps);
-      raise<DataError>("AdamW", "step must be 0 or positive, got ", refused);
+      raise<DataError>("AdamW", "step must be in 0..2^62, got ", refused);
     }
     const auto visit_moment = [&](const std::string& name, Tensor<T>& moment) {
       const Tensor<T> before = moment;

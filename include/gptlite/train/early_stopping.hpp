@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "gptlite/core/count.hpp"
 #include "gptlite/core/error.hpp"
 #include "gptlite/core/storage.hpp"
 
@@ -41,12 +42,13 @@ class EarlyStopping {
   std::int64_t best_step() const { return best_step_; }
 
   /// Calls f(name, state) for the state that a checkpoint keeps: "without" and "best_step" (std::int64_t&), "best"
-  /// (double&).
+  /// (double&). Throws DataError if f leaves "without" outside 0..2^62.
   template <class F>
   void visit(F&& f) {
     f(std::string("without"), without_);
     f(std::string("best"), best_);
     f(std::string("best_step"), best_step_);
+    check<DataError>(is_count(without_), "EarlyStopping", "a saved count must be in 0..2^62, got ", without_);
   }
 
  private:

@@ -15,6 +15,7 @@
 
 #include "gptlite/autograd/backward.hpp"
 #include "gptlite/autograd/ops/arithmetic.hpp"
+#include "gptlite/core/count.hpp"
 #include "gptlite/core/error.hpp"
 #include "gptlite/core/finite.hpp"
 #include "gptlite/core/json_writer.hpp"
@@ -237,7 +238,8 @@ class Loop {
   MetricsLog& set_metrics(const std::string& path, std::uint64_t keep) { return metrics_.emplace(path, keep); }
 
   /// Calls f(name, state) for the loop's own state, std::int64_t& or double&, as the visit of an Optimizer does. A loop
-  /// and an optimizer that receive the state of others continue with the same steps.
+  /// and an optimizer that receive the state of others continue with the same steps. Throws DataError for counts
+  /// outside 0..2^62 and seconds outside 0..1e9.
   template <class F>
   void visit(F&& f) {
     double seconds = progress_.seconds(), tokens = progress_.tokens();
@@ -253,8 +255,11 @@ class Loop {
     f(std::string("loss"), loss_);
     f(std::string("tokens"), tokens);
     f(std::string("seconds"), seconds);
+    for (const std::int64_t count : {step_, skipped_, skipped_in_a_row_, backward_calls_, next_tokens_})
+      check<DataError>(is_count(count), "Loop", "a saved count must be in 0..2^62, got ", count);
+    check<DataError>(is_finite(seconds) && seconds >= 0 && seconds < 1e9, "Loop",
+                     "the saved seconds must be in 0..1e9, got ", seconds);
     if (step_ == step_before && calls_before == backward_calls_) return;
-    check<DataError>(step_ >= 0 && backward_calls_ >= 0, "Loop", "the saved step is negative");
     progress_.resume(seconds, tokens);
     seconds_ = seconds;
     tokens_per_second_ = progress_.tokens_per_second();
