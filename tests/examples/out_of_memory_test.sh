@@ -50,4 +50,11 @@ sweep 5 train_char_gpt --text "$work/text" --out "$work/run" --overwrite "${mode
 sweep 2 generate --model "$work/run" --prompt "the quick" --max-new-tokens 20 --threads 3
 sweep 2 convert --model "$work/run" --out "$work/converted" --type bf16
 "$programs/generate" --model "$work/converted" --prompt the --max-new-tokens 2 >/dev/null || fail "what was written is no model"
+sweep 5 pretrain --text "$work/text" --vocab-size 300 --out "$work/gpt" --overwrite "${model[@]}" --max-steps 2 --eval-interval 2
+{
+  printf 'label\ttext\n'
+  for i in $(seq 8); do printf '%s\tthe fox no %d jumps\n' "$([ $((i % 2)) = 0 ] && echo good || echo bad)" "$i"; done
+} >"$work/table.tsv"
+sweep 3 finetune --task classification --model "$work/gpt" --train "$work/table.tsv" --dev "$work/table.tsv" --epochs 2 \
+  --batch-size 4 --threads 3 --out "$work/task" --overwrite
 echo "$runs runs"
