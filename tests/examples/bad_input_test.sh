@@ -82,6 +82,12 @@ grep -q "^train_char_gpt: .*$work/run: no checkpoint can be read, the last tried
 # Texts, arguments, tables.
 head -c 10 "$work/text" >"$work/short"  # 9 to train on, 1 to evaluate
 expect 1 "[TokenBatches] dataset has 9 tokens, block size needs 17" train_char_gpt --text "$work/short" --out "$work/no" "${tiny[@]}"
+printf 'one line\nthen \377\n' >"$work/broken"
+broken="[read_text] $work/broken, line 2, byte 6: not UTF-8: convert the file, or remove what is no text"
+expect 1 "$broken" train_char_gpt --text "$work/broken" --out "$work/no" "${tiny[@]}"
+expect 1 "$broken" pretrain --text "$work/text" --text "$work/broken" --out "$work/no" "${tiny[@]}"
+expect 1 "$broken" tokenize --text "$work/broken" --model "$work/run"
+expect 1 "$broken" score --text "$work/broken" --model "$work/run"
 expect 2 "unknown option --n-layr; did you mean --n-layer?" train_char_gpt --text "$work/text" --out "$work/no" --n-layr 2
 expect 1 "[score] token 99 at position 1 is outside the vocabulary of 35" score --model "$work/run" --tokens "1 99"
 printf 'label\ttext\nred\ta\nblue\n' >"$work/table"

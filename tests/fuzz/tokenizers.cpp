@@ -8,7 +8,7 @@
 #include "gptlite/text/char_tokenizer.hpp"
 #include "gptlite/text/gpt1_bpe.hpp"
 #include "gptlite/text/stream_decoder.hpp"
-#include "gptlite/text/utf8.hpp"
+#include "gptlite/core/utf8.hpp"
 
 namespace fuzz {
 

@@ -1,6 +1,6 @@
 // UTF-8, numbers and names: what every text format is made of.
 
-#include "gptlite/text/utf8.hpp"
+#include "gptlite/core/utf8.hpp"
 
 #include <cmath>
 #include <cstdint>

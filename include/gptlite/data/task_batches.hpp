@@ -13,7 +13,7 @@
 #include "gptlite/core/large_vector.hpp"
 #include "gptlite/data/task_set.hpp"
 #include "gptlite/text/task_layout.hpp"
-#include "gptlite/text/utf8.hpp"
+#include "gptlite/core/utf8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace data {

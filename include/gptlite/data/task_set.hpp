@@ -13,7 +13,7 @@
 #include "gptlite/core/parse_number.hpp"
 #include "gptlite/core/text_file.hpp"
 #include "gptlite/models/task.hpp"
-#include "gptlite/text/utf8.hpp"
+#include "gptlite/core/utf8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace data {
@@ -50,7 +50,7 @@ namespace detail {
 /// A TSV file, read by row and column. Errors name file, row and column.
 class TsvFile {
  public:
-  explicit TsvFile(const std::string& path) : path_(path), bytes_(io::read_text(path)) {
+  explicit TsvFile(const std::string& path) : path_(path), bytes_(io::read_file(path)) {
     std::string_view rest = bytes_;
     if (rest.starts_with("\xEF\xBB\xBF")) rest.remove_prefix(3);
     Index number = 0;

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "gptlite/text/utf8.hpp"
+#include "gptlite/core/utf8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 

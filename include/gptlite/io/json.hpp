@@ -109,8 +109,8 @@ inline nlohmann::json parse_json(std::string_view text, std::string_view path, c
   return std::move(builder.root);
 }
 
-/// Reads and parses a JSON file. Throws DataError as read_text and parse_json do.
-inline nlohmann::json read_json(const std::string& path) { return parse_json(io::read_text(path), path); }
+/// Reads and parses a JSON file. Throws DataError as read_file and parse_json do.
+inline nlohmann::json read_json(const std::string& path) { return parse_json(io::read_file(path), path); }
 
 }  // namespace io
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -160,7 +160,7 @@ inline text::Tokenizer read_vocabulary_and_merges(const std::string& folder) {
   file.expect(file.json.is_object(), "an object of ids by token is expected");
   const JsonFile merges_file{{}, folder + "/merges.txt"};
   text::BpeVocabulary::Merges merges;
-  std::istringstream lines(io::read_text(merges_file.path));
+  std::istringstream lines(io::read_file(merges_file.path));
   for (std::string line; std::getline(lines, line);) {
     if (line.ends_with('\r')) line.pop_back();
     if (!line.empty() && !line.starts_with("#version")) add_merge(merges, line, merges_file);

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "gptlite/text/bpe_merges.hpp"
-#include "gptlite/text/utf8.hpp"
+#include "gptlite/core/utf8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "gptlite/text/utf8.hpp"
+#include "gptlite/core/utf8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {

@@ -10,7 +10,7 @@
 
 #include "gptlite/core/large_vector.hpp"
 #include "gptlite/core/tensor.hpp"
-#include "gptlite/text/utf8.hpp"
+#include "gptlite/core/utf8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {

@@ -11,7 +11,7 @@
 #include "gptlite/core/large_vector.hpp"
 #include "gptlite/text/bert_normalizer.hpp"
 #include "gptlite/text/bpe_vocabulary.hpp"
-#include "gptlite/text/utf8.hpp"
+#include "gptlite/core/utf8.hpp"
 #include "gptlite/text/word_cache.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {

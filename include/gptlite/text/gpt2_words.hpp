@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "gptlite/text/unicode_categories.hpp"
-#include "gptlite/text/utf8.hpp"
+#include "gptlite/core/utf8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {

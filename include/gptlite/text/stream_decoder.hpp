@@ -4,7 +4,7 @@
 #include <string>
 
 #include "gptlite/core/tensor.hpp"
-#include "gptlite/text/utf8.hpp"
+#include "gptlite/core/utf8.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {

@@ -1,6 +1,6 @@
 // UTF-8: every length of sequence both ways, and the place of what is not well-formed.
 
-#include "gptlite/text/utf8.hpp"
+#include "gptlite/core/utf8.hpp"
 
 #include <doctest/doctest.h>
 
