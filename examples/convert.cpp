@@ -22,11 +22,12 @@ int run(const std::string& folder, const std::string& out, const std::string& ty
                      folder, ": ", name, " has numbers that are not finite: has the model diverged?");
   });
   if (out.ends_with(".gguf")) {
-    check<ConfigError>(type != "fp16", "convert", "GGUF files are written as fp32, bf16 or int8");
     // A file without a tokenizer: llama.cpp takes and gives ids.
     const bool supported = io::gguf_supports(tokenizer);
     if (!supported) std::cerr << "convert: llama.cpp's gpt2 has byte-level BPE only: written without a tokenizer\n";
-    io::save_gguf(out, model, parse<WeightFormat>(type), supported ? &tokenizer : nullptr);
+    if (supported && model.config.special_tokens->eos.empty())
+      std::cerr << "convert: the model has no eos token: llama.cpp will end texts at token 11\n";
+    io::save_gguf(out, model, parse<io::GgufType>(type), supported ? &tokenizer : nullptr);
   } else {
     check<ConfigError>(type != "int8", "convert", "a folder is written as fp32, bf16 or fp16; int8 needs a .gguf file");
     static const std::map<std::string, io::DType> dtypes = {
@@ -48,7 +49,7 @@ int main(int argc, char** argv) {
         ->type_name("PATH")
         ->required();
     app.add_option("--out", out, "a file that ends in .gguf, or a folder")->type_name("PATH")->required();
-    app.add_option("--type", type, "of the weights: fp32, bf16, fp16 (folders), int8 (Q8_0 of GGUF)")
+    app.add_option("--type", type, "of the weights: fp32, bf16, fp16, int8 (Q8_0 of GGUF)")
         ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8"}))
         ->capture_default_str();
     const int exit_code = examples::parse(app, argc, argv);

@@ -43,6 +43,7 @@ void add_options(CLI::App& app, Options& o) {
   app.add_option("--stop", o.stop,
                  "a text that ends the generation and is the last to be printed; may be given several times")
       ->take_all();
+  app.add_flag("--ignore-eos", o.generate.ignore_eos, "go on where the model ends its text");
   app.add_option("--seed", o.generate.seed, "of the choices")->capture_default_str();
   examples::add_weight_format(app, o.precision);
   app.add_flag("--draft", o.generate.draft, "draft tokens with weights in int8: the same text sooner, in more memory");
@@ -51,15 +52,22 @@ void add_options(CLI::App& app, Options& o) {
 }
 
 // What a text begins with if there is no prompt.
-std::vector<TokenId> start_of_text(const text::Tokenizer& tokenizer) {
+std::vector<TokenId> start_of_text(const GPTConfig& config, const text::Tokenizer& tokenizer) {
+  const SpecialTokens tokens = config.special_tokens.value_or(SpecialTokens{});
+  if (tokens.bos && *tokens.bos < tokenizer.vocab_size()) return {*tokens.bos};
   if (const std::optional<TokenId> end = tokenizer.end_of_text()) return {*end};
-  return tokenizer.encode("\n");
+  try {
+    if (std::vector<TokenId> line = tokenizer.encode("\n"); !line.empty()) return line;
+  } catch (const DataError&) {  // single characters without a line's end
+  }
+  raise<ConfigError>("generate", "the model has no token that begins a text: give it a --prompt");
 }
 
 int run(Options o) {
   set_num_threads(o.threads);
   const auto [model, tokenizer] = io::load_model(o.model);
-  const std::vector<TokenId> prompt = o.prompt.empty() ? start_of_text(tokenizer) : tokenizer.encode(o.prompt);
+  const std::vector<TokenId> prompt =
+      o.prompt.empty() ? start_of_text(model.config, tokenizer) : tokenizer.encode(o.prompt);
   Decoder<float> decoder(model, {.weights = parse<WeightFormat>(o.precision), .draft = o.generate.draft});
 
   // Stop texts are looked for in the text, not in the tokens: the same text may be cut into other tokens.
@@ -71,7 +79,11 @@ int run(Options o) {
     text += part;
   };
   if (!o.json) std::cout << o.prompt << std::flush;
+  const auto ends = [&, &config = model.config](TokenId token) {
+    return !o.generate.ignore_eos && config.special_tokens && config.special_tokens->is_eos(token);
+  };
   o.generate.on_token = [&](TokenId token, Index) {
+    if (ends(token)) return true;  // the sequence ends, and its text has no sign for it
     show(stops.next(stream.next(token)));
     return !stops.found() && std::cout.good();
   };

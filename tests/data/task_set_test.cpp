@@ -108,7 +108,7 @@ TEST_CASE("what is wrong is named with file, row and column") {
   CHECK(text("a\tx\na\ty\n") == "[read_task] a.tsv: all rows have the label \"a\"; there must be two classes at least");
   CHECK(text("a\tx\nd\ty\n", {.labels = {"a", "b"}}) ==
         "[read_task] a.tsv, row 3, column label: the label \"d\" is not one of a, b");
-  CHECK(files.refusal(Task::classification, "") == "[read_text] a.tsv: the file is empty");
+  CHECK(files.refusal(Task::classification, "") == "[read_file] a.tsv: the file is empty");
   CHECK(files.refusal(Task::classification, "label\tsentence\na\tb\n") ==
         "[read_task] a.tsv: has no column \"text\", only label, sentence");
   CHECK(files.refusal<ConfigError>(Task::entailment, "label\tpremise\na\tb\n", {.columns = {"label", "premise"}}) ==

@@ -47,7 +47,7 @@ void check_config(const std::string& folder, MemoryFiles& memory) {
   const GPTConfig config = io::detail::read_config(io::detail::ModelConfigFile(folder + "/config.json"));
   always(config.n_head > 0 && config.n_embd % config.n_head == 0);
   // What is read is written so that it is read again.
-  memory.files["written/config.json"] = io::detail::config_json(config, "LMHeadModel", {}).dump();
+  memory.files["written/config.json"] = io::detail::config_json(config, "LMHeadModel").dump();
   const GPTConfig again = io::detail::read_config(io::detail::ModelConfigFile("written/config.json"));
   always(again.norm_order == config.norm_order && again.vocab_size == config.vocab_size);
   always(again.block_size == config.block_size && again.window == config.window && again.dropout == config.dropout);

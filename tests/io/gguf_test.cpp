@@ -66,7 +66,7 @@ GPT<float> small_model() {
 TEST_CASE("a file holds the settings and every tensor, matrices by output") {
   const TemporaryFolder folder;
   const GPT<float> model = small_model();
-  for (const WeightFormat format : {WeightFormat::fp32, WeightFormat::bf16, WeightFormat::int8}) {
+  for (const io::GgufType format : {io::GgufType::F32, io::GgufType::F16, io::GgufType::BF16, io::GgufType::Q8_0}) {
     io::save_gguf(folder.file("m.gguf"), model, format);
     Reader in(bytes_of(folder.file("m.gguf")));
     CHECK(in.number<std::uint32_t>() == 0x46554747u);  // "GGUF"
@@ -101,10 +101,13 @@ TEST_CASE("a file holds the settings and every tensor, matrices by output") {
     // Weight (in 3, out 7) is number 3 of row 7.
     const float expected = model.h[0].mlp.c_fc.weight.at({3, 7});
     const std::size_t data = in.at() + up.offset;
-    if (format == WeightFormat::fp32) {
+    if (format == io::GgufType::F32) {
       CHECK(up.type == 0u);
       CHECK(in.number_at<float>(data + (7 * 64 + 3) * 4) == expected);
-    } else if (format == WeightFormat::bf16) {
+    } else if (format == io::GgufType::F16) {
+      CHECK(up.type == 1u);
+      CHECK(in.number_at<std::uint16_t>(data + (7 * 64 + 3) * 2) == io::Float16(expected).bits);
+    } else if (format == io::GgufType::BF16) {
       CHECK(up.type == 30u);
       CHECK(in.number_at<std::uint16_t>(data + (7 * 64 + 3) * 2) == bfloat16_bits(expected));
     } else {
@@ -134,7 +137,7 @@ TEST_CASE("a byte-level tokenizer goes into the file") {
                     .n_head = 2,
                     .n_embd = 32,
                     .norm_order = NormOrder::pre});
-  io::save_gguf(folder.file("m.gguf"), model, WeightFormat::fp32, &tokenizer);
+  io::save_gguf(folder.file("m.gguf"), model, io::GgufType::F32, &tokenizer);
   const std::string bytes = bytes_of(folder.file("m.gguf"));
   for (const char* text :
        {"tokenizer.ggml.tokens", "tokenizer.ggml.merges", "<|endoftext|>", "a a", "tokenizer.ggml.eos_token_id"})
@@ -147,7 +150,7 @@ TEST_CASE("rows behind the tokenizer's tokens have names that llama.cpp does not
   const text::Tokenizer tokenizer = text::train_byte_bpe("ab", {.vocab_size = 256});
   GPT<float> model(
       {.vocab_size = 258, .block_size = 8, .n_layer = 1, .n_head = 2, .n_embd = 32, .norm_order = NormOrder::pre});
-  io::save_gguf(folder.file("m.gguf"), model, WeightFormat::fp32, &tokenizer);
+  io::save_gguf(folder.file("m.gguf"), model, io::GgufType::F32, &tokenizer);
   const std::string bytes = bytes_of(folder.file("m.gguf"));
   for (const char* token : {"[PAD256]", "[PAD257]"}) CHECK(bytes.find(token) != bytes.npos);
   const std::size_t types = bytes.find("tokenizer.ggml.token_type") + 25 + 4 + 4;
@@ -162,9 +165,53 @@ TEST_CASE("rows behind the tokenizer's tokens have names that llama.cpp does not
   CHECK(number(types + 8 + 257 * 4) == 5);
 }
 
+TEST_CASE("the model's special tokens go into the file, and words that were added are no control tokens") {
+  const TemporaryFolder folder;
+  const text::ByteBpe plain = text::train_byte_bpe("ab", {.vocab_size = 257, .special_tokens = {"<|endoftext|>"}});
+  std::vector<std::string> tokens = plain.vocabulary().tokens();
+  tokens.emplace_back("word");
+  const text::Tokenizer tokenizer = text::ByteBpe(tokens, {}, {"<|endoftext|>", "word"}, {"word"});
+  GPT<float> model(
+      {.vocab_size = 258, .block_size = 8, .n_layer = 1, .n_head = 2, .n_embd = 32, .norm_order = NormOrder::pre});
+  const auto written = [&] {
+    io::save_gguf(folder.file("m.gguf"), model, io::GgufType::F32, &tokenizer);
+    return bytes_of(folder.file("m.gguf"));
+  };
+  const auto number = [](const std::string& bytes, const std::string& key, std::size_t skip) {
+    std::int32_t value = -1;
+    if (const std::size_t at = bytes.find(key); at != bytes.npos)
+      std::memcpy(&value, bytes.data() + at + key.size() + skip, sizeof value);
+    return value;
+  };
+  std::string bytes = written();
+  const TokenId end = *tokenizer.end_of_text();
+  CHECK(number(bytes, "tokenizer.ggml.eos_token_id", 4) == end);
+  CHECK(number(bytes, "tokenizer.ggml.token_type", 16 + 4 * static_cast<std::size_t>(end)) == 3);
+  CHECK(number(bytes, "tokenizer.ggml.token_type", 16 + 4 * 257) == 4);
+  model.config.special_tokens = SpecialTokens{.bos = 5, .eos = {7, 8}, .pad = 9};
+  bytes = written();
+  CHECK(number(bytes, "tokenizer.ggml.bos_token_id", 4) == 5);
+  CHECK(number(bytes, "tokenizer.ggml.eos_token_id", 4) == 7);
+  CHECK(number(bytes, "tokenizer.ggml.padding_token_id", 4) == 9);
+  model.config.special_tokens = SpecialTokens{.bos = 258};  // no row
+  bytes = written();
+  for (const char* key : {"bos_token_id", "eos_token_id", "padding_token_id"}) CHECK(bytes.find(key) == bytes.npos);
+}
+
+TEST_CASE("a weight that F16 has no number for is refused, and the old file stays") {
+  const TemporaryFolder folder;
+  GPT<float> model = small_model();
+  model.wte.weight.data()[3] = 70000;
+  const std::string path = folder.file("m.gguf", "old");
+  CHECK(message_of<DataError>([&] { io::save_gguf(path, model, io::GgufType::F16); }) ==
+        "[save_gguf] token_embd.weight has the weight 70000, too large for F16: choose another format; nothing was "
+        "written");
+  CHECK(bytes_of(path) == "old");
+}
+
 TEST_CASE("models that llama.cpp cannot run are refused and nothing is written") {
   const TemporaryFolder folder;
-  const auto refusal = [&](GPTConfig config, WeightFormat format, const text::Tokenizer* tokenizer = nullptr) {
+  const auto refusal = [&](GPTConfig config, io::GgufType format, const text::Tokenizer* tokenizer = nullptr) {
     const GPT<float> model(config);
     const std::string message =
         message_of<ConfigError>([&] { io::save_gguf(folder.file("m.gguf"), model, format, tokenizer); });
@@ -172,13 +219,13 @@ TEST_CASE("models that llama.cpp cannot run are refused and nothing is written")
     return message;
   };
   GPTConfig config{.vocab_size = 19, .block_size = 8, .n_layer = 1, .n_head = 2, .n_embd = 12};
-  CHECK(refusal(config, WeightFormat::fp32) == "[save_gguf] llama.cpp has no models of GPT-1's norm order");
+  CHECK(refusal(config, io::GgufType::F32) == "[save_gguf] llama.cpp has no models of GPT-1's norm order");
   config.norm_order = NormOrder::pre;
-  CHECK(refusal(config, WeightFormat::int8) == "[save_gguf] Q8_0 needs channels in multiples of 32, the model has 12");
+  CHECK(refusal(config, io::GgufType::Q8_0) == "[save_gguf] Q8_0 needs channels in multiples of 32, the model has 12");
   const text::Tokenizer characters = text::CharTokenizer("abc");
-  CHECK(refusal(config, WeightFormat::fp32, &characters) == "[save_gguf] llama.cpp's gpt2 has byte-level BPE only");
+  CHECK(refusal(config, io::GgufType::F32, &characters) == "[save_gguf] llama.cpp's gpt2 has byte-level BPE only");
   const text::Tokenizer bpe = text::train_byte_bpe("ab", {.vocab_size = 256});
-  CHECK(refusal(config, WeightFormat::fp32, &bpe) == "[save_gguf] the tokenizer has 256 tokens, the model 19");
+  CHECK(refusal(config, io::GgufType::F32, &bpe) == "[save_gguf] the tokenizer has 256 tokens, the model 19");
   config.window = 4;
-  CHECK(refusal(config, WeightFormat::fp32) == "[save_gguf] llama.cpp's gpt2 has no context window, the model's is 4");
+  CHECK(refusal(config, io::GgufType::F32) == "[save_gguf] llama.cpp's gpt2 has no context window, the model's is 4");
 }

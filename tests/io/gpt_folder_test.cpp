@@ -73,7 +73,7 @@ TEST_CASE("a model that is saved again has the same weights under the same names
   for (const std::string name : {"openai-gpt", "gpt2"}) {
     const TemporaryFolder folder;
     GPT<float> model = io::load_gpt(fixtures + "/" + name);
-    io::save_gpt(folder.path.string() + "/new", model, {.end_of_text = 7});
+    io::save_gpt(folder.path.string() + "/new", model);
     io::SafetensorsFile before(fixtures + "/" + name + "/model.safetensors");
     io::SafetensorsFile after(folder.path.string() + "/new/model.safetensors");
     CHECK(after.metadata().at("format") == "pt");
@@ -85,8 +85,7 @@ TEST_CASE("a model that is saved again has the same weights under the same names
     const nlohmann::json config = io::read_json(folder.path.string() + "/new/config.json");
     const nlohmann::json original = io::read_json(fixtures + "/" + name + "/config.json");
     for (const auto& [key, value] : original.items())
-      if (config.contains(key) && key != "bos_token_id" && key != "eos_token_id") CHECK(config.at(key) == value);
-    CHECK(config["eos_token_id"] == 7);
+      if (config.contains(key)) CHECK(config.at(key) == value);
   }
 }
 

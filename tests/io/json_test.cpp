@@ -84,7 +84,7 @@ TEST_CASE("a file is read, and named in errors") {
   CHECK(message_of<DataError>([&] { io::read_json(bad); }) == "[json] " + bad + ": invalid at byte 17");
   const std::string missing = folder.file("missing.json");
   CHECK(message_of<DataError>([&] { io::read_json(missing); }) ==
-        "[read_text] " + missing + ": cannot read: No such file or directory");
+        "[read_file] " + missing + ": cannot read: No such file or directory");
 }
 
 TEST_CASE("texts are quoted for messages on one line") {

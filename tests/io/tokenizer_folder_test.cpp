@@ -86,6 +86,27 @@ TEST_CASE("merges as older files have them, tokens that are only added, and a te
         }) == "no exception");
 }
 
+TEST_CASE("words that were added to a vocabulary stay words, also where task tokens are added") {
+  for (const text::Tokenizer& tokenizer : {gpt2(), gpt1()}) {
+    const Folder folder;
+    io::save_tokenizer(folder.path, tokenizer);
+    json saved = folder.read("tokenizer.json");
+    json word = saved["added_tokens"].back();
+    word["content"] = "lowish", word["special"] = false, word["id"] = tokenizer.vocab_size();
+    saved["added_tokens"].push_back(word);
+    folder.write("tokenizer.json", saved.dump());
+    const text::Tokenizer loaded = io::load_tokenizer(folder.path);
+    const auto id = static_cast<TokenId>(tokenizer.vocab_size());
+    CHECK(loaded.encode("lowish") == std::vector{id});
+    const text::Tokenizer with = text::with_task_tokens(loaded, loaded.vocab_size()).tokenizer;
+    for (const text::Tokenizer& again : {loaded, with}) {
+      io::save_tokenizer(folder.path + "/again", again);
+      for (const json& token : json::parse(std::ifstream(folder.path + "/again/tokenizer.json"))["added_tokens"])
+        CHECK(token["special"] == (token["content"] != "lowish"));
+    }
+  }
+}
+
 TEST_CASE("a tokenizer that the library does not have is refused") {
   const auto change = [](const char* pointer, const json& value) {
     return refusal(gpt2(), [&](json& j) { j[json::json_pointer(pointer)] = value; });
@@ -145,7 +166,7 @@ TEST_CASE("malformed vocab.json and merges.txt files are refused with the path")
   folder.write("vocab.json", "[\"a\"]");
   CHECK(folder.refusal() == "[load_tokenizer] vocab.json: an object of ids by token is expected");
   folder.write("vocab.json", R"({"<unk>": 0, "a": 1, "b</w>": 2, "ab</w>": 3})");
-  CHECK(folder.refusal() == "[read_text] merges.txt: cannot read: No such file or directory");
+  CHECK(folder.refusal() == "[read_file] merges.txt: cannot read: No such file or directory");
   folder.write("merges.txt", "#version: 0.2\r\na b</w>\r\n\r\n");
   CHECK(folder.refusal() == "no exception");
   folder.write("merges.txt", "a b</w>\na\n");

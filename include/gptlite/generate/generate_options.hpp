@@ -20,6 +20,9 @@ struct GenerateOptions {
   std::uint64_t seed = 1337;  ///< generate() draws sequence i of a batch with seed + i
   /// Stop sequences, in tokens: generation ends as soon as the sequence ends with one of them, which it keeps.
   std::vector<std::vector<TokenId>> stop = {};
+  /// Generation ends as soon as one of the model's eos tokens (GPTConfig::special_tokens) is drawn, which the sequence
+  /// keeps. True: it goes on.
+  bool ignore_eos = false;
   /// Called with each new token and the number of its sequence (in a session: its slot) as soon as the token is drawn.
   /// If it returns false, the sequence ends. To cancel from another thread, return false once an atomic flag is set.
   std::function<bool(TokenId token, Index sequence)> on_token = {};

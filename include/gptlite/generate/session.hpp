@@ -12,9 +12,9 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 
-/// Why a sequence ended. none: it is running, or the slot was never used. stopped: by the caller, through stop() or
-/// on_token. failed: step() threw an exception.
-enum class FinishReason { none, max_new_tokens, stop_sequence, stopped, failed };
+/// Why a sequence ended. none: it is running, or the slot was never used. eos: its last token is one of the model's eos
+/// tokens. stopped: by the caller, through stop() or on_token. failed: step() threw an exception.
+enum class FinishReason { none, max_new_tokens, eos, stop_sequence, stopped, failed };
 
 struct SessionOptions {
   /// Most tokens of a prompt that one step reads, rounded up to a multiple of 64: a long prompt then does not stall the
@@ -262,24 +262,32 @@ class GenerationSession {
     std::vector<TokenId> tokens = sequence.tokens, guesses;
     while (guesses.size() < count) {
       const Tensor<T> logits = decoder_.draft_logits({{tokens.back()}});
-      guesses.push_back(sampler(logits.data(), logits.numel(), tokens));
+      guesses.push_back(sampler(logits.data(), drawable(), tokens));
       tokens.push_back(guesses.back());
     }
     decoder_.truncate(0, position);
     return guesses;
   }
 
+  bool is_eos(TokenId token) const {
+    const GPTConfig& config = decoder_.config();
+    return config.special_tokens && config.special_tokens->is_eos(token);
+  }
+  /// Number of logits that tokens are drawn from.
+  Index drawable() const { return decoder_.config().vocab_size - decoder_.config().unused_rows; }
   /// Draws the next token of a sequence whose tokens are all read. Ends the sequence if this is its last token.
   void draw(Index slot, const T* logits, std::vector<TokenId>& drawn) {
     Sequence& sequence = sequences_[index(slot)];
-    const TokenId token = sequence.sampler(logits, decoder_.config().vocab_size, sequence.tokens);
+    const TokenId token = sequence.sampler(logits, drawable(), sequence.tokens);
     sequence.tokens.push_back(token);
     sequence.unread = {token};
     ++sequence.new_tokens;
     drawn.push_back(token);
     if (sequence.o.on_token && !sequence.o.on_token(token, slot)) stop(slot);
     if (!is_running(sequence)) return;
-    if (sequence.ends_with_stop())
+    if (!sequence.o.ignore_eos && is_eos(token))
+      sequence.finish(FinishReason::eos);
+    else if (sequence.ends_with_stop())
       sequence.finish(FinishReason::stop_sequence);
     else if (sequence.new_tokens == sequence.o.max_new_tokens)
       sequence.finish(FinishReason::max_new_tokens);

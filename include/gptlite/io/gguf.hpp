@@ -4,18 +4,29 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "gptlite/core/atomic_file.hpp"
+#include "gptlite/core/enum_names.hpp"
+#include "gptlite/core/finite.hpp"
 #include "gptlite/io/float16.hpp"
-#include "gptlite/kernels/packed/weight_formats.hpp"
 #include "gptlite/models/gpt.hpp"
 #include "gptlite/text/tokenizer.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
+
+/// Formats of the matrices in a GGUF file, with ggml's numbers. Q8_0 holds 8-bit numbers with a scale per 32.
+enum class GgufType : std::uint32_t { F32 = 0, F16 = 1, Q8_0 = 8, BF16 = 30 };
+
+constexpr auto enum_names(GgufType) {
+  return EnumNames<GgufType, 4>{
+      "GGUF format",
+      {{{"fp32", GgufType::F32}, {"fp16", GgufType::F16}, {"bf16", GgufType::BF16}, {"int8", GgufType::Q8_0}}}};
+}
 
 namespace detail {
 
@@ -60,24 +71,29 @@ class GgufHeader {
 /// One tensor to write: rows of `columns` numbers, one row per output, with the weights of that output.
 struct GgufTensor {
   std::string name;
-  std::uint32_t type;  // ggml's: 0 F32, 30 BF16, 8 Q8_0
+  GgufType type;
   std::vector<std::uint64_t> sizes;
   kernels::MatrixView<float> rows;
 
   Index columns() const { return static_cast<Index>(sizes[0]); }
   Index row_count() const { return sizes.size() > 1 ? static_cast<Index>(sizes[1]) : 1; }
-  std::uint64_t row_bytes() const { return type == 8 ? sizes[0] / 32 * 34 : type == 30 ? sizes[0] * 2 : sizes[0] * 4; }
+  std::uint64_t row_bytes() const {
+    if (type == GgufType::Q8_0) return sizes[0] / 32 * 34;
+    return sizes[0] * (type == GgufType::F32 ? 4 : 2);
+  }
   std::uint64_t bytes() const { return row_bytes() * static_cast<std::uint64_t>(row_count()); }
 };
 
 /// Appends one row in the tensor's type.
-inline void append_gguf_row(std::string& out, std::uint32_t type, const std::vector<float>& row) {
+inline void append_gguf_row(std::string& out, GgufType type, const std::vector<float>& row) {
   const auto put = [&](auto value) { out.append(reinterpret_cast<const char*>(&value), sizeof value); };
-  if (type == 0) {
+  if (type == GgufType::F32) {
     for (const float x : row) put(x);
-  } else if (type == 30) {
+  } else if (type == GgufType::F16) {
+    for (const float x : row) put(Float16(x));
+  } else if (type == GgufType::BF16) {
     for (const float x : row) put(bfloat16_bits(x));
-  } else {  // Q8_0: for every 32 numbers a scale, then the numbers
+  } else {  // for every 32 numbers a scale, then the numbers
     for (std::size_t begin = 0; begin < row.size(); begin += 32) {
       float largest = 0;
       for (std::size_t i = begin; i < begin + 32; ++i) largest = std::max(largest, std::abs(row[i]));
@@ -96,20 +112,21 @@ inline bool gguf_supports(const text::Tokenizer& tokenizer) {
   return std::holds_alternative<text::ByteBpe>(tokenizer.variant());
 }
 
-/// Writes a model with GPT-2's norm order as a GGUF file: matrices in F32, BF16, or Q8_0 for int8; vectors and
-/// positions in F32. tokenizer: the model's own, of a kind that gguf_supports(); embedding rows after its tokens are
-/// named [PAD50257] and so on. Null: the file has no tokenizer, and llama.cpp takes ids. The file is replaced whole or
-/// not at all. Throws ConfigError for what llama.cpp cannot run (NormOrder::post, a window, Q8_0 with channels that are
-/// not a multiple of 32, another tokenizer), for a tokenizer with more tokens than the model and for a model with
-/// adapters, IoError if the file cannot be written.
-inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFormat format = WeightFormat::fp32,
+/// Writes a model with GPT-2's norm order as a GGUF file: matrices in `type`, vectors and positions in F32. tokenizer:
+/// the model's own, of a kind that gguf_supports(); embedding rows after its tokens are named [PAD50257] and so on.
+/// Null: the file has no tokenizer, and llama.cpp takes ids. Texts begin, end and are padded with the model's special
+/// tokens, or else with the tokenizer's end of text; without any, llama.cpp ends texts at token 11. The file is
+/// replaced whole or not at all. Throws ConfigError for what llama.cpp cannot run (NormOrder::post, a window, Q8_0 with
+/// channels that are not a multiple of 32, another tokenizer), for a tokenizer with more tokens than the model and for
+/// a model with adapters; DataError for a weight that overflows in F16; IoError if the file cannot be written.
+inline void save_gguf(const std::string& path, const GPT<float>& model, GgufType type = GgufType::F32,
                       const text::Tokenizer* tokenizer = nullptr) {
   constexpr auto where = "save_gguf";
   const GPTConfig& c = model.config;
   model.check_blocks(where, true);
   check<ConfigError>(c.norm_order == NormOrder::pre, where, "llama.cpp has no models of GPT-1's norm order");
   check<ConfigError>(c.window == 0, where, "llama.cpp's gpt2 has no context window, the model's is ", c.window);
-  check<ConfigError>(format != WeightFormat::int8 || c.n_embd % 32 == 0, where,
+  check<ConfigError>(type != GgufType::Q8_0 || c.n_embd % 32 == 0, where,
                      "Q8_0 needs channels in multiples of 32, the model has ", c.n_embd);
   const text::ByteBpe* bpe = tokenizer == nullptr ? nullptr : std::get_if<text::ByteBpe>(&tokenizer->variant());
   check<ConfigError>(tokenizer == nullptr || bpe != nullptr, where, "llama.cpp's gpt2 has byte-level BPE only");
@@ -131,7 +148,8 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
     const text::BpeVocabulary& vocabulary = bpe->vocabulary();
     std::vector<std::string> tokens = vocabulary.tokens();
     std::vector<std::int32_t> types(tokens.size(), 1);
-    for (const TokenId id : vocabulary.special_tokens()) types[static_cast<std::size_t>(id)] = 3;  // control
+    for (const TokenId id : vocabulary.special_tokens()) types[static_cast<std::size_t>(id)] = 3;   // control
+    for (const TokenId id : vocabulary.ordinary_tokens()) types[static_cast<std::size_t>(id)] = 4;  // user-defined
     for (Index row = vocabulary.size(); row < c.vocab_size; ++row) {  // as llama.cpp's own converter
       tokens.push_back("[PAD" + std::to_string(row) + ']');
       types.push_back(5);  // unused
@@ -143,37 +161,40 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
     settings.setting("tokenizer.ggml.tokens", tokens);
     settings.setting("tokenizer.ggml.token_type", types);
     settings.setting("tokenizer.ggml.merges", merges);
-    if (const auto end = bpe->end_of_text()) {
-      size("tokenizer.ggml.bos_token_id", *end);
-      size("tokenizer.ggml.eos_token_id", *end);
-    }
+    SpecialTokens special = c.special_tokens.value_or(SpecialTokens{});
+    if (const auto end = bpe->end_of_text(); end && !c.special_tokens) special = {.bos = end, .eos = {*end}};
+    const auto token = [&](const char* key, std::optional<TokenId> id) {
+      if (id && *id < c.vocab_size) size(key, *id);
+    };
+    token("tokenizer.ggml.bos_token_id", special.bos);
+    token("tokenizer.ggml.eos_token_id", special.eos.empty() ? std::nullopt : std::optional(special.eos[0]));
+    token("tokenizer.ggml.padding_token_id", special.pad);
   }
 
-  const std::uint32_t matrix_type = format == WeightFormat::int8 ? 8 : format == WeightFormat::bf16 ? 30 : 0;
   std::vector<detail::GgufTensor> tensors;
   const auto sizes = [](std::initializer_list<Index> all) {
     return std::vector<std::uint64_t>(all.begin(), all.end());
   };
   const auto vector = [&](const std::string& name, const Tensor<float>& t) {
-    tensors.push_back({name, 0, sizes({t.numel()}), {t.data(), t.numel()}});
+    tensors.push_back({name, GgufType::F32, sizes({t.numel()}), {t.data(), t.numel()}});
   };
-  const auto rows = [&](const std::string& name, const Tensor<float>& t, std::uint32_t type) {
-    tensors.push_back({name, type, sizes({t.shape()[1], t.shape()[0]}), {t.data(), t.shape()[1]}});
+  const auto rows = [&](const std::string& name, const Tensor<float>& t, GgufType type_of_rows) {
+    tensors.push_back({name, type_of_rows, sizes({t.shape()[1], t.shape()[0]}), {t.data(), t.shape()[1]}});
   };
   const auto linear = [&](const std::string& name, const Linear<float>& l) {
     check<ConfigError>(!l.lora.defined(), where,
                        "the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
     const Index in = l.weight.shape()[0], out = l.weight.shape()[1];
     const kernels::MatrixView<float> weight{std::as_const(l.weight).data(), out};
-    tensors.push_back({name + ".weight", matrix_type, sizes({in, out}), weight.transposed()});
+    tensors.push_back({name + ".weight", type, sizes({in, out}), weight.transposed()});
     vector(name + ".bias", l.bias);
   };
   const auto norm = [&](const std::string& name, const LayerNorm<float>& n) {
     vector(name + ".weight", n.weight);
     vector(name + ".bias", n.bias);
   };
-  rows("token_embd.weight", model.wte.weight, matrix_type);
-  rows("position_embd.weight", model.wpe.weight, 0);
+  rows("token_embd.weight", model.wte.weight, type);
+  rows("position_embd.weight", model.wpe.weight, GgufType::F32);
   for (std::size_t i = 0; i < model.h.size(); ++i) {
     const std::string block = std::string("blk.").append(std::to_string(i)) + '.';
     norm(block + "attn_norm", model.h[i].ln_1);
@@ -198,7 +219,7 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
     infos.text(tensor.name);
     infos.number(static_cast<std::uint32_t>(tensor.sizes.size()));
     for (const std::uint64_t n : tensor.sizes) infos.number(n);
-    infos.number(tensor.type);
+    infos.number(static_cast<std::uint32_t>(tensor.type));
     infos.number(offset);
     offset += aligned(tensor.bytes());
   }
@@ -213,6 +234,10 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, WeightFo
     for (Index r = 0; r < tensor.row_count(); ++r) {
       const kernels::MatrixView<float> from = tensor.rows.offset(r, 0);
       for (Index j = 0; j < tensor.columns(); ++j) row[static_cast<std::size_t>(j)] = from.data[j * from.column_stride];
+      if (tensor.type == GgufType::F16)
+        for (const float x : row)
+          check<DataError>(!is_finite(x) || is_finite(static_cast<float>(Float16(x))), where, tensor.name,
+                           " has the weight ", x, ", too large for F16: choose another format; nothing was written");
       detail::append_gguf_row(bytes, tensor.type, row);
     }
     bytes.resize(aligned(bytes.size()), '\0');

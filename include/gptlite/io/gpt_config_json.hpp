@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -22,8 +23,7 @@ namespace io {
 
 /// Options of save_gpt.
 struct SaveOptions {
-  std::optional<DType> dtype = std::nullopt;          ///< F32, BF16 or F16 to round weights to; none: as they are
-  std::optional<TokenId> end_of_text = std::nullopt;  ///< the token that ends a text, for transformers' generate()
+  std::optional<DType> dtype = std::nullopt;  ///< F32, BF16 or F16 to round weights to; none: as they are
 };
 
 namespace detail {
@@ -66,6 +66,24 @@ class ModelConfigFile {
     expect(json_.at(key).is_number(), '"', key, "\" must be a number, not ", json_.at(key).dump());
     return json_.at(key).get<double>();
   }
+  /// The id or the list of ids of a token; empty for null. -1, as some write for none, is none.
+  std::vector<TokenId> token_ids(const char* key) const {
+    std::vector<TokenId> ids;
+    if (!has(key)) return ids;
+    const nlohmann::json& value = json_.at(key);
+    for (const nlohmann::json& id : value.is_array() ? value : nlohmann::json::array({value})) {
+      const bool known = id.is_number_unsigned() && id.get<std::uint64_t>() <= std::numeric_limits<TokenId>::max();
+      expect(known || id == -1, '"', key, "\" must be the id of a token, or a list of them, not ", value.dump());
+      if (known) ids.push_back(id.get<TokenId>());
+    }
+    return ids;
+  }
+  /// The id of a token, if there is one.
+  std::optional<TokenId> token_id(const char* key) const {
+    const std::vector<TokenId> ids = token_ids(key);
+    expect(ids.size() <= 1, '"', key, "\" must be the id of one token, not ", ids.empty() ? "" : json_.at(key).dump());
+    return ids.empty() ? std::nullopt : std::optional(ids.front());
+  }
   /// Throws DataError unless the key is absent or one of `values`: any other would compute something else than a GPT
   /// does.
   void require_one_of(const char* key, std::initializer_list<nlohmann::json> values) const {
@@ -78,6 +96,13 @@ class ModelConfigFile {
   std::string path_;
   nlohmann::json json_;
 };
+
+/// Reads those of the three settings that a file has into `tokens`.
+inline void read_special_tokens(const ModelConfigFile& file, SpecialTokens& tokens) {
+  if (file.json().contains("bos_token_id")) tokens.bos = file.token_id("bos_token_id");
+  if (file.json().contains("eos_token_id")) tokens.eos = file.token_ids("eos_token_id");
+  if (file.json().contains("pad_token_id")) tokens.pad = file.token_id("pad_token_id");
+}
 
 inline GPTConfig read_config(const ModelConfigFile& file) {
   const std::string type = file.text("model_type");
@@ -103,6 +128,9 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
   file.require_one_of("scale_attn_by_inverse_layer_idx", {false});
   file.require_one_of("add_cross_attention", {false});
   file.require_one_of("tie_word_embeddings", {true});
+  config.special_tokens.emplace();
+  if (type == "gpt2") config.special_tokens = {.bos = 50256, .eos = {50256}};  // transformers' values if it has none
+  read_special_tokens(file, *config.special_tokens);
   try {
     config.validate();
   } catch (const ConfigError& error) {
@@ -112,7 +140,7 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
 }
 
 /// Makes the config.json of a GPT. `head` is the end of the name of transformers' class, after OpenAIGPT or GPT2.
-inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string& head, const SaveOptions& options) {
+inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string& head) {
   const bool gpt2 = c.norm_order == NormOrder::pre;
   nlohmann::ordered_json config = {{"model_type", gpt2 ? "gpt2" : "openai-gpt"},
                                    {"architectures", {(gpt2 ? "GPT2" : "OpenAIGPT") + head}},
@@ -127,10 +155,16 @@ inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string&
                                    {"attn_pdrop", c.dropout},
                                    {"layer_norm_epsilon", c.layer_norm_epsilon},
                                    {"initializer_range", c.initializer_range},
-                                   {"bos_token_id", nullptr},
-                                   {"eos_token_id", nullptr},
                                    {"tie_word_embeddings", true}};
-  if (options.end_of_text) config["bos_token_id"] = config["eos_token_id"] = *options.end_of_text;
+  // Also if there are none: transformers has values of its own for what is missing.
+  const SpecialTokens tokens = c.special_tokens.value_or(SpecialTokens{});
+  const auto id = [](std::optional<TokenId> token) {
+    return token ? nlohmann::ordered_json(*token) : nlohmann::ordered_json();
+  };
+  config["bos_token_id"] = id(tokens.bos);
+  config["eos_token_id"] = tokens.eos.size() > 1 ? nlohmann::ordered_json(tokens.eos)
+                                                 : id(tokens.eos.empty() ? std::nullopt : std::optional(tokens.eos[0]));
+  config["pad_token_id"] = id(tokens.pad);
   if (c.window > 0) config["gptlite_window"] = c.window;
   return config;
 }

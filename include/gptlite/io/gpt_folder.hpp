@@ -96,6 +96,9 @@ struct OpenGpt {
   explicit OpenGpt(const std::string& path)
       : folder(path), config(read_config(ModelConfigFile(path + "/config.json"))), weights(path, "load_gpt") {
     check_size(config, weights, folder);
+    // What transformers' generate() takes, if it is there.
+    if (const std::string generation = folder + "/generation_config.json"; path_exists(generation))
+      read_special_tokens(ModelConfigFile(generation), *config.special_tokens);
     const std::string saved = weights.metadata(saved_config_key), here = config_fingerprint(config);
     check<DataError>(saved.empty() || saved == here, "load_gpt", folder, ": config.json says ", here,
                      ", model.safetensors was saved with ", saved, ": the folder holds files of two models");
@@ -204,12 +207,8 @@ template <class T>
 ModelFiles gpt_files(const std::string& folder, const GPT<T>& model, const SaveOptions& options,
                      const std::string& tokenizer = "") {
   check_no_lora("save_gpt", model);
-  return {folder,
-          model.config,
-          config_json(model.config, "LMHeadModel", options),
-          published_tensors("save_gpt", model),
-          options.dtype,
-          tokenizer};
+  return {folder,        model.config, config_json(model.config, "LMHeadModel"), published_tensors("save_gpt", model),
+          options.dtype, tokenizer};
 }
 
 }  // namespace detail

@@ -43,29 +43,36 @@ struct ModelFolder {
 };
 
 /// Loads the model and the tokenizer in a folder: `auto [model, tokenizer] = load_model("gpt2");` The model is in
-/// evaluation mode; ids of embedding rows without a token decode to nothing. Throws DataError, with the path, as
-/// load_gpt and load_tokenizer do, if the tokenizer has more tokens than the model, and if the folder holds files of
-/// two saves of save_model.
+/// evaluation mode. Embedding rows without a token are never drawn (GPTConfig::unused_rows), and their ids decode to
+/// nothing. A token without a row is an error once it is used. Throws DataError, with the path, as load_gpt and
+/// load_tokenizer do, and if the folder holds files of two saves of save_model.
 template <class T = float>
 ModelFolder<T> load_model(const std::string& folder) {
   text::Tokenizer tokenizer = load_tokenizer(folder);  // first: fails at once if there is none
   detail::OpenGpt files(folder);
   ModelFolder<T> loaded{detail::read_gpt<T>(files), std::move(tokenizer)};
-  check_vocabulary(folder, loaded.tokenizer, loaded.model.config);
   detail::check_saved_together(files, loaded.tokenizer);
+  GPTConfig& config = loaded.model.config;
+  config.unused_rows = std::max<Index>(config.vocab_size - loaded.tokenizer.vocab_size(), 0);
   loaded.tokenizer.set_padded_size(loaded.model.config.vocab_size);
   return loaded;
 }
 
 /// Writes a folder that load_model and transformers open; a model and a tokenizer in it are replaced whole or not at
-/// all (FolderUpdate). dtype: F32, BF16 or F16, the format that weights are rounded to; nullopt: as they are. Throws as
-/// save_gpt and save_tokenizer do, and DataError if the tokenizer has more tokens than the model.
+/// all (FolderUpdate). If the model does not say what its texts end with (GPTConfig::special_tokens), they begin and
+/// end with the tokenizer's end of text. dtype: F32, BF16 or F16, the format that weights are rounded to; nullopt: as
+/// they are. Throws as save_gpt and save_tokenizer do, and DataError if the tokenizer has more tokens than the model.
 template <class T>
 void save_model(const std::string& folder, const GPT<T>& model, const text::Tokenizer& tokenizer,
                 std::optional<DType> dtype = std::nullopt) {
   check_vocabulary(folder, tokenizer, model.config);
-  const detail::ModelFiles files = detail::gpt_files(
-      folder, model, {.dtype = dtype, .end_of_text = tokenizer.end_of_text()}, detail::tokens_checksum(tokenizer));
+  GPT<T> named = model;  // a handle on the same weights
+  if (!named.config.special_tokens) {
+    named.config.special_tokens.emplace();
+    if (const auto end = tokenizer.end_of_text()) named.config.special_tokens = {.bos = end, .eos = {*end}};
+  }
+  const detail::ModelFiles files =
+      detail::gpt_files(folder, named, {.dtype = dtype}, detail::tokens_checksum(tokenizer));
   const detail::TokenizerFiles tokenizer_files = detail::tokenizer_files(tokenizer);
   FolderUpdate update(folder, detail::folder_file_names());
   files.write(update.staging());

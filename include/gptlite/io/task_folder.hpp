@@ -55,7 +55,7 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   check_vocabulary(folder, from.tokenizer.tokenizer, model.backbone.config);
   for (const std::string& label : from.labels) text::decode_utf8(label);
   const Index n = model.score.weight.shape()[1];
-  nlohmann::ordered_json config = detail::config_json(model.backbone.config, "ForSequenceClassification", {});
+  nlohmann::ordered_json config = detail::config_json(model.backbone.config, "ForSequenceClassification");
   nlohmann::ordered_json names = nlohmann::ordered_json::object(), ids = nlohmann::ordered_json::object();
   for (Index i = 0; i < n; ++i) {
     const std::string name =

@@ -105,12 +105,13 @@ inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   }
   Json vocabulary = file.member(model, "vocab", "object");
   const std::string words = file.type_of(file.json, "pre_tokenizer");
-  std::vector<std::string> special;
+  std::vector<std::string> special, ordinary;
   if (file.json.contains("added_tokens")) {
     for (const Json& added : file.member(file.json, "added_tokens", "array")) {
       for (const char* key : {"single_word", "lstrip", "rstrip"}) file.require_one_of(added, key, {false});
       if (words == "BertPreTokenizer") file.require_one_of(added, "normalized", {false});
       special.push_back(file.member(added, "content", "string").get<std::string>());
+      if (added.value("special", Json()) == false) ordinary.push_back(special.back());
       const Json& id = file.member(added, "id", "number");
       const auto known = vocabulary.emplace(special.back(), id).first;
       file.expect(*known == id, '"', special.back(), "\" has two ids, ", known->dump(), " and ", id.dump());
@@ -136,13 +137,13 @@ inline text::Tokenizer read_tokenizer_json(const std::string& path) {
     file.require_one_of(options, "strip_accents", {nullptr, true});
     file.require_one_of(model, "end_of_word_suffix", {"</w>"});
     file.require_one_of(model, "unk_token", {"<unk>"});
-    return made<text::Gpt1Bpe>(file, std::move(tokens), merges, special);
+    return made<text::Gpt1Bpe>(file, std::move(tokens), merges, special, ordinary);
   }
   file.require_one_of(model, "end_of_word_suffix", {nullptr, ""});
   if (words == "ByteLevel") {
     file.require_one_of(file.json.at("pre_tokenizer"), "add_prefix_space", {false});
     file.require_one_of(file.json.at("pre_tokenizer"), "use_regex", {true});
-    return made<text::ByteBpe>(file, std::move(tokens), merges, special);
+    return made<text::ByteBpe>(file, std::move(tokens), merges, special, ordinary);
   }
   file.expect(words.empty() && merges.empty(), "pre_tokenizer ", words.empty() ? "null" : words,
               " is not supported, only ByteLevel, BertPreTokenizer, or none for single characters");

@@ -70,7 +70,7 @@ inline TokenizerFiles bpe_files(const text::BpeVocabulary& vocabulary) {
   for (const TokenId id : vocabulary.special_tokens()) {
     files.tokenizer["added_tokens"].push_back({{"id", id},
                                                {"content", vocabulary.id_to_token(id)},
-                                               {"special", true},
+                                               {"special", !vocabulary.is_ordinary(id)},
                                                {"single_word", false},
                                                {"lstrip", false},
                                                {"rstrip", false},

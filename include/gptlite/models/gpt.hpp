@@ -196,6 +196,7 @@ struct GPT {
     const bool trains = wte.weight.requires_grad();
     wte.weight = concat<T>({wte.weight, added.weight}, 0).set_requires_grad(trains);
     config.vocab_size += count;
+    if (count > 0) config.unused_rows = 0;  // they are no longer the last
   }
 
  private:

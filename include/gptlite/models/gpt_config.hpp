@@ -1,11 +1,15 @@
 #pragma once
 // GPTConfig: the sizes and options of a GPT, with the published presets.
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "gptlite/core/enum_names.hpp"
 #include "gptlite/core/precision.hpp"
 #include "gptlite/core/shape.hpp"
+#include "gptlite/core/tensor.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
@@ -16,6 +20,16 @@ enum class NormOrder { post, pre };
 constexpr auto enum_names(NormOrder) {
   return EnumNames<NormOrder, 2>{"order of norms", {{{"post", NormOrder::post}, {"pre", NormOrder::pre}}}};
 }
+
+/// Ids of the tokens that begin a text, end it and pad a batch.
+struct SpecialTokens {
+  std::optional<TokenId> bos = std::nullopt;
+  std::vector<TokenId> eos = {};  ///< generation ends with any of them
+  std::optional<TokenId> pad = std::nullopt;
+
+  bool is_eos(TokenId token) const { return std::find(eos.begin(), eos.end(), token) != eos.end(); }
+  bool operator==(const SpecialTokens&) const = default;
+};
 
 /// Sizes and options of a GPT.
 struct GPTConfig {
@@ -38,6 +52,10 @@ struct GPTConfig {
   /// instead of their sum, so the tied head is masked too. The loss's softmax covers the vocabulary and the position
   /// rows. A TaskModel's head drops the same channels for all answers of an example.
   bool openai_exact = false;
+  /// What the files of a loaded model say of its tokens. nullopt: nothing is known yet, save_model takes the
+  /// tokenizer's end of text.
+  std::optional<SpecialTokens> special_tokens = std::nullopt;
+  Index unused_rows = 0;  ///< last rows of the vocabulary without a token, which generation never draws
 
   /// GPT-1 (Radford et al. 2018, "Improving language understanding by generative pre-training"): 116,534,784
   /// parameters.
@@ -82,6 +100,8 @@ struct GPTConfig {
     check<ConfigError>(n_embd % n_head == 0, "GPTConfig", "n_embd ", n_embd, " is not divisible by n_head ", n_head);
     check<ConfigError>(dropout >= 0 && dropout < 1, "GPTConfig", "dropout must be in 0..1 and below 1, got ", dropout);
     check<ConfigError>(window >= 0, "GPTConfig", "window must be 0 (all) or positive, got ", window);
+    check<ConfigError>(unused_rows >= 0 && unused_rows < vocab_size, "GPTConfig",
+                       "unused_rows must be in 0..vocab_size ", vocab_size, " and below it, got ", unused_rows);
     check<ConfigError>(layer_norm_epsilon > 0, "GPTConfig", "layer_norm_epsilon must be positive, got ",
                        layer_norm_epsilon);
   }

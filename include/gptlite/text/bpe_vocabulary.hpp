@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "gptlite/text/bpe_merges.hpp"
 #include "gptlite/core/utf8.hpp"
+#include "gptlite/text/bpe_merges.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
@@ -22,9 +22,11 @@ class BpeVocabulary {
   using Merges = std::vector<std::pair<std::string, std::string>>;
 
   /// Takes tokens in the order of their ids, merges in the order they were learned, and the special tokens, such as
-  /// <|endoftext|>, which are recognized in texts. Throws DataError for a token that occurs twice or is not UTF-8, and
-  /// for a merge or special token that needs a token outside the vocabulary.
-  BpeVocabulary(std::vector<std::string> tokens, const Merges& merges, const std::vector<std::string>& special_tokens)
+  /// <|endoftext|>, which are recognized in texts. ordinary_tokens: those among them that are words, not signs. Throws
+  /// DataError for a token that occurs twice or is not UTF-8, and for a merge, special or ordinary token that needs a
+  /// token outside the vocabulary.
+  BpeVocabulary(std::vector<std::string> tokens, const Merges& merges, const std::vector<std::string>& special_tokens,
+                const std::vector<std::string>& ordinary_tokens = {})
       : tokens_(std::move(tokens)) {
     ids_.reserve(tokens_.size());
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
@@ -52,6 +54,8 @@ class BpeVocabulary {
     }
     std::sort(special_.begin(), special_.end());
     special_.erase(std::unique(special_.begin(), special_.end()), special_.end());
+    for (const std::string& token : ordinary_tokens) ordinary_.push_back(required_id(token));
+    std::sort(ordinary_.begin(), ordinary_.end());
   }
 
   Index size() const { return static_cast<Index>(tokens_.size()); }
@@ -75,6 +79,10 @@ class BpeVocabulary {
   const BpeMerges& merges() const { return merges_; }
   /// The ids of the special tokens, ascending.
   const std::vector<TokenId>& special_tokens() const { return special_; }
+  /// The ids of those special tokens that are words which were added to a vocabulary, ascending. Texts are cut at them
+  /// too; what shows a text without its signs keeps them.
+  const std::vector<TokenId>& ordinary_tokens() const { return ordinary_; }
+  bool is_ordinary(TokenId id) const { return std::binary_search(ordinary_.begin(), ordinary_.end(), id); }
   /// The id of <|endoftext|>, which separates GPT-2's texts, if the vocabulary has it.
   std::optional<TokenId> end_of_text() const { return token_to_id("<|endoftext|>"); }
 
@@ -106,7 +114,7 @@ class BpeVocabulary {
   std::vector<std::string> tokens_;
   std::unordered_map<std::string, TokenId, Hash, std::equal_to<>> ids_;
   BpeMerges merges_;
-  std::vector<TokenId> special_;
+  std::vector<TokenId> special_, ordinary_;
 };
 
 }  // namespace text

@@ -26,8 +26,8 @@ class ByteBpe {
   /// does, for a token that is not spelled in the alphabet, for a byte without a token, and for a special token that is
   /// also the token of other bytes: it could not be decoded.
   ByteBpe(std::vector<std::string> tokens, const BpeVocabulary::Merges& merges,
-          const std::vector<std::string>& special_tokens = {})
-      : vocabulary_(std::move(tokens), merges, special_tokens), bytes_(vocabulary_.tokens()) {
+          const std::vector<std::string>& special_tokens = {}, const std::vector<std::string>& ordinary_tokens = {})
+      : vocabulary_(std::move(tokens), merges, special_tokens, ordinary_tokens), bytes_(vocabulary_.tokens()) {
     const auto& special = vocabulary_.special_tokens();
     for (TokenId id = 0; id < vocab_size(); ++id) {
       if (std::binary_search(special.begin(), special.end(), id)) continue;

@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "gptlite/core/large_vector.hpp"
+#include "gptlite/core/utf8.hpp"
 #include "gptlite/text/bert_normalizer.hpp"
 #include "gptlite/text/bpe_vocabulary.hpp"
-#include "gptlite/core/utf8.hpp"
 #include "gptlite/text/word_cache.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -24,8 +24,10 @@ class Gpt1Bpe {
   /// Takes tokens in the order of their ids and merges in the order they were learned. Special tokens are recognized in
   /// texts. Throws DataError as BpeVocabulary does, and for a vocabulary without <unk>.
   Gpt1Bpe(std::vector<std::string> tokens, const BpeVocabulary::Merges& merges,
-          const std::vector<std::string>& special_tokens = {"<unk>"})
-      : vocabulary_(std::move(tokens), merges, special_tokens), unknown_(vocabulary_.required_id("<unk>")) {}
+          const std::vector<std::string>& special_tokens = {"<unk>"},
+          const std::vector<std::string>& ordinary_tokens = {})
+      : vocabulary_(std::move(tokens), merges, special_tokens, ordinary_tokens),
+        unknown_(vocabulary_.required_id("<unk>")) {}
 
   Index vocab_size() const { return vocabulary_.size(); }
 

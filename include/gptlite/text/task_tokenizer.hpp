@@ -27,8 +27,9 @@ TaskTokenizer with_task_tokens(const Bpe& bpe, Index vocab_size) {
   const BpeVocabulary& vocabulary = bpe.vocabulary();
   check<DataError>(vocabulary.size() <= vocab_size, "with_task_tokens", "the tokenizer has ", vocabulary.size(),
                    " tokens, the model ", vocab_size);
-  std::vector<std::string> tokens = vocabulary.tokens(), special;
+  std::vector<std::string> tokens = vocabulary.tokens(), special, ordinary;
   for (const TokenId id : vocabulary.special_tokens()) special.push_back(vocabulary.id_to_token(id));
+  for (const TokenId id : vocabulary.ordinary_tokens()) ordinary.push_back(vocabulary.id_to_token(id));
   BpeVocabulary::Merges merges;
   for (const BpeMerge& merge : vocabulary.merges().merges())
     merges.emplace_back(vocabulary.id_to_token(merge.left), vocabulary.id_to_token(merge.right));
@@ -41,7 +42,7 @@ TaskTokenizer with_task_tokens(const Bpe& bpe, Index vocab_size) {
     special.emplace_back(name);
   }
   const auto first = static_cast<TokenId>(vocab_size);
-  return {Bpe(std::move(tokens), merges, special), {first, first + 1, first + 2}};
+  return {Bpe(std::move(tokens), merges, special, ordinary), {first, first + 1, first + 2}};
 }
 inline TaskTokenizer with_task_tokens(const CharTokenizer&, Index) {
   raise<DataError>("with_task_tokens",
