@@ -137,6 +137,41 @@ TEST_CASE("every setting of a model comes back, and half the bytes hold its weig
       CHECK(got[i].second.data()[j] == static_cast<double>(round_to_bfloat16(expected[i].second.data()[j])));
 }
 
+TEST_CASE("GPT-2's settings come back: activation, n_inner, scales of attention, a head of its own") {
+  GPTConfig config{.vocab_size = 13, .block_size = 11, .n_layer = 2, .n_head = 2, .n_embd = 6};
+  config.norm_order = NormOrder::pre;
+  config.n_inner = 10;
+  config.scale_attn_weights = false;
+  config.scale_attn_by_inverse_layer_idx = true;
+  config.tie_word_embeddings = false;
+  for (const Activation activation :
+       {Activation::gelu_tanh, Activation::gelu_erf, Activation::silu, Activation::relu, Activation::tanh}) {
+    const TemporaryFolder folder;
+    config.activation = activation;
+    const GPT<float> model(config);
+    CHECK(parameter_count(model) == config.parameter_count());
+    io::save_gpt(folder.path.string(), model);
+    GPT<float> loaded = io::load_gpt(folder.path.string());
+    CHECK(loaded.config.activation == activation);
+    CHECK(loaded.config.n_inner == 10);
+    CHECK_FALSE(loaded.config.scale_attn_weights);
+    CHECK(loaded.config.scale_attn_by_inverse_layer_idx);
+    CHECK(loaded.h[1].attn.scale == 0.5);
+    const Tensor<TokenId> tokens = Tensor<TokenId>::from({3, 1, 12, 7, 5}, {1, 5});
+    CHECK(loaded.logits(tokens).to_vector() == model.logits(tokens).to_vector());
+    CHECK(loaded.lm_head.weight.to_vector() == model.lm_head.weight.to_vector());
+  }
+  config.norm_order = NormOrder::post;
+  const TemporaryFolder folder;
+  const auto refusal = [&] {
+    return message_of<ConfigError>([&] { io::save_gpt(folder.path.string() + "/no", GPT<float>(config)); });
+  };
+  CHECK(refusal() == "[save_gpt] transformers' openai-gpt has no activation tanh");
+  config.activation = Activation::silu;
+  CHECK(refusal() == "[save_gpt] transformers' openai-gpt has n_inner 4 n_embd and scaled attention alone");
+  CHECK_FALSE(std::filesystem::exists(folder.path / "no"));
+}
+
 TEST_CASE("names may lack the prefix; masks and a tied head are passed over") {
   Changed folder("gpt2");
   io::NamedTensors tensors;
@@ -166,7 +201,7 @@ TEST_CASE("heads beside the language model's are passed over, but nothing of an 
         "  unexpected lm_head.bias\n  unexpected transformer.v_head.bias");
 }
 
-TEST_CASE("a tied tensor that only the metadata names is found") {
+TEST_CASE("a tied embedding that the file names as the output head is found") {
   Changed folder("gpt2");
   io::NamedTensors tensors = folder.tensors();
   const std::vector<float> embedding = std::get<Tensor<float>>(tensors.at("transformer.wte.weight")).to_vector();
@@ -174,6 +209,9 @@ TEST_CASE("a tied tensor that only the metadata names is found") {
   tensors.erase("transformer.wte.weight");
   io::save_safetensors(folder.weights(), tensors, {{"transformer.wte.weight", "lm_head.weight"}});
   CHECK(io::load_gpt(folder.path.string()).wte.weight.to_vector() == embedding);
+  io::save_safetensors(folder.weights(), tensors);
+  CHECK(io::load_gpt(folder.path.string()).wte.weight.to_vector() == embedding);
+  tensors.erase("lm_head.weight");
   io::save_safetensors(folder.weights(), tensors);
   CHECK(folder.refusal() == "model.safetensors: 1 missing, 0 unexpected, 0 shape mismatches:\n  missing wte.weight");
 }
@@ -192,13 +230,21 @@ TEST_CASE("all that does not fit is listed at once") {
         "  h.0.mlp.c_fc.weight: file has (24, 95), config.json asks for (24, 96)");
 }
 
-TEST_CASE("an output head of its own is refused") {
+TEST_CASE("an output head of its own is refused where config.json says that it is the token embedding") {
   Changed folder("gpt2");
   io::NamedTensors tensors = folder.tensors();
   tensors.emplace("lm_head.weight", Tensor<float>::zeros({61, 24}));
   io::save_safetensors(folder.weights(), tensors);
   CHECK(folder.refusal() ==
-        "model.safetensors: lm_head.weight is not transformer.wte.weight; a GPT's output head is its token embedding");
+        "model.safetensors: lm_head.weight is not transformer.wte.weight; config.json says that they are one "
+        "(\"tie_word_embeddings\")");
+  folder.set("tie_word_embeddings", false);
+  const GPT<float> model = io::load_gpt(folder.path.string());
+  CHECK(model.lm_head.weight.to_vector() == std::vector<float>(61 * 24, 0));
+  tensors.erase("lm_head.weight");
+  io::save_safetensors(folder.weights(), tensors);
+  CHECK(folder.refusal() ==
+        "model.safetensors: 1 missing, 0 unexpected, 0 shape mismatches:\n  missing lm_head.weight");
 }
 
 TEST_CASE("configurations that compute something else are refused") {
@@ -207,13 +253,14 @@ TEST_CASE("configurations that compute something else are refused") {
   };
   CHECK(refusal("model_type", "llama") ==
         "config.json: \"model_type\" is \"llama\", which is not supported, only openai-gpt and gpt2");
-  CHECK(refusal("activation_function", "relu") ==
-        "config.json: \"activation_function\" is \"relu\", which is not supported, only \"gelu_new\"");
-  CHECK(refusal("n_inner", 100) == "config.json: \"n_inner\" is 100, which is not supported, only 96");
-  CHECK(refusal("scale_attn_by_inverse_layer_idx", true) ==
-        "config.json: \"scale_attn_by_inverse_layer_idx\" is true, which is not supported, only false");
-  CHECK(refusal("tie_word_embeddings", false) ==
-        "config.json: \"tie_word_embeddings\" is false, which is not supported, only true");
+  CHECK(refusal("activation_function", "mish") ==
+        "config.json: \"activation_function\" is \"mish\", which is not supported, only gelu_new, gelu_pytorch_tanh, "
+        "gelu_fast, gelu, gelu_python, silu, swish, relu, tanh");
+  CHECK(refusal("add_cross_attention", true) ==
+        "config.json: \"add_cross_attention\" is true, which is not supported, only false");
+  CHECK(refusal("scale_attn_weights", 1) == "config.json: \"scale_attn_weights\" must be true or false, not 1");
+  CHECK(refusal("n_inner", 100).find("h.0.mlp.c_fc.weight: file has (24, 96), config.json asks for (24, 100)") !=
+        std::string::npos);
   CHECK(refusal("n_head", 5) == "config.json: [GPTConfig] n_embd 24 is not divisible by n_head 5");
   CHECK(refusal("n_layer", -2) == "config.json: \"n_layer\" must be a whole number, not -2");
   CHECK(refusal("n_layer", 1e300) == "config.json: \"n_layer\" must be a whole number, not 1e+300");

@@ -78,6 +78,12 @@ TEST_CASE("the gradient of the loss is right through the whole model, in both no
   for (const NormOrder norm_order : {NormOrder::post, NormOrder::pre}) {
     GPTConfig config = small(norm_order);
     config.window = 3;
+    if (norm_order == NormOrder::pre) {
+      config.activation = Activation::silu;
+      config.n_inner = 5;
+      config.scale_attn_by_inverse_layer_idx = true;
+      config.tie_word_embeddings = false;
+    }
     config.initializer_range = 0.3;  // far enough from zero to feel every path
     GPT<double> model(config);
     std::vector<Tensor<double>> parameters;
@@ -155,6 +161,12 @@ TEST_CASE("a configuration that no model can have names the field") {
   CHECK(message([](GPTConfig& c) { c.vocab_size = 0; }) == "[GPTConfig] vocab_size must be positive, got 0");
   CHECK(message([](GPTConfig& c) { c.n_layer = -1; }) == "[GPTConfig] n_layer must be positive, got -1");
   CHECK(message([](GPTConfig& c) { c.dropout = 1; }) == "[GPTConfig] dropout must be in 0..1 and below 1, got 1");
+  CHECK(message([](GPTConfig& c) { c.n_inner = -1; }) ==
+        "[GPTConfig] n_inner must be 0 (4 n_embd) or positive, got -1");
+  CHECK(message([](GPTConfig& c) { c.unused_rows = 7; }) ==
+        "[GPTConfig] unused_rows must be in 0..vocab_size 7 and below it, got 7");
+  CHECK(message([](GPTConfig& c) { c.openai_exact = true, c.tie_word_embeddings = false; }) ==
+        "[GPTConfig] openai_exact masks one matrix for tokens and head: it needs tie_word_embeddings");
   CHECK(message([](GPTConfig& c) { c.window = -2; }) == "[GPTConfig] window must be 0 (all) or positive, got -2");
 }
 
@@ -179,13 +191,27 @@ TEST_CASE("a model whose layers are not what its config says is refused where th
         "[there] h.1.attn does not see what the config says: causal, window 0");
   CHECK(refusal([](GPT<float>& model) { model.h[0].attn.window = 2; }) ==
         "[there] h.0.attn does not see what the config says: causal, window 0");
+  CHECK(refusal([](GPT<float>& model) { model.h[1].attn.scale = 1; }) ==
+        "[there] h.1.attn has another scale than the config says");
   CHECK(refusal([](GPT<float>& model) { model.h[0].mlp.c_fc.bias = {}; }) ==
         "[there] h.0.mlp.c_fc has no bias, which every Linear of a GPT has");
   const auto relu = [](GPT<float>& model) { model.h[1].mlp.activation = Activation::relu; };
-  CHECK(refusal(relu) == "[there] h.1.mlp has another activation than a GPT's, gelu_tanh");
+  CHECK(refusal(relu) == "[there] h.1.mlp has another activation than the config says, gelu_tanh");
   GPT<float> model(small());
   relu(model);
   CHECK_NOTHROW(model.check_blocks("there", false));
+}
+
+TEST_CASE("an output head of its own grows with the vocabulary") {
+  GPTConfig config = small();
+  config.tie_word_embeddings = false;
+  GPT<float> model(config);
+  const std::vector<float> before = model.lm_head.weight.to_vector();
+  model.add_tokens(2, 1);
+  CHECK(model.lm_head.weight.shape() == Shape{9, config.n_embd});
+  const std::vector<float> after = model.lm_head.weight.to_vector();
+  CHECK(std::equal(before.begin(), before.end(), after.begin()));
+  CHECK(model.logits(tokens({1, 3})).shape() == Shape{1, 3, 9});
 }
 
 TEST_CASE("new tokens train if the token embedding does") {

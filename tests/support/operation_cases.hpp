@@ -64,6 +64,8 @@ std::vector<Case<T>> cases() {
   unary(
       "gelu_erf", [](Inputs in) { return gelu_erf(in[0]); }, -3, 3);
   unary(
+      "silu", [](Inputs in) { return silu(in[0]); }, -3, 3);
+  unary(
       "tanh", [](Inputs in) { return tanh(in[0]); }, -2, 2);
   unary(
       "sigmoid", [](Inputs in) { return sigmoid(in[0]); }, -3, 3);
@@ -80,6 +82,7 @@ std::vector<Case<T>> cases() {
   }
   add("gelu_tanh", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return gelu_tanh(in[0]); });
   add("gelu_erf", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return gelu_erf(in[0]); });
+  add("silu", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return silu(in[0]); });
   add("tanh", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return tanh(in[0]); });
   add("sigmoid", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return sigmoid(in[0]); });
 
@@ -114,6 +117,7 @@ std::vector<Case<T>> cases() {
   affine("plain", {3, 5}, 5, 4, Activation::none);
   affine("gelu_tanh", {3, 5}, 5, 4, Activation::gelu_tanh);
   affine("gelu_erf", {3, 5}, 5, 4, Activation::gelu_erf);
+  affine("silu", {3, 5}, 5, 4, Activation::silu);
   affine("relu", {3, 5}, 5, 4, Activation::relu);
   affine("tanh", {3, 5}, 5, 4, Activation::tanh);
   affine("batch", {2, 3, 5}, 5, 7, Activation::none);
@@ -135,6 +139,7 @@ std::vector<Case<T>> cases() {
   feed_forward("one", {1, 1}, 1, 1, 1);
   feed_forward("no_rows", {0, 3}, 3, 4, 2);
   feed_forward("gelu_erf", {2, 17, 5}, 5, 37, 6, Activation::gelu_erf);
+  feed_forward("silu", {2, 17, 5}, 5, 37, 6, Activation::silu);
   feed_forward("tanh", {3, 5}, 5, 8, 4, Activation::tanh);
   add("mlp", "no_bias", {w({3, 5}), w({5, 8}, 1), w({8, 4}, 2)},
       [](Inputs in) { return mlp(in[0], in[1], {}, in[2], {}); });
@@ -239,6 +244,7 @@ std::vector<Case<T>> cases() {
     double p = 0;
     bool causal = true;
     std::vector<std::int32_t> lengths = {};
+    double scale = 0;
   };
   for (const Attention& a : {Attention{"heads", 2, 5, 3, 4},
                              {"odd", 1, 33, 2, 5},
@@ -257,7 +263,9 @@ std::vector<Case<T>> cases() {
                              {"both_sides_dropout", 2, 41, 1, 2, 30, 0.4, false, {30, 12}},
                              {"lengths", 3, 19, 2, 3, 0, 0, true, {7, 19, 1}},
                              {"lengths_zero", 2, 5, 1, 3, 0, 0, false, {0, 5}},
-                             {"lengths_blind", 2, 9, 1, 3, 2, 0, true, {3, 9}}})
+                             {"lengths_blind", 2, 9, 1, 3, 2, 0, true, {3, 9}},
+                             {"scale", 1, 37, 2, 3, 0, 0, true, {}, 0.2},
+                             {"scale_window", 2, 19, 2, 3, 4, 0, true, {}, 1.5}})
     add("attention", a.variant, {w({a.B, a.positions, 3 * a.n_head * a.head_size})}, [=](Inputs in) {
       Generator generator(7);
       return attention(in[0], {.n_head = a.n_head,
@@ -265,7 +273,8 @@ std::vector<Case<T>> cases() {
                                .window = a.window,
                                .lengths = a.lengths.empty() ? Tensor<std::int32_t>() : ids(a.lengths, {a.B}),
                                .dropout = a.p,
-                               .generator = &generator});
+                               .generator = &generator,
+                               .scale = a.scale});
     });
   // x (B, T, K), projected to 3C = 3 * heads * head size.
   const auto project = [&](const char* variant, Index B, Index positions, Index K, Index n_head, Index C, double p) {

@@ -133,7 +133,7 @@ class Decoder {
     Weights() = default;
     Weights(const GPT<T>& model, WeightFormat format)
         : head(model.config.n_embd, model.config.vocab_size,
-               kernels::MatrixView<T>{std::as_const(model.wte.weight).data(), model.config.n_embd}.transposed(),
+               kernels::MatrixView<T>{std::as_const(model.head_weight()).data(), model.config.n_embd}.transposed(),
                format) {
       for (const Block<T>& block : model.h)
         blocks.push_back({.ln_1 = block.ln_1,
@@ -178,7 +178,7 @@ class Decoder {
     for (std::size_t i = 0; i < caches_.size(); ++i) {
       const BlockWeights& block = weights.blocks[i];
       const auto attn = [&](const Tensor<T>& in) {
-        return block.attn_proj(attention(caches_[i], block.c_attn(in), tokens));
+        return block.attn_proj(attention(static_cast<Index>(i), block.c_attn(in), tokens));
       };
       const auto mlp = [&](const Tensor<T>& in) { return block.mlp_proj(block.c_fc(in, block.activation)); };
       x = detail::block_output(config_.norm_order, x, block.ln_1, attn, block.ln_2, mlp);
@@ -206,15 +206,15 @@ class Decoder {
     return x;
   }
 
-  Tensor<T> attention(const kernels::KVCache<T>& cache, const Tensor<T>& qkv,
-                      const std::vector<std::vector<TokenId>>& tokens) const {
+  Tensor<T> attention(Index layer, const Tensor<T>& qkv, const std::vector<std::vector<TokenId>>& tokens) const {
+    const kernels::KVCache<T>& cache = caches_[static_cast<std::size_t>(layer)];
     const Index C = config_.n_embd, window = config_.window == 0 ? config_.block_size : config_.window;
     Tensor<T> y = Tensor<T>::empty({qkv.shape()[0], C});
     Index row = 0;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       const Index rows = static_cast<Index>(tokens[i].size());
       kernels::cached_attention(y.data() + row * C, qkv.data() + row * 3 * C, cache, static_cast<Index>(i),
-                                positions_[i], rows, window);
+                                positions_[i], rows, window, config_.attention_scale(layer));
       row += rows;
     }
     return y;

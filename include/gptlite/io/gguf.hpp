@@ -126,6 +126,10 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, GgufType
   model.check_blocks(where, true);
   check<ConfigError>(c.norm_order == NormOrder::pre, where, "llama.cpp has no models of GPT-1's norm order");
   check<ConfigError>(c.window == 0, where, "llama.cpp's gpt2 has no context window, the model's is ", c.window);
+  check<ConfigError>(c.activation == Activation::gelu_tanh, where,
+                     "llama.cpp's gpt2 has the activation gelu_tanh, the ", "model's is ", name_of(c.activation));
+  check<ConfigError>(c.scale_attn_weights && !c.scale_attn_by_inverse_layer_idx, where,
+                     "llama.cpp's gpt2 divides attention's scores by sqrt(n_embd / n_head) alone");
   check<ConfigError>(type != GgufType::Q8_0 || c.n_embd % 32 == 0, where,
                      "Q8_0 needs channels in multiples of 32, the model has ", c.n_embd);
   const text::ByteBpe* bpe = tokenizer == nullptr ? nullptr : std::get_if<text::ByteBpe>(&tokenizer->variant());
@@ -138,7 +142,7 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, GgufType
   settings.setting("general.architecture", std::string_view("gpt2"));
   size("gpt2.context_length", c.block_size);
   size("gpt2.embedding_length", c.n_embd);
-  size("gpt2.feed_forward_length", 4 * c.n_embd);
+  size("gpt2.feed_forward_length", c.inner());
   size("gpt2.block_count", c.n_layer);
   size("gpt2.attention.head_count", c.n_head);
   size("gpt2.vocab_size", c.vocab_size);
@@ -205,6 +209,7 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, GgufType
     linear(block + "ffn_down", model.h[i].mlp.c_proj);
   }
   norm("output_norm", model.ln_f);
+  if (!c.tie_word_embeddings) rows("output.weight", model.lm_head.weight, type);
 
   constexpr std::uint64_t alignment = 32;
   const auto aligned = [](std::uint64_t bytes) { return (bytes + alignment - 1) / alignment * alignment; };

@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <limits>
 #include <optional>
+#include <span>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -84,6 +85,11 @@ class ModelConfigFile {
     expect(ids.size() <= 1, '"', key, "\" must be the id of one token, not ", ids.empty() ? "" : json_.at(key).dump());
     return ids.empty() ? std::nullopt : std::optional(ids.front());
   }
+  bool flag_or(const char* key, bool otherwise) const {
+    if (!has(key)) return otherwise;
+    expect(json_.at(key).is_boolean(), '"', key, "\" must be true or false, not ", json_.at(key).dump());
+    return json_.at(key).get<bool>();
+  }
   /// Throws DataError unless the key is absent or one of `values`: any other would compute something else than a GPT
   /// does.
   void require_one_of(const char* key, std::initializer_list<nlohmann::json> values) const {
@@ -104,6 +110,30 @@ inline void read_special_tokens(const ModelConfigFile& file, SpecialTokens& toke
   if (file.json().contains("pad_token_id")) tokens.pad = file.token_id("pad_token_id");
 }
 
+/// Names of an activation in config.json, the one that is written first.
+struct PublishedActivation {
+  std::string_view name;
+  Activation activation;
+};
+inline constexpr PublishedActivation gpt2_activations[] = {{"gelu_new", Activation::gelu_tanh},
+                                                           {"gelu_pytorch_tanh", Activation::gelu_tanh},
+                                                           {"gelu_fast", Activation::gelu_tanh},
+                                                           {"gelu", Activation::gelu_erf},
+                                                           {"gelu_python", Activation::gelu_erf},
+                                                           {"silu", Activation::silu},
+                                                           {"swish", Activation::silu},
+                                                           {"relu", Activation::relu},
+                                                           {"tanh", Activation::tanh}};
+/// Of openai-gpt, whose "gelu" is the tanh form.
+inline constexpr PublishedActivation gpt1_activations[] = {{"gelu", Activation::gelu_tanh},
+                                                           {"silu", Activation::silu},
+                                                           {"swish", Activation::silu},
+                                                           {"relu", Activation::relu}};
+inline std::span<const PublishedActivation> published_activations(NormOrder norm_order) {
+  if (norm_order == NormOrder::pre) return gpt2_activations;
+  return gpt1_activations;
+}
+
 inline GPTConfig read_config(const ModelConfigFile& file) {
   const std::string type = file.text("model_type");
   file.expect(type == "openai-gpt" || type == "gpt2", "\"model_type\" is \"", type,
@@ -119,15 +149,23 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
   config.dropout = file.number_or("resid_pdrop", 0.1);
   config.layer_norm_epsilon = file.number_or("layer_norm_epsilon", 1e-5);
   config.initializer_range = file.number_or("initializer_range", 0.02);
-  // transformers' "gelu" is GPT-1's tanh form in openai-gpt, and the erf form in gpt2.
-  file.require_one_of(type == "gpt2" ? "activation_function" : "afn",
-                      type == "gpt2" ? std::initializer_list<nlohmann::json>{"gelu_new", "gelu_pytorch_tanh"}
-                                     : std::initializer_list<nlohmann::json>{"gelu"});
-  file.require_one_of("n_inner", {4 * config.n_embd});
-  file.require_one_of("scale_attn_weights", {true});
-  file.require_one_of("scale_attn_by_inverse_layer_idx", {false});
-  file.require_one_of("add_cross_attention", {false});
-  file.require_one_of("tie_word_embeddings", {true});
+  if (const char* key = type == "gpt2" ? "activation_function" : "afn"; file.has(key)) {
+    const std::string name = file.text(key);
+    std::string known;
+    bool found = false;
+    for (const PublishedActivation& each : published_activations(config.norm_order)) {
+      known.append(known.empty() ? "" : ", ").append(each.name);
+      if (each.name == name) config.activation = each.activation, found = true;
+    }
+    file.expect(found, '"', key, "\" is \"", name, "\", which is not supported, only ", known);
+  }
+  config.tie_word_embeddings = file.flag_or("tie_word_embeddings", true);
+  if (type == "gpt2") {
+    config.n_inner = file.has("n_inner") ? file.required_size("n_inner") : 0;
+    config.scale_attn_weights = file.flag_or("scale_attn_weights", true);
+    config.scale_attn_by_inverse_layer_idx = file.flag_or("scale_attn_by_inverse_layer_idx", false);
+    file.require_one_of("add_cross_attention", {false});
+  }
   config.special_tokens.emplace();
   if (type == "gpt2") config.special_tokens = {.bos = 50256, .eos = {50256}};  // transformers' values if it has none
   read_special_tokens(file, *config.special_tokens);
@@ -142,6 +180,13 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
 /// Makes the config.json of a GPT. `head` is the end of the name of transformers' class, after OpenAIGPT or GPT2.
 inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string& head) {
   const bool gpt2 = c.norm_order == NormOrder::pre;
+  const std::span<const PublishedActivation> names = published_activations(c.norm_order);
+  const auto activation =
+      std::find_if(names.begin(), names.end(), [&](const auto& each) { return each.activation == c.activation; });
+  check<ConfigError>(activation != names.end(), "save_gpt", "transformers' ", gpt2 ? "gpt2" : "openai-gpt",
+                     " has no activation ", name_of(c.activation));
+  check<ConfigError>(gpt2 || (c.inner() == 4 * c.n_embd && c.scale_attn_weights && !c.scale_attn_by_inverse_layer_idx),
+                     "save_gpt", "transformers' openai-gpt has n_inner 4 n_embd and scaled attention alone");
   nlohmann::ordered_json config = {{"model_type", gpt2 ? "gpt2" : "openai-gpt"},
                                    {"architectures", {(gpt2 ? "GPT2" : "OpenAIGPT") + head}},
                                    {"vocab_size", c.vocab_size},
@@ -149,13 +194,16 @@ inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string&
                                    {"n_embd", c.n_embd},
                                    {"n_layer", c.n_layer},
                                    {"n_head", c.n_head},
-                                   {gpt2 ? "activation_function" : "afn", gpt2 ? "gelu_new" : "gelu"},
+                                   {gpt2 ? "activation_function" : "afn", activation->name},
                                    {"resid_pdrop", c.dropout},
                                    {"embd_pdrop", c.dropout},
                                    {"attn_pdrop", c.dropout},
                                    {"layer_norm_epsilon", c.layer_norm_epsilon},
                                    {"initializer_range", c.initializer_range},
-                                   {"tie_word_embeddings", true}};
+                                   {"tie_word_embeddings", c.tie_word_embeddings}};
+  if (c.inner() != 4 * c.n_embd) config["n_inner"] = c.inner();
+  if (!c.scale_attn_weights) config["scale_attn_weights"] = false;
+  if (c.scale_attn_by_inverse_layer_idx) config["scale_attn_by_inverse_layer_idx"] = true;
   // Also if there are none: transformers has values of its own for what is missing.
   const SpecialTokens tokens = c.special_tokens.value_or(SpecialTokens{});
   const auto id = [](std::optional<TokenId> token) {
@@ -177,6 +225,10 @@ inline std::string config_fingerprint(const GPTConfig& c) {
   std::ostringstream text;
   text << name_of(c.norm_order) << " norm, n_head " << c.n_head << ", window " << c.window << ", layer_norm_epsilon "
        << c.layer_norm_epsilon;
+  // Where they are not the usual ones: what version 0.1 saved says nothing of them.
+  if (c.activation != Activation::gelu_tanh) text << ", activation " << name_of(c.activation);
+  if (!c.scale_attn_weights) text << ", unscaled attention";
+  if (c.scale_attn_by_inverse_layer_idx) text << ", attention scaled by layer";
   return text.str();
 }
 

@@ -32,8 +32,14 @@ inline std::string published_name(const std::string& name, NormOrder norm_order)
   return name;
 }
 
-/// True for tensors of a checkpoint that are no parameters of a GPT: the causal mask, positions, the output head, which
-/// is tied, and other heads: of a task (load_task_model reads it), of values (TRL's v_head), of multiple choice. The
+/// Name of a parameter in transformers' models with a head: the GPT is their member "transformer", the output head is
+/// beside it.
+inline std::string transformers_name(const std::string& name, NormOrder norm_order) {
+  return name.starts_with("lm_head.") ? name : "transformer." + published_name(name, norm_order);
+}
+
+/// True for tensors of a checkpoint that are no parameters of a GPT: the causal mask, positions, an output head that is
+/// tied, and other heads: of a task (load_task_model reads it), of values (TRL's v_head), of multiple choice. The
 /// names of other heads do not start with "transformer."; transformers skips them too.
 inline bool is_no_parameter(const std::string& name, bool beside_transformer) {
   return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") || name == "position_ids" ||
@@ -50,6 +56,11 @@ std::map<std::string, std::string> matched_names(const GPT<T>& model, const Mode
     has_prefix = has_prefix || name.starts_with(prefix);
     in_file.emplace(name.starts_with(prefix) ? name.substr(prefix.size()) : name, name);
   }
+  // Of a tied pair a file may hold the output head alone.
+  const std::string embedding = published_name("wte.weight", model.config.norm_order);
+  if (const auto head = in_file.find("lm_head.weight");
+      model.config.tie_word_embeddings && !in_file.contains(embedding) && head != in_file.end())
+    in_file.emplace(embedding, head->second);
   std::map<std::string, std::string> matched;
   Differences differences("config.json asks for ");
   visit_parameters(model, [&](const std::string& parameter, const Tensor<T>& tensor) {
@@ -75,7 +86,7 @@ inline void check_size(const GPTConfig& c, const ModelWeights& weights, const st
   double held = 0, wide = static_cast<double>(c.n_embd);
   for (const std::string& name : names) held += static_cast<double>(weights.entry(name).shape.numel());
   const double asked = (static_cast<double>(c.vocab_size) + static_cast<double>(c.block_size)) * wide +
-                       static_cast<double>(c.n_layer) * (12 * wide * wide + 13 * wide);
+                       static_cast<double>(c.n_layer) * (4 * wide + 2 * static_cast<double>(c.inner())) * wide;
   check<DataError>(asked <= 16 * held + 1e6, "load_gpt", folder, ": config.json asks for ", asked,
                    " numbers, its safetensors have ", held);
   // Layers of few numbers are no small model: each has a dozen tensors.
@@ -115,10 +126,11 @@ GPT<T> read_gpt(OpenGpt& files) {
     const Tensor<T> read = weights.read<T>(names.at(name));
     std::copy_n(read.data(), read.numel(), tensor.data());
   });
-  if (weights.contains("lm_head.weight")) {
+  if (files.config.tie_word_embeddings && weights.contains("lm_head.weight")) {
     const std::string& embedding = names.at("wte.weight");
     check<DataError>(weights.read_bytes("lm_head.weight") == weights.read_bytes(embedding), "load_gpt", weights.path(),
-                     ": lm_head.weight is not ", embedding, "; a GPT's output head is its token embedding");
+                     ": lm_head.weight is not ", embedding,
+                     "; config.json says that they are one (\"tie_word_embeddings\")");
   }
   model.eval();
   return model;
@@ -129,8 +141,8 @@ GPT<T> read_gpt(OpenGpt& files) {
 /// Loads the GPT in a folder of transformers, of model_type openai-gpt or gpt2, in evaluation mode. Weights of any
 /// float format, in one file or several (ModelWeights), are converted to T. Heads other than the language model's are
 /// skipped. Throws DataError, with the path, for a file that is missing or malformed, for a setting that GPT does not
-/// have, for an output head that is not tied, and, all in one message, for every parameter that is missing, unknown or
-/// of another shape.
+/// have, for an output head that is not the token embedding though config.json says so, and, all in one message, for
+/// every parameter that is missing, unknown or of another shape.
 template <class T = float>
 GPT<T> load_gpt(const std::string& folder) {
   detail::OpenGpt files(folder);
@@ -146,7 +158,7 @@ NamedTensors published_tensors(std::string_view where, const GPT<T>& model) {
   model.check_blocks(where, true);
   NamedTensors tensors;
   visit_parameters(model, [&](const std::string& name, const Tensor<T>& tensor) {
-    tensors.emplace("transformer." + published_name(name, model.config.norm_order), tensor.detach());
+    tensors.emplace(transformers_name(name, model.config.norm_order), tensor.detach());
   });
   return tensors;
 }

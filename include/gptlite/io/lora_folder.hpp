@@ -36,10 +36,10 @@ template <class Module>
 std::string peft_name(const Module& module, const std::string& name) {
   using T = typename Module::value_type;
   const std::string transformer = "transformer.";
-  if constexpr (std::is_same_v<Module, GPT<T>>) return transformer + published_name(name, module.config.norm_order);
-  if constexpr (requires { published_name(name, module.backbone.config.norm_order); })
+  if constexpr (std::is_same_v<Module, GPT<T>>) return transformers_name(name, module.config.norm_order);
+  if constexpr (requires { transformers_name(name, module.backbone.config.norm_order); })
     if (name.starts_with(transformer))
-      return transformer + published_name(name.substr(transformer.size()), module.backbone.config.norm_order);
+      return transformers_name(name.substr(transformer.size()), module.backbone.config.norm_order);
   return name;
 }
 
@@ -68,12 +68,15 @@ auto peft_tensors(Module& module) {
   return tensors;
 }
 
-/// Name of the output head in PEFT. It is the token embedding, but for PEFT a module of its own: where the embedding is
-/// stored whole, the head is too.
+/// Name of the output head in PEFT, and of the token embedding that it is if they are tied, else empty. For PEFT the
+/// head is a module of its own all the same: where the embedding is stored whole, the head is too.
 inline constexpr const char* peft_head = "base_model.model.lm_head.weight";
 template <class Module>
 std::string peft_embedding(const Module& module) {
-  if constexpr (!std::is_same_v<Module, GPT<typename Module::value_type>>) return {};
+  if constexpr (!std::is_same_v<Module, GPT<typename Module::value_type>>)
+    return {};
+  else if (!module.config.tie_word_embeddings)
+    return {};
   return "base_model.model." + peft_name(module, "wte.weight");
 }
 

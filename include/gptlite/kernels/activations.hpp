@@ -3,6 +3,7 @@
 
 #include <numbers>
 
+#include "gptlite/core/enum_names.hpp"
 #include "gptlite/kernels/elementwise.hpp"
 #include "gptlite/kernels/simd/bfloat16.hpp"
 
@@ -13,9 +14,20 @@ enum class Activation {
   none,
   gelu_tanh,  ///< x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))): GPT-1 and GPT-2
   gelu_erf,   ///< x Phi(x), Phi the distribution function of N(0, 1): BERT
+  silu,       ///< x sigmoid(x), also called swish
   relu,
   tanh
 };
+
+constexpr auto enum_names(Activation) {
+  return EnumNames<Activation, 6>{"activation",
+                                  {{{"none", Activation::none},
+                                    {"gelu_tanh", Activation::gelu_tanh},
+                                    {"gelu_erf", Activation::gelu_erf},
+                                    {"silu", Activation::silu},
+                                    {"relu", Activation::relu},
+                                    {"tanh", Activation::tanh}}}};
+}
 
 namespace kernels {
 
@@ -47,6 +59,16 @@ struct GeluErf {
   static std::array<V, 2> both(V x) {
     const simd::Normal<T> normal = simd::normal_distribution(x);
     return {x * normal.cdf, simd::fma(x, normal.density, normal.cdf)};
+  }
+};
+/// x s, s = sigmoid(x); the derivative is s + x s (1 - s).
+template <class T>
+struct Silu {
+  using V = simd::Vec<T>;
+  static V value(V x) { return x * simd::sigmoid(x); }
+  static std::array<V, 2> both(V x) {
+    const V s = simd::sigmoid(x), value = x * s;
+    return {value, simd::fma(value, T(1) - s, s)};
   }
 };
 template <class T>
@@ -83,6 +105,8 @@ void with_activation(Activation activation, F&& f) {
       return f(GeluTanh<T>());
     case Activation::gelu_erf:
       return f(GeluErf<T>());
+    case Activation::silu:
+      return f(Silu<T>());
     case Activation::relu:
       return f(Relu<T>());
     case Activation::tanh:

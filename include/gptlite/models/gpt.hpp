@@ -65,11 +65,12 @@ struct GPT {
 
   GPTConfig config;
   std::shared_ptr<TrainingMode> mode;  // training or not, and dropout's random numbers; shared by all layers
-  Embedding<T> wte;                    // tokens (V, C); also the output head
+  Embedding<T> wte;                    // tokens (V, C); also the output head if tie_word_embeddings
   Embedding<T> wpe;                    // positions (block_size, C)
   Dropout<T> drop;
   std::vector<Block<T>> h;
-  LayerNorm<T> ln_f;  // used with NormOrder::pre only
+  LayerNorm<T> ln_f;     // used with NormOrder::pre only
+  Embedding<T> lm_head;  // (V, C), without tie_word_embeddings only
 
   /// Makes a model with weights ~ N(0, initializer_range^2), biases 0, and norms with weight 1 and bias 0; all are a
   /// function of config.seed alone. For the projections back to the residual stream see residual_initializer_range.
@@ -83,7 +84,10 @@ struct GPT {
     f("wpe", wpe);
     f("h", h);
     if (config.norm_order == NormOrder::pre) f("ln_f", ln_f);
+    if (!config.tie_word_embeddings) f("lm_head", lm_head);
   }
+  /// Matrix of the output head (V, C).
+  const Tensor<T>& head_weight() const { return config.tie_word_embeddings ? wte.weight : lm_head.weight; }
 
   /// Switches to training: dropout is in force.
   void train() { mode->training = true; }
@@ -91,8 +95,8 @@ struct GPT {
   void eval() { mode->training = false; }
 
   /// Result of one pass over a batch, for the losses: the last hidden states (B, T, C), and the matrix of the output
-  /// head. That is We (V, C), or with openai_exact We and Wp (V + block_size, C) under the same dropout mask as the
-  /// input.
+  /// head. That is head_weight() (V, C), or with openai_exact We and Wp (V + block_size, C) under the same dropout mask
+  /// as the input.
   struct Pass {
     Tensor<T> hidden, head;
   };
@@ -116,7 +120,7 @@ struct GPT {
   /// Computes the logits of every token of the vocabulary. x: hidden states (..., C). Returns (..., V).
   Tensor<T> head(const Tensor<T>& x) const {
     const Autocast scope(precision());
-    return matmul(x, wte.weight, {.transpose_b = true});
+    return matmul(x, head_weight(), {.transpose_b = true});
   }
   /// Computes the logits of the next token at every position. tokens: (B, T). Returns (B, T, V). Throws as pass() does.
   Tensor<T> logits(const Tensor<TokenId>& tokens) const { return head(hidden(tokens)); }
@@ -127,15 +131,17 @@ struct GPT {
   }
 
   /// Throws ConfigError, naming the layer, unless every block is what the config says: causal attention with its
-  /// window, biases and, if `activation_too`, GELU's tanh form. For what takes a model for its config, such as a
-  /// Decoder or a file. A model whose layers were changed trains all the same.
+  /// window and scale, biases and, if `activation_too`, the activation. For what takes a model for its config, such as
+  /// a Decoder or a file. A model whose layers were changed trains all the same.
   void check_blocks(std::string_view where, bool activation_too) const {
     for (std::size_t i = 0; i < h.size(); ++i) {
       const std::string name = "h." + std::to_string(i);
       check<ConfigError>(h[i].attn.causal && h[i].attn.window == config.window, where, name,
                          ".attn does not see what the config says: causal, window ", config.window);
-      check<ConfigError>(!activation_too || h[i].mlp.activation == Activation::gelu_tanh, where, name,
-                         ".mlp has another activation than a GPT's, gelu_tanh");
+      check<ConfigError>(h[i].attn.scale == config.attention_scale(static_cast<Index>(i)), where, name,
+                         ".attn has another scale than the config says");
+      check<ConfigError>(!activation_too || h[i].mlp.activation == config.activation, where, name,
+                         ".mlp has another activation than the config says, ", name_of(config.activation));
       visit_layers<Linear<T>>(
           h[i],
           [&](const std::string& layer, const Linear<T>& linear) {
@@ -192,9 +198,13 @@ struct GPT {
     Generator generator(seed, RandomUse::weights);
     generator.set_position(static_cast<std::uint64_t>(config.vocab_size));
     const NoGrad no_grad;
-    const Embedding<T> added(count, config.n_embd, Init::normal(config.initializer_range), generator);
-    const bool trains = wte.weight.requires_grad();
-    wte.weight = concat<T>({wte.weight, added.weight}, 0).set_requires_grad(trains);
+    const auto extend = [&](Tensor<T>& rows) {
+      const Embedding<T> added(count, config.n_embd, Init::normal(config.initializer_range), generator);
+      const bool trains = rows.requires_grad();
+      rows = concat<T>({rows, added.weight}, 0).set_requires_grad(trains);
+    };
+    extend(wte.weight);
+    if (!config.tie_word_embeddings) extend(lm_head.weight);
     config.vocab_size += count;
     if (count > 0) config.unused_rows = 0;  // they are no longer the last
   }
@@ -204,7 +214,7 @@ struct GPT {
     Tensor<T> tokens, positions, head;
   };
   EmbeddingMatrices embedding_matrices() const {
-    if (!config.openai_exact) return {wte.weight, wpe.weight, wte.weight};
+    if (!config.openai_exact) return {wte.weight, wpe.weight, head_weight()};
     const Index V = config.vocab_size;
     const Tensor<T> all = drop(concat<T>({wte.weight, wpe.weight}, 0));
     return {slice(all, 0, 0, V), slice(all, 0, V, V + config.block_size), all};
@@ -223,7 +233,7 @@ struct GPT {
         wpe(config.block_size, config.n_embd, init.value_or(Init::normal(config.initializer_range)), generator),
         drop{config.dropout, mode},
         ln_f(config.n_embd, config.layer_norm_epsilon) {
-    const Index C = config.n_embd;
+    const Index C = config.n_embd, H = config.inner();
     const Init inner = init.value_or(Init::normal(config.initializer_range));
     const Init residual = init.value_or(Init::normal(residual_range()));
     // The parts are named: g++ 12 destroys those of nested braces twice if a later one throws, as it does without
@@ -235,12 +245,15 @@ struct GPT {
                                             .c_attn = Linear<T>(C, 3 * C, inner, generator),
                                             .c_proj = Linear<T>(C, C, residual, generator),
                                             .attn_dropout = drop,
-                                            .resid_dropout = drop},
+                                            .resid_dropout = drop,
+                                            .scale = config.attention_scale(layer)},
                    .ln_2 = LayerNorm<T>(C, config.layer_norm_epsilon),
-                   .mlp = MLP<T>{.c_fc = Linear<T>(C, 4 * C, inner, generator),
-                                 .c_proj = Linear<T>(4 * C, C, residual, generator),
-                                 .dropout = drop},
+                   .mlp = MLP<T>{.c_fc = Linear<T>(C, H, inner, generator),
+                                 .c_proj = Linear<T>(H, C, residual, generator),
+                                 .dropout = drop,
+                                 .activation = config.activation},
                    .norm_order = config.norm_order});
+    if (!config.tie_word_embeddings) lm_head = Embedding<T>(config.vocab_size, C, inner, generator);
   }
   static Generator weight_generator(const GPTConfig& options) { return Generator(options.seed, RandomUse::weights); }
   // Standard deviation of the initial projections back to the residual stream.

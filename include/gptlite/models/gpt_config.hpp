@@ -2,6 +2,7 @@
 // GPTConfig: the sizes and options of a GPT, with the published presets.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "gptlite/core/precision.hpp"
 #include "gptlite/core/shape.hpp"
 #include "gptlite/core/tensor.hpp"
+#include "gptlite/kernels/activations.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
@@ -37,11 +39,16 @@ struct GPTConfig {
   Index block_size = 512;  ///< longest sequence: number of positions
   Index n_layer = 12;
   Index n_head = 12;
-  Index n_embd = 768;  ///< channels; a multiple of n_head
-  double dropout = 0;  ///< on embeddings, attention weights and residuals
-  Index window = 0;    ///< k of L1's context window; 0: all earlier positions
+  Index n_embd = 768;                             ///< channels; a multiple of n_head
+  Index n_inner = 0;                              ///< channels inside the MLP; 0: 4 n_embd
+  Activation activation = Activation::gelu_tanh;  ///< of the MLP
+  double dropout = 0;                             ///< on embeddings, attention weights and residuals
+  Index window = 0;                               ///< k of L1's context window; 0: all earlier positions
   NormOrder norm_order = NormOrder::post;
-  Precision precision = Precision::fp32;  ///< of the model's products; an Autocast in scope can make it bf16 too
+  bool scale_attn_weights = true;                ///< divide the scores q k^T by sqrt(n_embd / n_head)
+  bool scale_attn_by_inverse_layer_idx = false;  ///< and by the layer's number, from 1 (Mistral's GPT-2)
+  bool tie_word_embeddings = true;               ///< the output head is the token embedding, not a matrix of its own
+  Precision precision = Precision::fp32;         ///< of the model's products; an Autocast in scope can make it bf16 too
   double layer_norm_epsilon = 1e-5;
   double initializer_range = 0.02;  ///< standard deviation of the initial weights
   /// Standard deviation of the initial projections back to the residual stream. 0: initializer_range, with
@@ -80,11 +87,19 @@ struct GPTConfig {
             .norm_order = NormOrder::pre};
   }
 
+  /// Channels inside the MLP.
+  Index inner() const { return n_inner != 0 ? n_inner : 4 * n_embd; }
+  /// Factor of the scores q k^T in a layer, counted from 0.
+  double attention_scale(Index layer) const {
+    const double heads = scale_attn_weights ? std::sqrt(static_cast<double>(n_embd / n_head)) : 1;
+    return 1 / (scale_attn_by_inverse_layer_idx ? heads * static_cast<double>(layer + 1) : heads);
+  }
   /// Number of scalar parameters of a GPT of this configuration.
   Index parameter_count() const {
-    const Index norm = 2 * n_embd;
-    const Index block = 12 * n_embd * n_embd + 9 * n_embd + 2 * norm;  // four matrices, their biases, two norms
-    return (vocab_size + block_size) * n_embd + n_layer * block + (norm_order == NormOrder::pre ? norm : 0);
+    const Index norm = 2 * n_embd, C = n_embd;
+    const Index attention = C * 3 * C + 3 * C + C * C + C, mlp = C * inner() + inner() + inner() * C + C;
+    return (vocab_size * (tie_word_embeddings ? 1 : 2) + block_size) * C + n_layer * (attention + mlp + 2 * norm) +
+           (norm_order == NormOrder::pre ? norm : 0);
   }
 
   /// Throws ConfigError, naming the field and its value, if no model can have this configuration.
@@ -97,6 +112,9 @@ struct GPTConfig {
     positive("n_layer", n_layer);
     positive("n_head", n_head);
     positive("n_embd", n_embd);
+    check<ConfigError>(n_inner >= 0, "GPTConfig", "n_inner must be 0 (4 n_embd) or positive, got ", n_inner);
+    check<ConfigError>(tie_word_embeddings || !openai_exact, "GPTConfig",
+                       "openai_exact masks one matrix for tokens and head: it needs tie_word_embeddings");
     check<ConfigError>(n_embd % n_head == 0, "GPTConfig", "n_embd ", n_embd, " is not divisible by n_head ", n_head);
     check<ConfigError>(dropout >= 0 && dropout < 1, "GPTConfig", "dropout must be in 0..1 and below 1, got ", dropout);
     check<ConfigError>(window >= 0, "GPTConfig", "window must be 0 (all) or positive, got ", window);

@@ -11,6 +11,8 @@ template <class T>
 struct Embedding {
   Tensor<T> weight;  // (vocabulary, n)
 
+  /// A layer without a weight.
+  Embedding() = default;
   /// Makes a layer whose weight is drawn as `init` says.
   Embedding(Index vocabulary, Index n, Init init, Generator& generator)
       : weight(init.parameter<T>({vocabulary, n}, generator)) {}

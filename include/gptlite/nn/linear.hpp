@@ -32,7 +32,8 @@ struct Linear {
   /// Computes activation(x weight + bias + lora(x)). x: (..., in). Returns (..., out).
   Tensor<T> operator()(const Tensor<T>& x, Activation activation = Activation::none) const {
     if (is_plain()) return linear(x, weight, bias, activation);
-    const Tensor<T> z = linear(x, weight, bias) + lora(x);  // named, so that its summands are free before the activation
+    const Tensor<T> z =
+        linear(x, weight, bias) + lora(x);  // named, so that its summands are free before the activation
     return activate(z, activation);
   }
   /// Weight (in, out) of the plain layer that computes the same: weight + lora.product(), multiplied in fp32 even under

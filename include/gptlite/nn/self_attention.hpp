@@ -17,6 +17,7 @@ struct SelfAttention {
   Linear<T> c_proj;    // (C, C)
   Dropout<T> attn_dropout;
   Dropout<T> resid_dropout;
+  double scale = 0;  // factor of the scores q k^T; 0: 1 / sqrt(HS)
 
   void visit(auto&& f) {
     f("c_attn", c_attn);
@@ -30,7 +31,8 @@ struct SelfAttention {
                                    .window = window,
                                    .lengths = lengths,
                                    .dropout = attn_dropout.rate(),
-                                   .generator = &attn_dropout.mode->generator};
+                                   .generator = &attn_dropout.mode->generator,
+                                   .scale = scale};
     const Tensor<T> y =
         c_attn.is_plain() ? attention(x, c_attn.weight, c_attn.bias, options) : attention(c_attn(x), options);
     return resid_dropout(c_proj(y));

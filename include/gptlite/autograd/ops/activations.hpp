@@ -1,6 +1,6 @@
 #pragma once
-// Functions of one number: gelu_tanh, gelu_erf, relu, tanh, sigmoid, exp, log. They are the simplest operations: read
-// one before you write your own.
+// Functions of one number: gelu_tanh, gelu_erf, silu, relu, tanh, sigmoid, exp, log. They are the simplest operations:
+// read one before you write your own.
 
 #include "gptlite/autograd/node.hpp"
 #include "gptlite/kernels/activations.hpp"
@@ -32,6 +32,13 @@ Tensor<T> gelu_erf(const Tensor<T>& x) {
   return detail::record_activation("gelu_erf", Activation::gelu_erf, x);
 }
 
+/// x sigmoid(x), also called swish (Hendrycks and Gimpel 2016; Ramachandran et al. 2017).
+/// x: any shape. Returns the same shape. Saves x.
+template <class T>
+Tensor<T> silu(const Tensor<T>& x) {
+  return detail::record_activation("silu", Activation::silu, x);
+}
+
 /// relu(x) = max(x, 0), with derivative 0 at 0.
 /// x: any shape. Returns the same shape. Saves x.
 template <class T>
@@ -60,6 +67,8 @@ Tensor<T> activate(const Tensor<T>& x, Activation activation) {
       return gelu_tanh(x);
     case Activation::gelu_erf:
       return gelu_erf(x);
+    case Activation::silu:
+      return silu(x);
     case Activation::relu:
       return relu(x);
     case Activation::tanh:

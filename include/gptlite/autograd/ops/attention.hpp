@@ -19,6 +19,7 @@ struct AttentionOptions {
   Tensor<std::int32_t> lengths = {};  ///< (B): sequence lengths without padding, which no position sees; undefined: T
   double dropout = 0;                 ///< probability of dropping an attention weight
   Generator* generator = nullptr;     ///< source of dropout's random stream; needed if dropout > 0
+  double scale = 0;                   ///< factor of the scores q k^T; 0: 1 / sqrt(HS)
 };
 
 namespace detail {
@@ -35,6 +36,8 @@ inline CheckedAttention checked_attention(const Shape& qkv, const AttentionOptio
   check<ShapeError>(qkv.rank() == 3, "attention", "qkv must be (B, T, 3C), got ", qkv);
   check<ConfigError>(options.n_head > 0, "attention", "n_head must be positive, got ", options.n_head);
   check<ConfigError>(options.window >= 0, "attention", "window must be 0 or positive, got ", options.window);
+  check<ConfigError>(is_finite(options.scale) && options.scale >= 0, "attention",
+                     "scale must be 0 (1 / sqrt(HS)) or positive, got ", options.scale);
   check<ShapeError>(qkv[2] % (3 * options.n_head) == 0, "attention", "qkv ", qkv, " does not divide into q, k, v of ",
                     options.n_head, " heads");
   check_probability(options.dropout, "attention");
@@ -54,7 +57,8 @@ inline CheckedAttention checked_attention(const Shape& qkv, const AttentionOptio
                                  .causal = options.causal,
                                  .window = options.window,
                                  .lengths = lengths.defined() ? lengths.data() : nullptr,
-                                 .precision = autocast_precision()};
+                                 .precision = autocast_precision(),
+                                 .scale = options.scale};
   if (options.dropout > 0) shape.dropout = {options.dropout, options.generator->fork()};
   return {shape, lengths};
 }
@@ -84,7 +88,8 @@ Tensor<T> attention(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>
 
 }  // namespace detail
 
-/// softmax(q k^T / sqrt(HS)) v for every head, from the joint projection (Vaswani et al. 2017). The softmax is over the
+/// softmax(scale q k^T) v for every head, from the joint projection; scale is 1 / sqrt(HS) (Vaswani et al. 2017) unless
+/// the options say otherwise. The softmax is over the
 /// positions that the options let a position see; a position that sees none gets zeros.
 /// qkv: (B, T, 3C), at each position q, k and v, each C = n_head * HS. Returns (B, T, C).
 /// Throws ShapeError for another rank, a size that does not divide or lengths of another shape than (B), IndexError for

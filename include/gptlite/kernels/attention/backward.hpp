@@ -131,7 +131,7 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
   const Index tile_rows = sizes.mr;
   const Index padded = round_up(s.T, step), query_block = std::min<Index>(128, padded);
   const Index key_block = round_up(std::min<Index>(256, s.T), tile_rows);
-  const T scale = static_cast<T>(s.scale());
+  const T scale = static_cast<T>(s.score_scale());
 
   parallel_for(s.B * s.NH, [&](Index job) {
     const FormatRegisters registers(sizes);

@@ -30,10 +30,11 @@ struct AttentionParams {
   const std::int32_t* lengths = nullptr;  ///< (B): length of each sequence without padding, 0..T; null: T
   DropoutMask dropout = {};
   Precision precision = Precision::fp32;
+  double scale = 0;  ///< factor of the scores q k^T; 0: 1 / sqrt(HS)
 
   Index C() const { return NH * HS; }
   Index rows() const { return B * NH * T; }  ///< number of softmaxes
-  double scale() const { return 1 / std::sqrt(static_cast<double>(HS)); }
+  double score_scale() const { return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(HS)); }
   Visibility visibility(Index sequence) const {
     return {causal, window == 0 ? T : std::min(window, T), lengths == nullptr ? T : Index{lengths[sequence]}};
   }

@@ -115,15 +115,15 @@ namespace detail {
 inline constexpr Index values_together = 256;
 }  // namespace detail
 
-/// y = softmax(q k^T / sqrt(HS)) v for the positions first .. first + rows - 1 of one sequence, whose keys and values
-/// are put into the cache. A position sees the last `window` positions up to itself. y: (rows, C), qkv: (rows, 3C).
+/// y = softmax(scale q k^T) v for the positions first .. first + rows - 1 of one sequence, whose keys and values are
+/// put into the cache. A position sees the last `window` positions up to itself. y: (rows, C), qkv: (rows, 3C).
 template <class T>
 void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequence, Index first, Index rows,
-                      Index window) {
+                      Index window, double score_scale) {
   using V = simd::Vec<T>;
   const Index HS = cache.head_size(), NH = cache.heads(), C = NH * HS;
   constexpr Index panel = KVCache<T>::panel;
-  const T scale = static_cast<T>(1 / std::sqrt(static_cast<double>(HS)));
+  const T scale = static_cast<T>(score_scale);
   const Visibility visible{.causal = true, .window = window, .keys = first + rows};
   const Index step = cache.step(), k_per_element = cache.layout().k_per_element, query_block = cache.layout().mr;
   // Scratch of all heads at once: for one new position, a head is too little work to allocate its own.

@@ -90,7 +90,7 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
   // Every query sees a key in the first block of keys that its block of queries meets, or sees no key at all.
   const Index query_block = std::min(most_queries, round_up(s.T, step));
   const Index key_block = std::min(round_up(256, tile_rows), round_up(s.T, tile_rows));
-  const T scale = static_cast<T>(s.scale());
+  const T scale = static_cast<T>(s.score_scale());
 
   parallel_for(s.B * s.NH, [&](Index job) {
     const FormatRegisters registers(sizes);
