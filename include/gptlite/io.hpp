@@ -14,6 +14,7 @@
 #include "gptlite/io/lora_folder.hpp"
 #include "gptlite/io/model_folder.hpp"
 #include "gptlite/io/model_weights.hpp"
+#include "gptlite/io/peft_config.hpp"
 #include "gptlite/io/run_state.hpp"
 #include "gptlite/io/safetensors.hpp"
 #include "gptlite/io/task_folder.hpp"

@@ -208,9 +208,11 @@ TEST_CASE("a module of which one parameter trains is stored whole") {
   CHECK(tensor_names(saved.folder).back() == "base_model.model.transformer.ln_f.weight");
 }
 
-TEST_CASE("a token embedding that trains is stored as transformers' output head too, and must be the same") {
+TEST_CASE(
+    "a token embedding that trains is stored as transformers' output head too; a head of its own unties the model") {
   Saved saved;
   unfreeze(saved.model, "wte.weight");
+  saved.model.wte.weight.data()[0] = 5;
   io::save_lora(saved.folder, saved.model);
   CHECK(saved.json().at("modules_to_save") == nlohmann::json({"lm_head", "transformer.wte"}));
   io::NamedTensors tensors = saved.tensors();
@@ -222,15 +224,34 @@ TEST_CASE("a token embedding that trains is stored as transformers' output head 
 
   tensors.insert_or_assign("base_model.model.lm_head.weight", Tensor<float>::zeros({11, 8}));
   io::save_safetensors(saved.weights(), tensors);
-  CHECK(saved.refusal() ==
-        "/adapter_model.safetensors: base_model.model.lm_head.weight is not base_model.model.transformer.wte.weight; a "
-        "GPT's output head is its token embedding");
+  const auto loaded = [&] {
+    GPT<float> model(small());
+    io::load_lora(saved.folder, model);
+    return model;
+  };
+  const std::vector<float> zeros(11 * 8), before = GPT<float>(small()).wte.weight.to_vector(),
+                                          trained = saved.model.wte.weight.to_vector();
+  GPT<float> model = loaded();
+  CHECK_FALSE(model.config.tie_word_embeddings);
+  CHECK(model.wte.weight.to_vector() == trained);
+  CHECK(model.lm_head.weight.to_vector() == zeros);
+  CHECK(model.lm_head.weight.requires_grad());
+
+  const Tensor<float> embedding = std::get<Tensor<float>>(tensors.at("base_model.model.transformer.wte.weight"));
   tensors.erase("base_model.model.transformer.wte.weight");
   saved.set("modules_to_save", {"lm_head"});
   io::save_safetensors(saved.weights(), tensors);
-  CHECK(saved.refusal() ==
-        "/adapter_model.safetensors: 0 missing, 1 unexpected, 0 shape mismatches:\n  unexpected "
-        "base_model.model.lm_head.weight");
+  model = loaded();
+  CHECK(model.wte.weight.to_vector() == before);
+  CHECK(model.lm_head.weight.to_vector() == zeros);
+
+  tensors.erase("base_model.model.lm_head.weight");
+  tensors.emplace("base_model.model.transformer.wte.weight", embedding);
+  saved.set("modules_to_save", {"wte"});
+  io::save_safetensors(saved.weights(), tensors);
+  model = loaded();
+  CHECK(model.wte.weight.to_vector() == trained);
+  CHECK(model.lm_head.weight.to_vector() == before);
 }
 
 TEST_CASE("what has no place in a folder of PEFT is refused") {
@@ -245,9 +266,28 @@ TEST_CASE("what has no place in a folder of PEFT is refused") {
         "[save_lora] transformer.h.1.attn.c_attn has adapters and trains itself; a folder of PEFT has one or the "
         "other: freeze its weight and bias, or call merge_lora(model) and save the model");
   freeze(saved.model, "*bias");
-  saved.model.h[1].attn.c_proj.lora.scale = 7;
-  CHECK(message_of<ConfigError>([&] { io::save_lora(saved.folder, saved.model); }) ==
-        "[save_lora] h.1.attn.c_proj: the adapters have several ranks or scales; one file has one of each");
+}
+
+TEST_CASE("several ranks and scales come back; PEFT's patterns and use_rslora give the same") {
+  Saved saved;
+  LowRank<float>& adapter = saved.model.h[1].attn.c_proj.lora;
+  adapter = {Tensor<float>::ones({8, 3}), Tensor<float>::ones({3, 8}), 0.7};
+  io::save_lora(saved.folder, saved.model);
+  const std::string module = "transformer.h.1.attn.c_proj";
+  CHECK(saved.json().at("rank_pattern") == nlohmann::json({{module, 3}}));
+  CHECK(saved.json().at("alpha_pattern").size() == 1);
+  GPT<float> back(small());
+  io::load_lora(saved.folder, back);
+  CHECK(numbers(back) == numbers(saved.model));
+  CHECK(back.h[1].attn.c_proj.lora.scale == doctest::Approx(0.7).epsilon(1e-12));
+  CHECK(back.h[1].attn.c_attn.lora.scale == 1.5);
+
+  saved.set("alpha_pattern", {{"c_proj", 6}, {"h.1.attn.c_attn", 5}});
+  saved.set("use_rslora", true);
+  GPT<float> other(small());
+  io::load_lora(saved.folder, other);
+  CHECK(other.h[1].attn.c_proj.lora.scale == 6 / std::sqrt(3.0));
+  CHECK(other.h[1].attn.c_attn.lora.scale == 5 / std::sqrt(2.0));
 }
 
 TEST_CASE("files that are missing are named") {
@@ -276,7 +316,7 @@ TEST_CASE("a kind of adapter that Linear does not have is refused") {
   CHECK(refusal("r", 0) == "\"r\" must be positive");
   CHECK(refusal("lora_alpha", nullptr) == "\"lora_alpha\" must be a number");
   CHECK(refusal("lora_alpha", "3") == "\"lora_alpha\" must be a number, not \"3\"");
-  for (const std::string key : {"use_dora", "use_rslora", "lora_bias", "use_qalora", "use_bdlora"})
+  for (const std::string key : {"use_dora", "lora_bias", "use_qalora", "use_bdlora"})
     CHECK(refusal(key.c_str(), true) == '"' + key + "\" is true, which is not supported, only false");
   for (const std::string init : {"pissa", "pissa_niter_16", "olora", "corda", "loftq"})
     CHECK(
@@ -290,10 +330,14 @@ TEST_CASE("a kind of adapter that Linear does not have is refused") {
     CHECK(has_lora(other));
   }
   CHECK(refusal("bias", "all") == "\"bias\" is \"all\", which is not supported, only \"none\"");
-  CHECK(refusal("rank_pattern", {{"c_attn", 4}}) ==
-        "\"rank_pattern\" is {\"c_attn\":4}, which is not supported, only {}");
-  CHECK(refusal("alpha_pattern", {{"c_attn", 4}}) ==
-        "\"alpha_pattern\" is {\"c_attn\":4}, which is not supported, only {}");
+  CHECK(refusal("rank_pattern", {{"h\\..*", 4}}) ==
+        "\"rank_pattern\" names modules by the regular expression \"h\\\\..*\", which is not supported: give their "
+        "names");
+  CHECK(refusal("rank_pattern", {{"c_attn", 1.5}}) == "\"rank_pattern\": \"c_attn\" is 1.5, which is no value for it");
+  CHECK(refusal("rank_pattern", {{"c_attn", 0}}) == "\"rank_pattern\": \"c_attn\" is 0, which is no value for it");
+  CHECK(refusal("alpha_pattern", {{"c_attn", "4"}}) ==
+        "\"alpha_pattern\": \"c_attn\" is \"4\", which is no value for it");
+  CHECK(refusal("alpha_pattern", {4}) == "\"alpha_pattern\" must be an object of numbers by module");
   CHECK(refusal("target_modules", {"c_attn", 1}) == "\"target_modules\" must be a list of texts");
   CHECK(refusal("modules_to_save", "score") == "\"modules_to_save\" must be a list of texts");
 }

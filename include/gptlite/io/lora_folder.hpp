@@ -13,6 +13,7 @@
 #include "gptlite/autograd/ops/layout.hpp"
 #include "gptlite/core/text_file.hpp"
 #include "gptlite/io/gpt_folder.hpp"
+#include "gptlite/io/peft_config.hpp"
 #include "gptlite/nn/lora.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -80,9 +81,13 @@ std::string peft_embedding(const Module& module) {
   return "base_model.model." + peft_name(module, "wte.weight");
 }
 
-/// True if PEFT means this module by that name: its full name, or a suffix of it after a dot.
-inline bool is_called(const std::string& module, const std::string& name) {
-  return module == name || module.ends_with('.' + name);
+/// PEFT's lora_alpha of an adapter, scale * r: a whole number where it gives the scale bit for bit.
+template <class T>
+nlohmann::ordered_json peft_alpha(const LowRank<T>& adapter) {
+  const auto rank = static_cast<double>(adapter.A.shape()[1]);
+  const double alpha = adapter.scale * rank, whole = std::round(alpha);
+  if (whole / rank == adapter.scale && std::abs(whole) < 1e9) return static_cast<Index>(whole);
+  return alpha;
 }
 
 /// The shortest names that mean the Linear layers with adapters and no other Linear layer.
@@ -106,63 +111,30 @@ std::vector<std::string> target_modules(const Module& module) {
   return {targets.begin(), targets.end()};
 }
 
-/// The settings of adapter_config.json that matter here.
-struct PeftConfig {
-  Index rank;
-  double scale;
-  std::vector<std::string> targets;          // modules with adapters; empty if not given by name
-  std::vector<std::string> modules_to_save;  // modules that are in the file whole
-
-  explicit PeftConfig(const std::string& path) {
-    const ModelConfigFile file(path, "load_lora");
-    file.require_one_of("peft_type", {"LORA"});
-    file.text("peft_type");
-    rank = file.required_size("r");
-    file.expect(rank > 0, "\"r\" must be positive");
-    file.expect(file.has("lora_alpha"), "\"lora_alpha\" must be a number");
-    scale = file.number_or("lora_alpha", 0) / static_cast<double>(rank);
-    file.expect(scale > 0 && scale < 1e30, "\"lora_alpha\" must be positive, and no more than a float holds");
-    // Settings that would compute something else.
-    for (const char* key : {"use_dora", "use_rslora", "lora_bias", "use_qalora", "use_bdlora"})
-      file.require_one_of(key, {false});
-    // PiSSA, OLoRA and the like subtract something from the model's own weights when they make the adapters.
-    const nlohmann::json init = file.has("init_lora_weights") ? file.json().at("init_lora_weights") : nlohmann::json();
-    file.expect(
-        !init.is_string() || init == "gaussian" || init == "orthogonal" || init == "eva", "\"init_lora_weights\" is ",
-        init.dump(),
-        ", which may have changed the weights of the model that the adapters are for: convert them in peft with ",
-        "save_pretrained(folder, path_initial_model_for_weight_conversion=...)");
-    file.expect(!file.has("alora_invocation_tokens"), "\"alora_invocation_tokens\" is not supported");
-    file.require_one_of("bias", {"none"});
-    file.require_one_of("rank_pattern", {nlohmann::json::object()});
-    file.require_one_of("alpha_pattern", {nlohmann::json::object()});
-    const bool by_name =
-        !file.has("layers_to_transform") && !file.has("exclude_modules") && file.is_list("target_modules");
-    if (by_name) targets = file.texts("target_modules");
-    if (file.has("modules_to_save")) modules_to_save = file.texts("modules_to_save");
-  }
-};
-
 }  // namespace detail
 
 /// Writes the adapters of a model as PEFT does: adapter_config.json and adapter_model.safetensors, each replaced whole
 /// or not at all. The folder is made if it is not there. Other modules that train are stored whole, as PEFT's
 /// modules_to_save; so are modules outside the GPT, such as the head of a TaskModel, that have no adapters. PEFT opens
 /// the folder on top of the same model in transformers.
+/// Several ranks and scales go into rank_pattern and alpha_pattern.
 /// model: a GPT or a TaskModel; or a struct with visit() and value_type whose member `backbone` is a GPT, visited as
-/// "transformer", and whose other members have transformers' names. Throws ConfigError for a model without adapters,
-/// with adapters of several ranks or scales, or with a layer that has adapters and trains itself too; IoError if a file
-/// cannot be written.
+/// "transformer", and whose other members have transformers' names. Throws ConfigError for a model without adapters or
+/// with a layer that has adapters and trains itself too; IoError if a file cannot be written.
 template <class Module>
 void save_lora(const std::string& folder, const Module& model) {
   using T = typename Module::value_type;
   constexpr auto where = "save_lora";
   const Linear<T>* first = nullptr;
+  nlohmann::ordered_json rank_pattern = nlohmann::ordered_json::object(), alpha_pattern = rank_pattern;
   for (const auto& [name, layer] : gptlite::detail::linear_layers(model)) {
     if (!layer->lora.defined()) continue;
     if (first == nullptr) first = layer;
-    check<ConfigError>(layer->lora.A.shape()[1] == first->lora.A.shape()[1] && layer->lora.scale == first->lora.scale,
-                       where, name, ": the adapters have several ranks or scales; one file has one of each");
+    const std::string module = detail::peft_name(model, name);
+    const Index rank = layer->lora.A.shape()[1], usual = first->lora.A.shape()[1];
+    if (rank != usual) rank_pattern[module] = rank;
+    if (detail::peft_alpha(layer->lora) != detail::peft_alpha(first->lora))
+      alpha_pattern[module] = detail::peft_alpha(layer->lora);
   }
   check<ConfigError>(first != nullptr, where, "the model has no adapters: call add_lora(model) first");
 
@@ -187,10 +159,6 @@ void save_lora(const std::string& folder, const Module& model) {
     tensors.emplace(detail::peft_head, embedding->second);
     saved.insert("lm_head");
   }
-  const Index rank = first->lora.A.shape()[1];
-  double alpha = first->lora.scale * static_cast<double>(rank);
-  if (std::round(alpha) / static_cast<double>(rank) == first->lora.scale) alpha = std::round(alpha);
-  const bool whole = std::abs(alpha) < 1e9 && alpha == std::round(alpha);
   const nlohmann::ordered_json task = std::is_same_v<Module, GPT<T>> ? nlohmann::ordered_json("CAUSAL_LM")
                                       : saved.contains("score")      ? nlohmann::ordered_json("SEQ_CLS")
                                                                      : nlohmann::ordered_json();
@@ -198,8 +166,8 @@ void save_lora(const std::string& folder, const Module& model) {
       {"peft_type", "LORA"},
       {"task_type", task},
       {"base_model_name_or_path", nullptr},
-      {"r", rank},
-      {"lora_alpha", whole ? nlohmann::ordered_json(static_cast<Index>(alpha)) : nlohmann::ordered_json(alpha)},
+      {"r", first->lora.A.shape()[1]},
+      {"lora_alpha", detail::peft_alpha(first->lora)},
       {"lora_dropout", 0.0},
       {"target_modules", detail::target_modules(model)},
       {"modules_to_save", saved.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(saved)},
@@ -207,6 +175,8 @@ void save_lora(const std::string& folder, const Module& model) {
       {"bias", "none"},
       {"use_dora", false},
       {"use_rslora", false},
+      {"rank_pattern", rank_pattern},
+      {"alpha_pattern", alpha_pattern},
       {"init_lora_weights", true},
       {"inference_mode", true}};
   FolderUpdate update(folder, {"adapter_model.safetensors", "adapter_config.json"});
@@ -217,10 +187,12 @@ void save_lora(const std::string& folder, const Module& model) {
 
 /// Loads the adapters in a folder of PEFT into a model, and the parameters stored whole beside them, which copies of
 /// the model share. Numbers of any float format are converted. The loaded parameters train and all others are frozen,
-/// as after add_lora; merge_lora makes the model as fast as before. PEFT's dropout of adapters is ignored. model: as
-/// for save_lora, without adapters. Throws ConfigError if it has some; DataError, with the path, for a file that is
-/// missing or malformed, for a kind of adapter that Linear does not have, such as DoRA, and, all in one message, for
-/// every tensor that is missing, unknown or of another shape. The model is then unchanged.
+/// as after add_lora; merge_lora makes the model as fast as before. PEFT's dropout of adapters is ignored. Where the
+/// file holds a new token embedding alone, or a new output head alone, the model's output head becomes a matrix of its
+/// own (GPT::untie), as in PEFT. model: as for save_lora, without adapters. Throws ConfigError if it has some;
+/// DataError, with the path, for a file that is missing or malformed, for a kind of adapter that Linear does not have,
+/// such as DoRA, and, all in one message, for every tensor that is missing, unknown or of another shape. The model is
+/// then unchanged.
 template <class Module>
 void load_lora(const std::string& folder, Module& model) {
   using T = typename Module::value_type;
@@ -249,13 +221,15 @@ void load_lora(const std::string& folder, Module& model) {
   struct Adapters {
     Linear<T>* layer;
     std::string a, b;
+    double scale;
   };
   std::vector<Adapters> adapters;
   for (const auto& [name, layer] : gptlite::detail::linear_layers(model)) {
     const std::string module = detail::peft_name(model, name), begin = "base_model.model." + module;
-    const Adapters names{layer, begin + ".lora_A.weight", begin + ".lora_B.weight"};
-    const bool a = expected(names.a, {config.rank, layer->weight.shape()[0]});
-    const bool b = expected(names.b, {layer->weight.shape()[1], config.rank});
+    const Adapters names{layer, begin + ".lora_A.weight", begin + ".lora_B.weight", config.scale_of(module)};
+    const Index rank = config.rank_of(module);
+    const bool a = expected(names.a, {rank, layer->weight.shape()[0]});
+    const bool b = expected(names.b, {layer->weight.shape()[1], rank});
     const bool wanted = a || b || (named(config.targets, module) && !named(config.modules_to_save, module));
     if (wanted && !a) differences.missing.push_back(names.a);
     if (wanted && !b) differences.missing.push_back(names.b);
@@ -271,14 +245,18 @@ void load_lora(const std::string& folder, Module& model) {
   }
   for (const auto& [module, found] : modules)
     if (!found) differences.missing.push_back("base_model.model." + module + ".*");
+  // Where the token embedding is the output head, PEFT still changes the one that is in the file alone.
   const std::string embedding = detail::peft_embedding(model);
-  const bool has_head = file.contains(detail::peft_head) && file.contains(embedding);
-  if (has_head) unknown.erase(detail::peft_head);
+  bool has_head = false;
+  if constexpr (std::is_same_v<Module, GPT<T>>)
+    has_head = !embedding.empty() && expected(detail::peft_head, model.wte.weight.shape());
   differences.unexpected.assign(unknown.begin(), unknown.end());
   differences.check_none(where, path);
   check<DataError>(!adapters.empty(), where, path, ": holds no adapters");
-  check<DataError>(!has_head || file.read_bytes(detail::peft_head) == file.read_bytes(embedding), where, path, ": ",
-                   detail::peft_head, " is not ", embedding, "; a GPT's output head is its token embedding");
+  const bool has_embedding = !embedding.empty() && file.contains(embedding);
+  const bool unties =
+      has_head ? !has_embedding || file.read_bytes(detail::peft_head) != file.read_bytes(embedding) : has_embedding;
+  const Tensor<T> head = has_head ? file.read<T>(detail::peft_head) : Tensor<T>();
 
   const auto read = [&](const std::string& name, bool transposed) {
     const Tensor<T> numbers = file.read<T>(name);
@@ -294,9 +272,18 @@ void load_lora(const std::string& folder, Module& model) {
   for (const Adapters& names : adapters) {
     names.layer->lora.A = *next++;
     names.layer->lora.B = *next++;
-    names.layer->lora.scale = config.scale;
+    names.layer->lora.scale = names.scale;
+  }
+  if constexpr (std::is_same_v<Module, GPT<T>>) {
+    if (unties) model.untie();
   }
   gptlite::detail::train_adapters_only(model);
+  if constexpr (std::is_same_v<Module, GPT<T>>) {
+    if (unties && has_head) {
+      std::copy_n(head.data(), head.numel(), model.lm_head.weight.data());
+      model.lm_head.weight.set_requires_grad();
+    }
+  }
   for (const detail::PeftTensor<Tensor<T>>& each : whole) {
     std::copy_n(next->data(), next->numel(), each.tensor->data());
     ++next;

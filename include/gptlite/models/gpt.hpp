@@ -151,6 +151,15 @@ struct GPT {
     }
   }
 
+  /// Makes the output head a matrix of its own, with the numbers of the token embedding. Optimizers made before do not
+  /// train it.
+  void untie() {
+    if (!config.tie_word_embeddings) return;
+    config.tie_word_embeddings = false;
+    config.validate();
+    lm_head.weight = wte.weight.detach().clone().set_requires_grad(wte.weight.requires_grad());
+  }
+
   // As the backbone of a TaskModel (models/task_model.hpp). ---------------------------------------------------------
 
   static constexpr const char* base_model_prefix = "transformer";
