@@ -11,6 +11,8 @@
 #include "gptlite/io/gpt_config_json.hpp"
 #include "gptlite/io/gpt_folder.hpp"
 #include "gptlite/io/json.hpp"
+#include "gptlite/io/known_keys.hpp"
+#include "gptlite/io/known_tokenizer_keys.hpp"
 #include "gptlite/io/lora_folder.hpp"
 #include "gptlite/io/model_folder.hpp"
 #include "gptlite/io/model_weights.hpp"

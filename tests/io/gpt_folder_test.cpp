@@ -256,8 +256,16 @@ TEST_CASE("configurations that compute something else are refused") {
   CHECK(refusal("activation_function", "mish") ==
         "config.json: \"activation_function\" is \"mish\", which is not supported, only gelu_new, gelu_pytorch_tanh, "
         "gelu_fast, gelu, gelu_python, silu, swish, relu, tanh");
-  CHECK(refusal("add_cross_attention", true) ==
-        "config.json: \"add_cross_attention\" is true, which is not supported, only false");
+  CHECK(
+      refusal("add_cross_attention", true) ==
+      "config.json: \"add_cross_attention\" is true, which is not supported: GPT has no cross-attention: save a model "
+      "without it");
+  CHECK(refusal("quantization_config", {{"bits", 4}}) ==
+        "config.json: \"quantization_config\" is {\"bits\":4}, which is not supported: dequantize the model in "
+        "transformers, and save it");
+  CHECK(refusal("n_experts", 8) ==
+        "config.json: \"n_experts\" is not known, so that the model might compute something else: remove it if it "
+        "changes nothing");
   CHECK(refusal("scale_attn_weights", 1) == "config.json: \"scale_attn_weights\" must be true or false, not 1");
   CHECK(refusal("n_inner", 100).find("h.0.mlp.c_fc.weight: file has (24, 96), config.json asks for (24, 100)") !=
         std::string::npos);
@@ -293,6 +301,7 @@ TEST_CASE("a folder with another kind of weights says how to make them") {
   std::filesystem::rename(folder.weights(), folder.path.string() + "/pytorch_model.bin");
   CHECK(message_of<DataError>([&] { io::load_gpt(folder.path.string()); }) ==
         "[load_gpt] " + folder.path.string() +
-            ": has pytorch_model.bin but no model.safetensors: open it in transformers and save it with "
-            "save_pretrained(folder, safe_serialization=True)");
+            ": has pytorch_model.bin but no model.safetensors; these two lines of Python write it:\n"
+            "  from transformers import AutoModelForCausalLM\n  AutoModelForCausalLM.from_pretrained(\"" +
+            folder.path.string() + "\").save_pretrained(\"" + folder.path.string() + "\")");
 }

@@ -317,11 +317,13 @@ TEST_CASE("a kind of adapter that Linear does not have is refused") {
   CHECK(refusal("lora_alpha", nullptr) == "\"lora_alpha\" must be a number");
   CHECK(refusal("lora_alpha", "3") == "\"lora_alpha\" must be a number, not \"3\"");
   for (const std::string key : {"use_dora", "lora_bias", "use_qalora", "use_bdlora"})
-    CHECK(refusal(key.c_str(), true) == '"' + key + "\" is true, which is not supported, only false");
+    CHECK(refusal(key.c_str(), true) == '"' + key +
+                                            "\" is true, which is not supported: merge the adapters in peft "
+                                            "(merge_and_unload) and load the whole model");
   for (const std::string init : {"pissa", "pissa_niter_16", "olora", "corda", "loftq"})
-    CHECK(
-        refusal("init_lora_weights", init)
-            .starts_with("\"init_lora_weights\" is \"" + init + "\", which may have changed the weights of the model"));
+    CHECK(refusal("init_lora_weights", init)
+              .starts_with("\"init_lora_weights\" is \"" + init +
+                           "\", which is not supported: it may have changed the weights of the model"));
   for (const nlohmann::json& init : {nlohmann::json(true), nlohmann::json(false), nlohmann::json("gaussian")}) {
     const Saved saved;
     saved.set("init_lora_weights", init);
@@ -329,7 +331,11 @@ TEST_CASE("a kind of adapter that Linear does not have is refused") {
     io::load_lora(saved.folder, other);
     CHECK(has_lora(other));
   }
-  CHECK(refusal("bias", "all") == "\"bias\" is \"all\", which is not supported, only \"none\"");
+  CHECK(refusal("bias", "all") ==
+        "\"bias\" is \"all\", which is not supported: merge the adapters in peft (merge_and_unload) and load the whole "
+        "model");
+  CHECK(refusal("lora_magic", 1) ==
+        "\"lora_magic\" is not known, so that the model might compute something else: remove it if it changes nothing");
   CHECK(refusal("rank_pattern", {{"h\\..*", 4}}) ==
         "\"rank_pattern\" names modules by the regular expression \"h\\\\..*\", which is not supported: give their "
         "names");

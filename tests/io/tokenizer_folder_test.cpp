@@ -113,10 +113,14 @@ TEST_CASE("a tokenizer that the library does not have is refused") {
   };
   const std::string file = "[load_tokenizer] tokenizer.json: ";
   CHECK(change("/model/type", "Unigram") == file + "\"type\" is \"Unigram\", which is not supported");
-  CHECK(change("/model/byte_fallback", true) == file + "\"byte_fallback\" is true, which is not supported");
+  CHECK(change("/model/byte_fallback", true) ==
+        file + "\"byte_fallback\" is true, which is not supported: the library would give other ids");
   CHECK(change("/pre_tokenizer/add_prefix_space", true) ==
-        file + "\"add_prefix_space\" is true, which is not supported");
-  CHECK(change("/pre_tokenizer/use_regex", false) == file + "\"use_regex\" is false, which is not supported");
+        file +
+            "\"add_prefix_space\" is true, which is not supported: put the space in front of the text, and set it to "
+            "false");
+  CHECK(change("/pre_tokenizer/use_regex", false) ==
+        file + "\"use_regex\" is false, which is not supported: the library would give other ids");
   CHECK(
       change("/pre_tokenizer/type", "Metaspace") ==
       file +
@@ -125,14 +129,53 @@ TEST_CASE("a tokenizer that the library does not have is refused") {
   CHECK(change("/post_processor/type", "BertProcessing") == file + "post_processor BertProcessing is not supported");
   CHECK(change("/post_processor", {{"type", "TemplateProcessing"}, {"special_tokens", {{"<s>", 1}}}}) ==
         file + "\"special_tokens\" is {\"<s>\":1}, which is not supported");
-  CHECK(change("/added_tokens/0/lstrip", true) == file + "\"lstrip\" is true, which is not supported");
+  CHECK(change("/added_tokens/0/lstrip", true) ==
+        file + "\"lstrip\" is true, which is not supported: the library would give other ids");
   CHECK(refusal(gpt1(), [](json& j) { j["normalizer"]["lowercase"] = false; }) ==
-        file + "\"lowercase\" is false, which is not supported");
+        file + "\"lowercase\" is false, which is not supported: the library would give other ids");
   CHECK(refusal(gpt1(), [](json& j) { j["added_tokens"][0]["normalized"] = true; }) ==
         file + "\"normalized\" is true, which is not supported");
   CHECK(refusal(text::CharTokenizer("ab"), [](json& j) {
           j["model"]["vocab"] = {{"b", 0}, {"a", 1}};
         }) == file + "tokens without merges must be single characters in ascending order");
+}
+
+TEST_CASE("what stands beside tokenizer.json acts as in transformers, or is refused") {
+  const auto beside = [](const char* name, const json& value) {
+    const Folder folder;
+    io::save_tokenizer(folder.path, gpt2());
+    folder.write(name, value.dump());
+    return folder.refusal();
+  };
+  const std::string config = "[load_tokenizer] tokenizer_config.json: ";
+  CHECK(beside("tokenizer_config.json", {{"tokenizer_class", "GPT2TokenizerFast"}, {"add_prefix_space", true}}) ==
+        config +
+            "\"add_prefix_space\" is true, which is not supported: put the space in front of the text, and set it to "
+            "false");
+  const std::string unknown =
+      " names \"[PAD]\", which is no token of the vocabulary: open the tokenizer in transformers and save it, which "
+      "adds "
+      "the token";
+  CHECK(beside("tokenizer_config.json", {{"pad_token", "[PAD]"}}) == config + "\"pad_token\"" + unknown);
+  CHECK(beside("special_tokens_map.json", {{"pad_token", {{"content", "[PAD]"}, {"lstrip", false}}}}) ==
+        "[load_tokenizer] special_tokens_map.json: \"pad_token\"" + unknown);
+  CHECK(beside("tokenizer_config.json", {{"additional_special_tokens", {"<|end|>", "[PAD]"}}}) ==
+        config + "\"additional_special_tokens\"" + unknown);
+  CHECK(beside("tokenizer_config.json", {{"added_tokens_decoder", {{"3", {{"content", "[PAD]"}}}}}}) ==
+        config + "\"added_tokens_decoder\"" + unknown);
+  CHECK(beside("tokenizer_config.json", {{"add_spaces", true}}) ==
+        config +
+            "\"add_spaces\" is not known, so that the model might compute something else: remove it if it changes "
+            "nothing");
+  const Folder folder;
+  io::save_tokenizer(folder.path, gpt2());
+  folder.write("tokenizer_config.json", json{{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                             {"add_prefix_space", true},
+                                             {"eos_token", "<|end|>"},
+                                             {"pad_token", nullptr},
+                                             {"add_bos_token", true}}
+                                            .dump());
+  CHECK(io::load_tokenizer(folder.path).encode("the low") == gpt2().encode("the low"));
 }
 
 TEST_CASE("malformed tokenizer.json files are refused with the path") {

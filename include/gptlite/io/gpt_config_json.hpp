@@ -17,6 +17,7 @@
 #include "gptlite/core/tensor.hpp"
 #include "gptlite/io/dtype.hpp"
 #include "gptlite/io/json.hpp"
+#include "gptlite/io/known_keys.hpp"
 #include "gptlite/models/gpt_config.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -37,6 +38,10 @@ class ModelConfigFile {
     expect(json_.is_object(), "an object is expected");
   }
 
+  /// Throws DataError for keys that are not known or are refused.
+  void check_known(const KnownKeys& known) const { check_keys(json_, known, where_, path_); }
+  /// Likewise for config.json.
+  void check_known_config() const { check_config_keys(json_, where_, path_); }
   template <class... Parts>
   void expect(bool condition, const Parts&... parts) const {
     check<DataError>(condition, where_, path_, ": ", parts...);
@@ -138,6 +143,7 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
   const std::string type = file.text("model_type");
   file.expect(type == "openai-gpt" || type == "gpt2", "\"model_type\" is \"", type,
               "\", which is not supported, only openai-gpt and gpt2");
+  file.check_known_config();
   GPTConfig config;
   config.norm_order = type == "gpt2" ? NormOrder::pre : NormOrder::post;
   config.vocab_size = file.required_size("vocab_size");
@@ -164,7 +170,6 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
     config.n_inner = file.has("n_inner") ? file.required_size("n_inner") : 0;
     config.scale_attn_weights = file.flag_or("scale_attn_weights", true);
     config.scale_attn_by_inverse_layer_idx = file.flag_or("scale_attn_by_inverse_layer_idx", false);
-    file.require_one_of("add_cross_attention", {false});
   }
   config.special_tokens.emplace();
   if (type == "gpt2") config.special_tokens = {.bos = 50256, .eos = {50256}};  // transformers' values if it has none

@@ -108,8 +108,11 @@ struct OpenGpt {
       : folder(path), config(read_config(ModelConfigFile(path + "/config.json"))), weights(path, "load_gpt") {
     check_size(config, weights, folder);
     // What transformers' generate() takes, if it is there.
-    if (const std::string generation = folder + "/generation_config.json"; path_exists(generation))
-      read_special_tokens(ModelConfigFile(generation), *config.special_tokens);
+    if (const std::string path_of_generation = folder + "/generation_config.json"; path_exists(path_of_generation)) {
+      const ModelConfigFile generation(path_of_generation);
+      generation.check_known(generation_keys);
+      read_special_tokens(generation, *config.special_tokens);
+    }
     const std::string saved = weights.metadata(saved_config_key), here = config_fingerprint(config);
     check<DataError>(saved.empty() || saved == here, "load_gpt", folder, ": config.json says ", here,
                      ", model.safetensors was saved with ", saved, ": the folder holds files of two models");

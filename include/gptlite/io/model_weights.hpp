@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gptlite/core/atomic_file.hpp"
+#include "gptlite/io/known_keys.hpp"
 #include "gptlite/io/safetensors.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -28,8 +29,9 @@ class ModelWeights {
     const std::string index_path = path_ + ".index.json";
     if (path_exists(path_) || !path_exists(index_path)) {
       check<DataError>(path_exists(path_) || !path_exists(folder + "/pytorch_model.bin"), where, folder,
-                       ": has pytorch_model.bin but no model.safetensors: open it in transformers and save it with ",
-                       "save_pretrained(folder, safe_serialization=True)");
+                       ": has pytorch_model.bin but no model.safetensors; these two lines of Python write it:\n",
+                       "  from transformers import AutoModelForCausalLM\n  AutoModelForCausalLM.from_pretrained(",
+                       json_string(folder), ").save_pretrained(", json_string(folder), ")");
       SafetensorsFile& file = *files_.emplace_back(std::make_unique<SafetensorsFile>(path_));
       for (const auto& [name, entry] : file.tensors()) tensors_.emplace(name, Place{&file, name});
     } else {
@@ -37,6 +39,7 @@ class ModelWeights {
       const nlohmann::json index = read_json(path_);
       check<DataError>(index.is_object() && index.contains("weight_map") && index.at("weight_map").is_object(), where,
                        path_, ": \"weight_map\" must be an object of file names by tensor");
+      detail::check_keys(index, detail::index_keys, where, path_);
       std::map<std::string, SafetensorsFile*> opened;
       for (const auto& [tensor, shard] : index.at("weight_map").items()) {
         const std::string name = shard.is_string() ? shard.get<std::string>() : "";

@@ -35,6 +35,7 @@ struct PeftConfig {
     const ModelConfigFile file(path, "load_lora");
     file.require_one_of("peft_type", {"LORA"});
     file.text("peft_type");
+    file.check_known(adapter_keys);
     rank = file.required_size("r");
     file.expect(rank > 0, "\"r\" must be positive");
     file.expect(file.has("lora_alpha"), "\"lora_alpha\" must be a number");
@@ -43,17 +44,6 @@ struct PeftConfig {
     rank_stabilized = file.flag_or("use_rslora", false);
     ranks = pattern(file, "rank_pattern", [](double r) { return r >= 1 && r <= 1 << 30 && r == std::floor(r); });
     alphas = pattern(file, "alpha_pattern", [](double a) { return a > 0 && a < 1e30; });
-    // Settings that would compute something else.
-    for (const char* key : {"use_dora", "lora_bias", "use_qalora", "use_bdlora"}) file.require_one_of(key, {false});
-    // PiSSA, OLoRA and the like subtract something from the model's own weights when they make the adapters.
-    const nlohmann::json init = file.has("init_lora_weights") ? file.json().at("init_lora_weights") : nlohmann::json();
-    file.expect(
-        !init.is_string() || init == "gaussian" || init == "orthogonal" || init == "eva", "\"init_lora_weights\" is ",
-        init.dump(),
-        ", which may have changed the weights of the model that the adapters are for: convert them in peft with ",
-        "save_pretrained(folder, path_initial_model_for_weight_conversion=...)");
-    file.expect(!file.has("alora_invocation_tokens"), "\"alora_invocation_tokens\" is not supported");
-    file.require_one_of("bias", {"none"});
     const bool by_name =
         !file.has("layers_to_transform") && !file.has("exclude_modules") && file.is_list("target_modules");
     if (by_name) targets = file.texts("target_modules");

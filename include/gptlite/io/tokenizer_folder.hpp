@@ -15,6 +15,7 @@
 #include "gptlite/core/text_file.hpp"
 #include "gptlite/io/folder_update.hpp"
 #include "gptlite/io/json.hpp"
+#include "gptlite/io/known_tokenizer_keys.hpp"
 #include "gptlite/io/tokenizer_json.hpp"
 #include "gptlite/text/tokenizer.hpp"
 
@@ -47,6 +48,10 @@ struct JsonFile {
     const Json& value = object.at(key);
     expect(std::find(values.begin(), values.end(), value) != values.end(), '"', key, "\" is ", value.dump(),
            ", which is not supported");
+  }
+  /// Throws DataError for a key of an object in the file that is not known or is refused.
+  void check_known(const Json& object, const KnownKeys& known) const {
+    check_keys(object, known, "load_tokenizer", path);
   }
   /// The "type" of a member that is an object; empty if it is null or missing.
   std::string type_of(const Json& object, const char* key) const {
@@ -92,8 +97,8 @@ inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   const JsonFile file{read_json(path), path};
   const Json& model = file.member(file.json, "model", "object");
   file.require_one_of(model, "type", {"BPE"});
-  for (const char* key : {"dropout", "continuing_subword_prefix"}) file.require_one_of(model, key, {nullptr, ""});
-  for (const char* key : {"fuse_unk", "byte_fallback", "ignore_merges"}) file.require_one_of(model, key, {false});
+  file.check_known(file.json, tokenizer_keys);
+  file.check_known(model, tokenizer_model_keys);
 
   text::BpeVocabulary::Merges merges;
   for (const Json& merge : file.member(model, "merges", "array")) {
@@ -108,7 +113,7 @@ inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   std::vector<std::string> special, ordinary;
   if (file.json.contains("added_tokens")) {
     for (const Json& added : file.member(file.json, "added_tokens", "array")) {
-      for (const char* key : {"single_word", "lstrip", "rstrip"}) file.require_one_of(added, key, {false});
+      file.check_known(added, added_token_keys);
       if (words == "BertPreTokenizer") file.require_one_of(added, "normalized", {false});
       special.push_back(file.member(added, "content", "string").get<std::string>());
       if (added.value("special", Json()) == false) ordinary.push_back(special.back());
@@ -123,30 +128,34 @@ inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   const std::string post_processor = file.type_of(file.json, "post_processor");
   file.expect(post_processor.empty() || post_processor == "ByteLevel" || post_processor == "TemplateProcessing",
               "post_processor ", post_processor, " is not supported");
+  const auto expect_decoder = [&](const char* usual) {
+    const std::string decoder = file.type_of(file.json, "decoder");
+    file.expect(decoder.empty() || decoder == usual, "decoder ", decoder, " is not supported, only ", usual);
+  };
   if (post_processor == "TemplateProcessing") {  // it adds tokens; here a TaskLayout adds those of a task
     const Json& added = file.json.at("post_processor");
+    file.check_known(added, template_keys);
     const bool of_task = added.value("special_tokens", Json()) == task_template(vocabulary)["special_tokens"];
     if (!of_task) file.require_one_of(added, "special_tokens", {Json::object()});
   }
   file.expect(normalizer == (words == "BertPreTokenizer" ? "BertNormalizer" : ""), "normalizer ", normalizer,
               " is not supported with this pre_tokenizer");
   if (words == "BertPreTokenizer") {
-    const Json& options = file.json.at("normalizer");
-    for (const char* key : {"clean_text", "handle_chinese_chars", "lowercase"})
-      file.require_one_of(options, key, {true});
-    file.require_one_of(options, "strip_accents", {nullptr, true});
+    file.check_known(file.json.at("normalizer"), bert_normalizer_keys);
+    expect_decoder("BPEDecoder");
     file.require_one_of(model, "end_of_word_suffix", {"</w>"});
     file.require_one_of(model, "unk_token", {"<unk>"});
     return made<text::Gpt1Bpe>(file, std::move(tokens), merges, special, ordinary);
   }
   file.require_one_of(model, "end_of_word_suffix", {nullptr, ""});
   if (words == "ByteLevel") {
-    file.require_one_of(file.json.at("pre_tokenizer"), "add_prefix_space", {false});
-    file.require_one_of(file.json.at("pre_tokenizer"), "use_regex", {true});
+    file.check_known(file.json.at("pre_tokenizer"), byte_level_keys);
+    expect_decoder("ByteLevel");
     return made<text::ByteBpe>(file, std::move(tokens), merges, special, ordinary);
   }
   file.expect(words.empty() && merges.empty(), "pre_tokenizer ", words.empty() ? "null" : words,
               " is not supported, only ByteLevel, BertPreTokenizer, or none for single characters");
+  expect_decoder("Fuse");
   std::string characters;
   for (const std::string& token : tokens) characters += token;
   auto tokenizer = made<text::CharTokenizer>(file, characters);
@@ -213,14 +222,16 @@ inline std::string tokens_checksum(const text::Tokenizer& tokenizer) {
 }  // namespace detail
 
 /// Loads the tokenizer in a folder, from its tokenizer.json, or else from vocab.json, merges.txt and added_tokens.json.
-/// Throws DataError, with the path, for files that are missing or malformed, and for a kind of tokenizer that the
-/// library does not have: it would give other tokens.
+/// Throws DataError, with the path, for files that are missing or malformed, and for a kind of tokenizer or a setting,
+/// also of tokenizer_config.json and special_tokens_map.json, with which it would give other tokens.
 inline text::Tokenizer load_tokenizer(const std::string& folder) {
   const std::string path = folder + "/tokenizer.json";
-  if (path_exists(path)) return detail::read_tokenizer_json(path);
-  check<DataError>(path_exists(folder + "/vocab.json"), "load_tokenizer", folder,
+  check<DataError>(path_exists(path) || path_exists(folder + "/vocab.json"), "load_tokenizer", folder,
                    ": holds no tokenizer: neither tokenizer.json nor vocab.json and merges.txt");
-  return detail::read_vocabulary_and_merges(folder);
+  text::Tokenizer tokenizer =
+      path_exists(path) ? detail::read_tokenizer_json(path) : detail::read_vocabulary_and_merges(folder);
+  detail::check_beside_tokenizer(folder, tokenizer);
+  return tokenizer;
 }
 
 /// Writes tokenizer.json and tokenizer_config.json, which the Python packages `tokenizers` and `transformers` open to
