@@ -10,6 +10,7 @@
 #include <span>
 
 #include "support/command_line.hpp"
+#include "support/other_heads.hpp"
 
 namespace {
 
@@ -17,6 +18,7 @@ using namespace gptlite;
 
 int run(const std::string& folder, const std::string& out, const std::string& type) {
   auto [model, tokenizer] = io::load_model(folder);
+  examples::note_other_heads("convert", folder);
   visit_parameters(model, [&](const std::string& name, const Tensor<float>& weights) {
     check<DataError>(all_finite(std::span(weights.data(), static_cast<std::size_t>(weights.numel()))), "convert",
                      folder, ": ", name, " has numbers that are not finite: has the model diverged?");

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "support/command_line.hpp"
+#include "support/other_heads.hpp"
 #include "support/weight_format.hpp"
 
 namespace {
@@ -66,6 +67,7 @@ std::vector<TokenId> start_of_text(const GPTConfig& config, const text::Tokenize
 int run(Options o) {
   set_num_threads(o.threads);
   const auto [model, tokenizer] = io::load_model(o.model);
+  examples::note_other_heads("generate", o.model);
   const std::vector<TokenId> prompt =
       o.prompt.empty() ? start_of_text(model.config, tokenizer) : tokenizer.encode(o.prompt);
   Decoder<float> decoder(model, {.weights = parse<WeightFormat>(o.precision), .draft = o.generate.draft});

@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "support/command_line.hpp"
+#include "support/other_heads.hpp"
 #include "support/weight_format.hpp"
 
 namespace {
@@ -72,6 +73,7 @@ int run(const Options& o) {
     tokens = tokenizer.encode(io::read_text(o.text));
     return loaded;
   }();
+  examples::note_other_heads("score", o.model);
   check<DataError>(tokens.size() >= 2, "score", "a score needs two tokens at least, the text has ", tokens.size());
   check_tokens("score", tokens, model.config.vocab_size);
   Decoder<float> decoder(model, {.weights = parse<WeightFormat>(o.precision)});

@@ -20,6 +20,7 @@
 #include "gptlite/io/run_state.hpp"
 #include "gptlite/io/safetensors.hpp"
 #include "gptlite/io/task_folder.hpp"
+#include "gptlite/io/task_readme.hpp"
 #include "gptlite/io/tokenizer_folder.hpp"
 #include "gptlite/io/tokenizer_json.hpp"
 #include "gptlite/io/training_run.hpp"

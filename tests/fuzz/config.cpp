@@ -52,6 +52,9 @@ void check_config(const std::string& folder, MemoryFiles& memory) {
   always(again.norm_order == config.norm_order && again.vocab_size == config.vocab_size);
   always(again.block_size == config.block_size && again.window == config.window && again.dropout == config.dropout);
   always(again.n_layer == config.n_layer && again.n_head == config.n_head && again.n_embd == config.n_embd);
+  always(again.activation == config.activation && again.inner() == config.inner());
+  always(again.special_tokens == config.special_tokens && again.tie_word_embeddings == config.tie_word_embeddings);
+  for (Index layer = 0; layer < 3; ++layer) always(again.attention_scale(layer) == config.attention_scale(layer));
   always(again.layer_norm_epsilon == config.layer_norm_epsilon && again.initializer_range == config.initializer_range);
 
   GPT<float> model = io::load_gpt<float>(folder);
@@ -70,10 +73,13 @@ void check_task(const std::string& folder) {
 void check_adapters(const std::string& folder) {
   accepted([&] {
     const io::detail::PeftConfig adapters(folder + "/adapter_config.json");
-    always(adapters.rank > 0 && adapters.scale > 0 && std::isfinite(adapters.scale));
+    for (const char* module : {"transformer.h.0.attn.c_attn", "score"}) {
+      const double scale = adapters.scale_of(module);
+      always(adapters.rank_of(module) > 0 && scale > 0 && std::isfinite(scale));
+    }
     GPT<float> model(small_config(folder == "gpt2" ? NormOrder::pre : NormOrder::post));
     io::load_lora(folder, model);
-    always(adapters.rank == 2 && model.h[0].attn.c_attn.lora.defined());
+    always(adapters.rank_of("transformer.h.0.attn.c_attn") == 2 && model.h[0].attn.c_attn.lora.defined());
   });
 }
 

@@ -99,7 +99,8 @@ for name, value in (("gpt2", gpt2), ("gpt1", gpt1), ("adapter", adapter),
     seed("config", name, json.dumps(value))
 dictionary("config", JSON + sorted({f'"{key}"' for value in (gpt2, gpt1, adapter) for key in value}) +
            ["\"gpt2\"", "\"openai-gpt\"", "\"weight_map\"", "\"task\"", "\"labels\"", "\"use_rslora\"", "\"rank_pattern\"", "\"all-linear\"",
-            "\"n_inner\"", "\"gelu_pytorch_tanh\"", "\"shard\"", "1073741824", "39000", "\"classification\"", "\"multiple-choice\""])
+            "\"n_inner\"", "\"gelu_pytorch_tanh\"", "\"shard\"", "\"scale_attn_weights\"", "\"scale_attn_by_inverse_layer_idx\"", "\"silu\"", "\"relu\"", "\"eos_token_id\"", "\"bos_token_id\"",
+            "\"pad_token_id\"", "\"alpha_pattern\"", "\"do_sample\"", "\"metadata\"", "1073741824", "39000", "\"classification\"", "\"multiple-choice\""])
 
 # tokenizers
 byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}

@@ -193,6 +193,9 @@ TEST_CASE("heads beside the language model's are passed over, but nothing of an 
   io::save_safetensors(folder.weights(), tensors);
   GPT<float> model = io::load_gpt(folder.path.string());
   CHECK(model.wte.weight.to_vector() == io::load_gpt(fixtures + "/gpt2").wte.weight.to_vector());
+  CHECK(io::other_heads(folder.path.string()) ==
+        std::vector<std::string>{"classifier.weight", "multiple_choice_head.summary.bias", "v_head.summary.weight"});
+  CHECK(io::other_heads(fixtures + "/gpt2").empty());
   tensors.emplace("lm_head.bias", Tensor<float>::ones({61}));
   tensors.emplace("transformer.v_head.bias", Tensor<float>::ones({1}));
   io::save_safetensors(folder.weights(), tensors);

@@ -106,6 +106,29 @@ TEST_CASE("the tokenizer of a folder puts the task's tokens around texts in tran
   CHECK(io::load_tokenizer(saved.folder).encode("Hello") == from.tokenizer.tokenizer.encode("Hello"));
 }
 
+TEST_CASE("README.md says how transformers answers; one of someone else's stays, ours goes with the model") {
+  const Saved saved;
+  const auto make = [&](Task task) {
+    io::save_task_model(saved.folder, saved.make(task, 0,
+                                                 task == Task::entailment ? std::vector<std::string>{"a", "b", "c"}
+                                                                          : std::vector<std::string>{}));
+  };
+  const auto readme = [&] { return bytes_of(saved.folder + "/README.md"); };
+  make(Task::entailment);
+  CHECK(readme().find("Classes: `a` `b` `c`\n") != std::string::npos);
+  CHECK(readme().find("\"text_pair\"") != std::string::npos);
+  make(Task::similarity);
+  CHECK(readme().find("((a, b), (b, a))") != std::string::npos);
+  make(Task::multiple_choice);
+  CHECK(readme().find("for choice in choices") != std::string::npos);
+  io::save_model(saved.folder, saved.make(Task::similarity, 0, {}).model.backbone,
+                 saved.make(Task::similarity, 0, {}).tokenizer.tokenizer);
+  CHECK_FALSE(std::filesystem::exists(saved.folder + "/README.md"));
+  io::write_text(saved.folder + "/README.md", "# Mine\n");
+  make(Task::entailment);
+  CHECK(readme() == "# Mine\n");
+}
+
 TEST_CASE("max_part_length comes back, and is in the layout") {
   const Saved saved;
   io::TaskFolder<float> folder = saved.make(Task::entailment, 0, {"a", "b", "c"});

@@ -141,6 +141,19 @@ GPT<T> read_gpt(OpenGpt& files) {
 
 }  // namespace detail
 
+/// The heads in a folder's weights that are not the language model's, such as v_head.summary.weight of TRL or the
+/// score.weight of a classifier: load_gpt passes over them. Throws DataError for weights that cannot be read.
+inline std::vector<std::string> other_heads(const std::string& folder) {
+  const ModelWeights weights(folder, "other_heads");
+  std::vector<std::string> heads = weights.names();
+  const bool has_prefix =
+      std::any_of(heads.begin(), heads.end(), [](const auto& name) { return name.starts_with("transformer."); });
+  std::erase_if(heads, [&](const std::string& name) {
+    return name.starts_with("transformer.") || name.starts_with("lm_head.") || (!has_prefix && name != "score.weight");
+  });
+  return heads;
+}
+
 /// Loads the GPT in a folder of transformers, of model_type openai-gpt or gpt2, in evaluation mode. Weights of any
 /// float format, in one file or several (ModelWeights), are converted to T. Heads other than the language model's are
 /// skipped. Throws DataError, with the path, for a file that is missing or malformed, for a setting that GPT does not

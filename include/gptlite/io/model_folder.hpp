@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "gptlite/io/gpt_folder.hpp"
+#include "gptlite/io/task_readme.hpp"
 #include "gptlite/io/tokenizer_folder.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -19,9 +20,11 @@ inline void check_vocabulary(const std::string& folder, const text::Tokenizer& t
 }
 
 namespace detail {
-/// Names of the files of a model and its tokenizer, in the order in which a FolderUpdate puts them in place.
-inline std::vector<std::string> folder_file_names() {
+/// Names of the files of a model and its tokenizer, in the order in which a FolderUpdate puts them in place. README.md
+/// is among them if it was written with a model.
+inline std::vector<std::string> folder_file_names(const std::string& folder) {
   std::vector<std::string> names = tokenizer_file_names();
+  if (has_no_other_readme(folder)) names.emplace_back("README.md");
   for (const std::string& name : model_file_names()) names.push_back(name);
   return names;
 }
@@ -74,7 +77,7 @@ void save_model(const std::string& folder, const GPT<T>& model, const text::Toke
   const detail::ModelFiles files =
       detail::gpt_files(folder, named, {.dtype = dtype}, detail::tokens_checksum(tokenizer));
   const detail::TokenizerFiles tokenizer_files = detail::tokenizer_files(tokenizer);
-  FolderUpdate update(folder, detail::folder_file_names());
+  FolderUpdate update(folder, detail::folder_file_names(folder));
   files.write(update.staging());
   detail::write_tokenizer(update.staging(), tokenizer_files);
   update.commit();

@@ -40,10 +40,10 @@ struct PeftConfig {
     file.expect(rank > 0, "\"r\" must be positive");
     file.expect(file.has("lora_alpha"), "\"lora_alpha\" must be a number");
     alpha = file.number_or("lora_alpha", 0);
-    file.expect(alpha > 0 && alpha < 1e30, "\"lora_alpha\" must be positive, and no more than a float holds");
+    file.expect(alpha >= 1e-30 && alpha < 1e30, "\"lora_alpha\" must be positive, and a float must hold it");
     rank_stabilized = file.flag_or("use_rslora", false);
     ranks = pattern(file, "rank_pattern", [](double r) { return r >= 1 && r <= 1 << 30 && r == std::floor(r); });
-    alphas = pattern(file, "alpha_pattern", [](double a) { return a > 0 && a < 1e30; });
+    alphas = pattern(file, "alpha_pattern", [](double a) { return a >= 1e-30 && a < 1e30; });
     const bool by_name =
         !file.has("layers_to_transform") && !file.has("exclude_modules") && file.is_list("target_modules");
     if (by_name) targets = file.texts("target_modules");

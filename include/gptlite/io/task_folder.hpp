@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "gptlite/io/model_folder.hpp"
+#include "gptlite/io/task_readme.hpp"
 #include "gptlite/models/task_model.hpp"
 #include "gptlite/text/task_tokenizer.hpp"
 
@@ -44,8 +45,9 @@ inline TokenizerFiles task_tokenizer_files(const text::Tokenizer& tokenizer, Ind
 /// Writes a folder that load_task_model opens, and transformers as ...ForSequenceClassification. Its tokenizer puts
 /// start, delimiter and extract tokens around a text or a pair of texts. For classification and entailment,
 /// pipeline("text-classification", folder) gives the labels and probabilities of `model` on texts laid out by layout(),
-/// if they are not too long. For similarity and multiple choice, transformers computes the scores of one sequence. The
-/// folder is made if it is not there; a model in it is replaced whole or not at all. Throws ConfigError for a model
+/// if they are not too long. For similarity and multiple choice, transformers computes the scores of one sequence; a
+/// README.md in the folder says how the answers follow from them, unless one of someone else's is there. The folder is
+/// made if it is not there; a model in it is replaced whole or not at all. Throws ConfigError for a model
 /// with adapters or layers that its config does not describe, DataError for labels that are not UTF-8 and for a
 /// tokenizer with more tokens than the model, IoError if a file cannot be written.
 template <class T>
@@ -77,9 +79,12 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   const detail::ModelFiles files(folder, backbone, config, std::move(tensors), std::nullopt,
                                  detail::tokens_checksum(from.tokenizer.tokenizer));
   const detail::TokenizerFiles tokenizer = detail::task_tokenizer_files(from.tokenizer.tokenizer, backbone.block_size);
-  FolderUpdate update(folder, detail::folder_file_names());
+  const bool readme = detail::has_no_other_readme(folder);
+  FolderUpdate update(folder, detail::folder_file_names(folder));
   files.write(update.staging());
   detail::write_tokenizer(update.staging(), tokenizer);
+  if (readme)
+    write_text(update.staging() + "/README.md", detail::task_readme(model.task, from.labels, n, backbone.block_size));
   update.commit();
 }
 

@@ -155,7 +155,7 @@ class TrainingRun : public train::RunKeeper {
   // What the program may have written into the folder.
   std::vector<std::string> outputs() const {
     std::vector<std::string> names{"checkpoints", "metrics.jsonl", "adapter_config.json", "adapter_model.safetensors"};
-    const std::vector<std::string> model = detail::folder_file_names();
+    const std::vector<std::string> model = detail::folder_file_names(folder_);
     names.insert(names.end(), model.begin(), model.end());
     names.insert(names.end(), options_.outputs.begin(), options_.outputs.end());
     return names;
