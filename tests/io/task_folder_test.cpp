@@ -120,6 +120,7 @@ TEST_CASE("README.md says how transformers answers; one of someone else's stays,
   make(Task::similarity);
   CHECK(readme().find("((a, b), (b, a))") != std::string::npos);
   make(Task::multiple_choice);
+  CHECK_FALSE(io::read_json(saved.folder + "/config.json").contains("problem_type"));
   CHECK(readme().find("for choice in choices") != std::string::npos);
   io::save_model(saved.folder, saved.make(Task::similarity, 0, {}).model.backbone,
                  saved.make(Task::similarity, 0, {}).tokenizer.tokenizer);

@@ -68,7 +68,7 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   config["id2label"] = names;
   config["label2id"] = ids;
   config["num_labels"] = n;
-  config["problem_type"] = "single_label_classification";
+  if (n > 1) config["problem_type"] = "single_label_classification";  // transformers refuses it for one score
   const text::TaskTokens& tokens = from.tokenizer.tokens;
   config["pad_token_id"] = tokens.start;  // transformers reads the last token that is not this one: the extract token
   config["gptlite_task"] = {
