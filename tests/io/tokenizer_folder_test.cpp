@@ -176,6 +176,10 @@ TEST_CASE("what stands beside tokenizer.json acts as in transformers, or is refu
                                              {"add_bos_token", true}}
                                             .dump());
   CHECK(io::load_tokenizer(folder.path).encode("the low") == gpt2().encode("the low"));
+  std::filesystem::remove(folder.path + "/tokenizer.json");  // then transformers adds the token
+  CHECK(folder.refusal() ==
+        config +
+            "\"add_bos_token\" is true, which is not supported: write the token into the text, and set it to false");
 }
 
 TEST_CASE("malformed tokenizer.json files are refused with the path") {

@@ -103,11 +103,11 @@ inline constexpr KnownKey tokenizer_config_used[] = {
     {"model_specific_special_tokens", ""},
     {"added_tokens_decoder", ""},
     {"add_prefix_space", "must be false for GPT2Tokenizer"},
+    {"add_bos_token", "must be false where there is no tokenizer.json, which else says what is added"},
+    {"add_eos_token", "likewise"},
     {"tokenizer_class", "tells whether add_prefix_space acts"},
 };
 inline constexpr KnownKey tokenizer_config_without_effect[] = {
-    {"add_bos_token", "transformers' fast tokenizers do not read it"},
-    {"add_eos_token", "transformers' fast tokenizers do not read it"},
     {"split_special_tokens", "transformers' fast tokenizers do not read it"},
     {"do_lower_case", "the normalizer of tokenizer.json counts"},
     {"do_basic_tokenize", ""},
@@ -181,10 +181,14 @@ inline void check_beside_tokenizer(const std::string& folder, const text::Tokeni
     check<DataError>(!kind.starts_with("GPT2Tokenizer") || config.value("add_prefix_space", nlohmann::json()) != true,
                      where, path, ": \"add_prefix_space\" is true, which is not supported: put the space in front of ",
                      "the text, and set it to false");
+    for (const char* key : {"add_bos_token", "add_eos_token"})
+      check<DataError>(path_exists(folder + "/tokenizer.json") || config.value(key, nlohmann::json()) != true, where,
+                       path, ": \"", key, "\" is true, which is not supported: write the token into the text, and set ",
+                       "it to false");
     for (const KnownKey& key : tokenizer_config_used) {
       const std::string setting(key.name);
       std::vector<std::string> tokens;
-      if (setting != "add_prefix_space" && setting != "tokenizer_class" && config.contains(setting))
+      if (!setting.starts_with("add_") && setting != "tokenizer_class" && config.contains(setting))
         add_named_tokens(config.at(setting), tokens);
       for (const std::string& token : tokens)
         check<DataError>(tokenizer.token_to_id(token).has_value(), where, path, ": \"", setting, "\" names ",
