@@ -47,7 +47,7 @@ struct Reference {
               score += static_cast<double>(qkv[at(i, 0) + e]) * static_cast<double>(qkv[at(j, 1) + e]);
               d += static_cast<double>(dy[out + e]) * static_cast<double>(qkv[at(j, 2) + e]);
             }
-            sum += p[key] = std::exp(score * s.scale());
+            sum += p[key] = std::exp(score * s.score_scale());
             dp[key] = d * static_cast<double>(factors[key]);
           }
           for (Index j = first; j < end; ++j) {
@@ -58,7 +58,7 @@ struct Reference {
           for (Index j = first; j < end; ++j) {
             const auto key = static_cast<std::size_t>(j);
             const double dropped = p[key] * static_cast<double>(factors[key]);
-            const double ds = p[key] * (dp[key] - mean) * s.scale();
+            const double ds = p[key] * (dp[key] - mean) * s.score_scale();
             for (std::size_t e = 0; e < size; ++e) {
               y[out + e] += dropped * static_cast<double>(qkv[at(j, 2) + e]);
               dqkv[at(j, 2) + e] += dropped * static_cast<double>(dy[out + e]);
