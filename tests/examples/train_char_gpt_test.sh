@@ -69,7 +69,7 @@ expect '/nothing: cannot read: No such file or directory' --text "$work/nothing"
 expect ': cannot read: Is a directory' --text "$work"
 expect 'dataset has 9 tokens, block size needs 65' --text "$work/short"
 expect 'the last 10% of the text validate: dataset has' --text "$work/text" --block-size 2000
-expect 'invalid UTF-8 at byte 16' --text "$work/latin1"
+expect 'latin1, line 1, byte 17: not UTF-8' --text "$work/latin1"
 expect 'n_embd 130 is not divisible by n_head 4' --text "$work/text" --n-embd 130
 expect 'character "é" at position 1 is not in the vocabulary' --text "$work/text" --prompt 'té'
 expect '--max-steps must be positive, got 0' --text "$work/text" --max-steps 0

@@ -14,7 +14,7 @@ using namespace gptlite;
 
 namespace {
 
-std::multiset<std::string> names(const io::detail::KnownKeys& keys) {
+std::multiset<std::string> key_names(const io::detail::KnownKeys& keys) {
   std::multiset<std::string> all;
   for (const auto& list : {keys.used, keys.without_effect})
     for (const io::detail::KnownKey& key : list) all.emplace(key.name);
@@ -41,7 +41,7 @@ TEST_CASE("each key that the Python packages write is known, once") {
   CHECK(written.size() == known.size());
   for (const auto& [file, keys] : known) {
     CAPTURE(file);
-    const std::multiset<std::string> listed = names(keys);
+    const std::multiset<std::string> listed = key_names(keys);
     for (const std::string& name : listed) CHECK_MESSAGE(listed.count(name) == 1, name, " is listed twice");
     for (const nlohmann::json& key : written.at(file))
       CHECK_MESSAGE(listed.contains(key.get<std::string>()), key, " is in no list");
@@ -55,7 +55,7 @@ TEST_CASE("docs/compatibility.md has every key: scripts/make_compatibility write
   for (const KnownKeys& keys : {KnownKeys{config_used, config_without_effect, config_refused}, generation_keys,
                                 adapter_keys, index_keys, tokenizer_keys, tokenizer_model_keys, added_token_keys,
                                 bert_normalizer_keys, byte_level_keys, template_keys, tokenizer_config_keys}) {
-    for (const std::string& name : names(keys)) CHECK_MESSAGE(page.find('`' + name + '`') != page.npos, name);
+    for (const std::string& name : key_names(keys)) CHECK_MESSAGE(page.find('`' + name + '`') != page.npos, name);
     for (const auto& list : {keys.used, keys.without_effect})
       for (const KnownKey& key : list) CHECK_MESSAGE(page.find(key.note) != page.npos, key.note);
     for (const RefusedKey& key : keys.refused) CHECK_MESSAGE(page.find(key.advice) != page.npos, key.advice);
