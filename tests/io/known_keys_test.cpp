@@ -39,7 +39,9 @@ TEST_CASE("each key that the Python packages write is known, once") {
                                                {"tokenizer_config.json", tokenizer_config_keys}};
   const nlohmann::json written = io::read_json(std::string(GPTLITE_FIXTURES) + "/known_keys.json");
   CHECK(written.size() == known.size());
-  for (const auto& [file, keys] : known) {
+  for (const auto& item : known) {  // no binding: clang's lambdas do not capture them in C++20
+    const std::string& file = item.first;
+    const KnownKeys& keys = item.second;
     CAPTURE(file);
     const std::multiset<std::string> listed = key_names(keys);
     for (const std::string& name : listed) CHECK_MESSAGE(listed.count(name) == 1, name, " is listed twice");
