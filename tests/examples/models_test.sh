@@ -47,6 +47,18 @@ seeded() { "$programs/generate" --model "$work/char" --prompt a --temperature 3 
 [ "$(seeded 1 1)" = "$(seeded 1 3 --draft)" ] || fail "--draft changes the text"
 [ "$(seeded 1 1)" != "$(seeded 2 1)" ] || fail "another seed, the same text"
 
+# Texts end at an eos token, which is not printed, unless --ignore-eos goes on: here at the f of fox, token 14.
+cp -r "$work/char" "$work/eos"
+sed -i 's/"eos_token_id": null/"eos_token_id": [0, 14]/' "$work/eos/config.json"
+one=(generate --model "$work/eos" --prompt "the quick" --max-new-tokens 300 --temperature 0)
+text=$("$programs/${one[@]}")
+[[ "$text" = "the quick"* ]] && [[ "$text" != *f* ]] || fail "no end at eos: $text"
+"$programs/${one[@]}" --json | grep -qE '"tokens":\[[0-9,]*,14\]' || fail "eos is not the last token: $("$programs/${one[@]}" --json)"
+text=$("$programs/${one[@]}" --ignore-eos)
+[ ${#text} -gt 300 ] || fail "--ignore-eos: $text"
+"$programs/convert" --model "$work/eos" --out "$work/eos2" 2>/dev/null
+tr -d ' \n' <"$work/eos2/config.json" | grep -q '"eos_token_id":\[0,14\]' || fail "convert: $(cat "$work/eos2/config.json")"
+
 # The same score from ids, from a folder in bf16, and after another conversion.
 "$programs/tokenize" --model "$work/char" --text "$work/start" >"$work/lines"
 head -n 1 "$work/lines" >"$work/ids"
@@ -90,6 +102,9 @@ printf '\000\000\300\177' | dd of="$work/diverged/model.safetensors" bs=1 seek=$
 expect "has numbers that are not finite: has the model diverged?" convert --model "$work/diverged" --out "$work/no.gguf"
 expect "is not a number: has the model diverged?" score --model "$work/diverged" --tokens "1 2 3"
 expect "is not a number: has the model diverged?" generate --model "$work/diverged" --prompt the
+printf 'abcabcabcabcabcabcabcabcabc%.0s' {1..20} >"$work/one_line"
+"$programs/train_char_gpt" --text "$work/one_line" --out "$work/one" "${tiny[@]}" --max-steps 2 >/dev/null 2>&1 || fail "a text of one line"
+expect "the model has no token that begins a text: give it a --prompt" generate --model "$work/one"
 expect "unknown option --temprature; did you mean --temperature?" generate --model "$work/char" --temprature 1
 expect "$work/nothing: holds no tokenizer: neither tokenizer.json nor" generate --model "$work/nothing"
 expect 'character "%" at position 1 is not in the vocabulary' generate --model "$work/char" --prompt 'a%'

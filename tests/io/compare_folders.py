@@ -3,12 +3,14 @@
 usage: python compare_folders.py FOLDER [--models 300] [--adapters 100] [--seed 1]
 
 FOLDER holds the example programs; for adapters also score_adapters beside it, in ../tests (cmake --build ... --target
-score_adapters). Needs torch, transformers, tokenizers, safetensors and peft; takes some minutes. Not part of scripts/test.
+score_adapters). Needs torch, transformers, tokenizers, safetensors and peft, and for GGUF files llama-cpp-python; takes some
+minutes. Not part of scripts/test.
 
 Each folder is a GPT-1 or GPT-2 with random settings of docs/compatibility.md, tied or not, in shards or not, in F32, F16 or
 BF16, with a tokenizer of random settings, and more, fewer or as many tokens as rows. Compared with transformers: log-probabilities
 within 1e-5, ids of texts. Then convert writes the folder, and once more what it wrote: transformers computes the same of it, and
-the second is equal to the first, key by key and weight by weight. GGUF files: compare_huggingface.py.
+the second is equal to the first, key by key and weight by weight. Of the GGUF file llama.cpp gives the same ids, special tokens
+and, within 0.002, log-probabilities.
 """
 import argparse
 import collections
@@ -31,6 +33,12 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import (AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, OpenAIGPTConfig, OpenAIGPTLMHeadModel,
                           PreTrainedTokenizerFast)
 
+try:
+    import llama_cpp
+except ImportError:
+    llama_cpp = None
+    print("no llama-cpp-python: GGUF files are not compared")
+
 parser = argparse.ArgumentParser()
 parser.add_argument("programs", type=pathlib.Path)
 parser.add_argument("--models", type=int, default=300)
@@ -42,7 +50,7 @@ transformers.utils.logging.disable_progress_bar()
 
 # What a refusal must say: the file and the setting, or the tensors.
 BY_NAME = re.compile(r'"[^"]+" (is|names|must|has)|is not known|not supported|missing, \d+ unexpected|outside the vocabulary|check_vocabulary'
-                     r"|has no activation|openai-gpt has|cannot|holds no")
+                     r"|has no activation|openai-gpt has|cannot|holds no|llama\.cpp")
 SAMPLES = ["The quick brown fox's 12 words,  don't\n", "low lower lowest ", "Größe naïve", "中文 テスト", "👩‍👧 e\u0301", "<|endoftext|>", "[PAD]",
            "word", "\t x", "tHe THE the", "a  b", "it's we'll"]
 
@@ -142,6 +150,7 @@ def log_probabilities(model, tokens):
 class Comparison:
     def __init__(self):
         self.worst, self.equal, self.refused, self.failed = 0.0, 0, collections.Counter(), []
+        self.gguf_worst, self.gguf = 0.0, 0
 
     def refuse(self, n, done):
         message = " ".join(done.stderr.split("\n")[-2:]).strip() if "shape mismatches" not in done.stderr else done.stderr
@@ -157,7 +166,10 @@ class Comparison:
 
     def compare(self, n, got, want, what, limit=1e-5):
         error = max(abs(x - y) for x, y in zip(got, want, strict=True))
-        self.worst = max(self.worst, error)
+        if "llama.cpp" in what:
+            self.gguf_worst = max(self.gguf_worst, error)
+        else:
+            self.worst = max(self.worst, error)
         if not error <= limit:
             self.fail(n, f"{what} differ by {error}")
         return error <= limit
@@ -210,7 +222,38 @@ def compare_model(n, work, found):
             return found.fail(n, f"{name} differs when it is converted again")
     if AutoTokenizer.from_pretrained(work / "once")(lines).input_ids != tokenizer(lines).input_ids:
         return found.fail(n, "other ids after convert")
+    if llama_cpp and gpt2 and not compare_gguf(n, folder, work, tokens, want, lines, tokenizer, found):
+        return
     found.equal += 1
+
+
+def compare_gguf(n, folder, work, tokens, want, lines, tokenizer, found):
+    """True unless llama.cpp and the library disagree."""
+    path = work / "model.gguf"
+    done = run(options.programs / "convert", "--model", folder, "--out", path)
+    if done.returncode != 0:
+        if not BY_NAME.search(done.stderr):
+            found.fail(n, f"GGUF: {done.stderr}")
+        return bool(BY_NAME.search(done.stderr))
+    llm = llama_cpp.Llama(str(path), n_ctx=32, logits_all=True, verbose=False)
+    llm.eval(tokens)
+    scores = torch.log_softmax(torch.tensor(llm.scores[:len(tokens)]).double(), -1)
+    got = [scores[i, token].item() for i, token in enumerate(tokens[1:])]
+    if not found.compare(n, got, want, "llama.cpp's log-probabilities", 2e-3):
+        return False
+    for line in lines:
+        ids = llm.tokenize(line.encode(), add_bos=False, special=True)
+        if ids != tokenizer(line).input_ids:
+            found.fail(n, f"llama.cpp's ids of {line!r}: {ids}, transformers {tokenizer(line).input_ids}")
+            return False
+    config = json.loads((work / "once" / "config.json").read_text())
+    eos = config["eos_token_id"]
+    eos = eos[0] if isinstance(eos, list) else eos
+    if eos is not None and eos < config["vocab_size"] and llm.token_eos() != eos:
+        found.fail(n, f"llama.cpp ends texts at {llm.token_eos()}, not at {eos}")
+        return False
+    found.gguf += 1
+    return True
 
 
 def compare_adapters(n, work, found):
@@ -263,6 +306,8 @@ def main():
             seed += 1
         print(f"{what}, seeds from {options.seed * 100_000}: {found.equal} equal (log-probabilities within {found.worst:.1e}), "
               f"{sum(found.refused.values())} refused by name, {len(found.failed)} failed")
+        if found.gguf:
+            print(f"  {found.gguf} as GGUF files equal in llama.cpp (log-probabilities within {found.gguf_worst:.1e})")
         for message, times in found.refused.most_common():
             print(f"  {times} x {message}")
         failed = failed or bool(found.failed)

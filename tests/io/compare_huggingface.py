@@ -89,7 +89,7 @@ for n in range(a.models):
             gguf = "-"
             if llama_cpp and model_class is GPT2LMHeadModel:
                 gguf = []
-                for kind in ("fp32", "bf16") + (("int8",) if channels % 32 == 0 else ()):
+                for kind in ("fp32", "fp16", "bf16") + (("int8",) if channels % 32 == 0 else ()):
                     path = os.path.join(folder, kind + ".gguf")
                     run("convert", "--model", source, "--out", path, "--type", kind)
                     llm = llama_cpp.Llama(path, n_ctx=positions, verbose=False, logits_all=False)
@@ -99,7 +99,7 @@ for n in range(a.models):
                         found.append(int(llm.sample(temp=0)))
                         llm.eval(found[-1:])
                     ours = json.loads(run("generate", "--model", source, "--prompt", prompt, "--max-new-tokens", 100, "--temperature",
-                                          0, "--json", "--precision", kind))
+                                          0, "--json", "--precision", {"fp16": "fp32"}.get(kind, kind)))
                     same = sum(x == y for x, y in zip(found, ours["prompt_tokens"] + ours["tokens"]))
                     gguf.append(f"{kind} {same}/{len(found)}")
             ok = error < 1e-5 and same_text and same_weights
