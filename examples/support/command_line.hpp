@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdint>
 #include <exception>
@@ -119,11 +120,24 @@ inline bool reader_is_gone() {
 #endif
 }
 
+/// Memory for the way out once there is none: what unwinds may allocate, as nlohmann's destructors do.
+inline std::atomic<char*>& memory_reserve() {
+  static std::atomic<char*> reserve{new (std::nothrow) char[256 * 1024]};
+  return reserve;
+}
+/// Frees the reserve the first time that memory runs out, and lets the allocation fail all the same.
+inline void use_memory_reserve() {
+  delete[] memory_reserve().exchange(nullptr);
+  throw std::bad_alloc();
+}
+
 /// Runs `work`; an exception becomes a line on stderr and exit code 1, and so does output that could not be written. A
 /// reader that wanted no more, such as `head`, is no error: exit code 141, as of a program that SIGPIPE ended.
 template <class F>
 int guarded(const std::string& program, F&& work) {
   prepare_streams();
+  memory_reserve();
+  std::set_new_handler(use_memory_reserve);
   try {
     const int exit_code = work();
     if (std::cout.flush()) return exit_code;

@@ -22,6 +22,19 @@ std::string invalid_at(int byte) { return "[json] f.json: invalid at byte " + st
 
 }  // namespace
 
+TEST_CASE("a value is emptied whatever it holds") {
+  for (const char* text :
+       {"[]", "{}", "3", "null", "\"text\"", "[[1,[2,{}]],{\"a\":{\"b\":[null,[]]},\"c\":[{}]},[[[[7]]]]]"}) {
+    nlohmann::json value = nlohmann::json::parse(text);
+    io::detail::empty_json(value);
+    CHECK((!value.is_structured() || value.empty()));
+  }
+  nlohmann::json wide;
+  for (int i = 0; i < 10'000; ++i) wide[std::to_string(i)] = {{"a", {1, 2}}};
+  { const io::detail::JsonScope scope(wide); }
+  CHECK(wide.empty());
+}
+
 TEST_CASE("every kind of value is read, at any place") {
   for (const char* text :
        {"null", "true", "-3", "18446744073709551615", "0.5", R"("a\n\u20ac\ud83d\ude00")", "[]", "{}",

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -29,10 +30,44 @@ struct JsonTerms {
 
 namespace detail {
 
+/// Empties a value without allocating. nlohmann's own destructor allocates, and ends the program where there is no
+/// memory.
+inline void empty_json(nlohmann::json& root) noexcept {
+  while (root.is_structured() && !root.empty()) {
+    nlohmann::json* holder = &root;  // of the last value that has no members
+    const auto last = [](nlohmann::json& value) -> nlohmann::json& {
+      return value.is_array() ? value.get_ref<nlohmann::json::array_t&>().back()
+                              : std::prev(value.get_ref<nlohmann::json::object_t&>().end())->second;
+    };
+    while (last(*holder).is_structured() && !last(*holder).empty()) holder = &last(*holder);
+    if (holder->is_array()) {
+      holder->get_ref<nlohmann::json::array_t&>().pop_back();
+    } else {
+      auto& members = holder->get_ref<nlohmann::json::object_t&>();
+      members.erase(std::prev(members.end()));
+    }
+  }
+}
+/// Empties a value so at the end of its scope, in which memory may run out.
+class JsonScope {
+ public:
+  explicit JsonScope(nlohmann::json& value) : value_(value) {}
+  ~JsonScope() { empty_json(value_); }
+  JsonScope(const JsonScope&) = delete;
+  JsonScope& operator=(const JsonScope&) = delete;
+
+ private:
+  nlohmann::json& value_;
+};
+
 // Builds the value from nlohmann's events. Its own builder silently keeps one of two equal keys.
 class JsonBuilder {
  public:
   JsonBuilder(std::string_view path, const JsonTerms& terms) : path_(path), terms_(terms) {}
+
+  ~JsonBuilder() { empty_json(root); }
+  JsonBuilder(const JsonBuilder&) = delete;
+  JsonBuilder& operator=(const JsonBuilder&) = delete;
 
   nlohmann::json root;
 

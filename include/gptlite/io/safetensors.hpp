@@ -70,9 +70,10 @@ class SafetensorsFile {
     std::string header(static_cast<std::size_t>(header_size), '\0');
     read_at(sizeof header_size, header.data(), header.size());
 
-    const nlohmann::json root = parse_json(header, path_, {.where = "safetensors", .text = "header ", .key = "tensor"});
+    nlohmann::json root = parse_json(header, path_, {.where = "safetensors", .text = "header ", .key = "tensor"});
+    const detail::JsonScope scope(root);
     require(root.is_object(), "header is not a JSON object");
-    for (const auto& [name, value] : root.items()) {
+    for (const auto& [name, value] : std::as_const(root).items()) {
       if (name == "__metadata__") {
         read_metadata(value);
       } else {
