@@ -101,7 +101,8 @@ TEST_CASE("words that were added to a vocabulary stay words, also where task tok
     const text::Tokenizer with = text::with_task_tokens(loaded, loaded.vocab_size()).tokenizer;
     for (const text::Tokenizer& again : {loaded, with}) {
       io::save_tokenizer(folder.path + "/again", again);
-      for (const json& token : json::parse(std::ifstream(folder.path + "/again/tokenizer.json"))["added_tokens"])
+      const json written = json::parse(std::ifstream(folder.path + "/again/tokenizer.json"));
+      for (const json& token : written["added_tokens"])
         CHECK(token["special"] == (token["content"] != "lowish"));
     }
   }
