@@ -83,6 +83,7 @@ inline constexpr KnownKey config_without_effect[] = {
     {"id2label", "gptlite_task has the labels"},
     {"label2id", "gptlite_task has the labels"},
     {"num_labels", "the weights tell"},
+    {"_num_labels", "the weights tell"},
     {"problem_type", ""},
     {"dtype", "each tensor of the weights has its own"},
     {"torch_dtype", "each tensor of the weights has its own"},
@@ -122,6 +123,11 @@ inline constexpr KnownKey config_without_effect[] = {
     {"_attn_implementation_autoset", "the same numbers"},
     {"attn_implementation", "the same numbers"},
     {"transformers_version", ""},
+    {"author", ""},
+    {"created_date", ""},
+    {"description", ""},
+    {"language", ""},
+    {"license", ""},
 };
 inline constexpr RefusedKey config_refused[] = {
     {"add_cross_attention", "[false, null]", "GPT has no cross-attention: save a model without it"},
@@ -252,6 +258,7 @@ inline constexpr KnownKey adapter_without_effect[] = {
     {"runtime_config", ""},
     {"megatron_config", ""},
     {"megatron_core", ""},
+    {"merge_weights", "of PEFT before 0.4"},
     {"qalora_group_size", ""},
     {"loftq_config", "init_lora_weights counts"},
     {"corda_config", "init_lora_weights counts"},
@@ -274,6 +281,8 @@ inline constexpr RefusedKey adapter_refused[] = {
     {"monteclora_config", "[null]", merge_first},
     {"arrow_config", "[null]", merge_first},
     {"alora_invocation_tokens", "[null]", "the adapters are for some tokens alone, which GPT does not have"},
+    {"alora_invocation_string", "[null]", "the adapters are for some tokens alone, which GPT does not have"},
+    {"enable_lora", "[null]", merge_first},
     {"layer_replication", "[null]", merge_first},
     {"trainable_token_indices", "[null]", merge_first},
 };

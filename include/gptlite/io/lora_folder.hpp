@@ -268,14 +268,14 @@ void load_lora(const std::string& folder, Module& model) {
     numbers.push_back(read(names.b, true));
   }
   for (const detail::PeftTensor<Tensor<T>>& each : whole) numbers.push_back(read(each.name, each.transposed));
+  if constexpr (std::is_same_v<Module, GPT<T>>) {
+    if (unties) model.untie();
+  }
   auto next = numbers.begin();
   for (const Adapters& names : adapters) {
     names.layer->lora.A = *next++;
     names.layer->lora.B = *next++;
     names.layer->lora.scale = names.scale;
-  }
-  if constexpr (std::is_same_v<Module, GPT<T>>) {
-    if (unties) model.untie();
   }
   gptlite::detail::train_adapters_only(model);
   if constexpr (std::is_same_v<Module, GPT<T>>) {

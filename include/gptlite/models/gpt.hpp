@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gptlite/autograd/ops/arithmetic.hpp"
@@ -152,12 +153,14 @@ struct GPT {
   }
 
   /// Makes the output head a matrix of its own, with the numbers of the token embedding. Optimizers made before do not
-  /// train it.
+  /// train it. Throws ConfigError with openai_exact; the model is then unchanged.
   void untie() {
     if (!config.tie_word_embeddings) return;
-    config.tie_word_embeddings = false;
-    config.validate();
+    GPTConfig untied = config;
+    untied.tie_word_embeddings = false;
+    untied.validate();
     lm_head.weight = wte.weight.detach().clone().set_requires_grad(wte.weight.requires_grad());
+    config = std::move(untied);
   }
 
   // As the backbone of a TaskModel (models/task_model.hpp). ---------------------------------------------------------
