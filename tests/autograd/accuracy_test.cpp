@@ -73,6 +73,10 @@ TEST_CASE("errors against double are at most twice PyTorch's") {
           [](const auto& in) { return mlp(in[0], in[1], in[2], in[3], in[4]); });
   compare("linear_cross_entropy", {{64, 96}, {331, 96}},
           [&](const auto& in) { return linear_cross_entropy(in[0], in[1], targets); });
+  compare("lstm", {{16, 33, 96}, {96, 4 * 128}, {128, 4 * 128}, {4 * 128}}, [](const auto& in) {
+    using T = typename std::remove_cvref_t<decltype(in[0])>::value_type;
+    return lstm<T>({{in[0], {in[1] * T(0.1), in[2] * T(0.1), in[3], {}}}})[0].y;
+  });
   compare("layer_norm", {{64, 384}, {384}, {384}}, [](const auto& in) { return layer_norm(in[0], in[1], in[2]); });
   compare("rms_norm", {{64, 384}, {384}}, [](const auto& in) { return rms_norm(in[0], in[1]); });
 }

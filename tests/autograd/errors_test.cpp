@@ -94,6 +94,31 @@ TEST_CASE("shapes that do not fit") {
   CHECK(projected({3, 4}, {4, 12}, {12}) == "[attention] x must be (B, T, 4) for weight (4, 12), got (3, 4)");
   CHECK(projected({2, 3, 4}, {4, 12}, {4}) == "[attention] bias (4) does not fit weight (4, 12)");
   CHECK(projected({2, 3, 4}, {4, 10}, {10}) == "[attention] qkv (2, 3, 10) does not divide into q, k, v of 2 heads");
+  const auto recurrent = [](Shape x, Shape ih, Shape hh, Shape bias, Shape hr = {}, Shape h = {}, Shape second = {}) {
+    const auto given = [](const Shape& shape) { return shape.rank() > 0 ? zeros(shape) : Tensor<float>(); };
+    return shape_error([&] {
+      std::vector<LstmInput<float>> inputs{
+          {zeros(x), {zeros(ih), zeros(hh), given(bias), given(hr)}, TimeOrder::forward, {given(h), {}}}};
+      if (second.rank() > 0) inputs.push_back({zeros(second), inputs[0].weights});
+      lstm(inputs);
+    });
+  };
+  CHECK(recurrent({2, 3}, {3, 8}, {2, 8}, {8}) == "[lstm] x must be (B, T, K), got (2, 3)");
+  CHECK(recurrent({1, 2, 3}, {8}, {2, 8}, {8}) == "[lstm] weights must be matrices, got (8) and (2, 8)");
+  CHECK(recurrent({1, 2, 3}, {4, 8}, {2, 8}, {8}) == "[lstm] weight_ih must be (3, 4H) for x (1, 2, 3), got (4, 8)");
+  CHECK(recurrent({1, 2, 3}, {3, 9}, {2, 8}, {8}) == "[lstm] weight_ih must be (3, 4H) for x (1, 2, 3), got (3, 9)");
+  CHECK(recurrent({1, 2, 3}, {3, 8}, {3, 8}, {8}) ==
+        "[lstm] weight_hh must be (2, 8) for weight_ih (3, 8) and weight_hh (3, 8), got (3, 8)");
+  CHECK(recurrent({1, 2, 3}, {3, 8}, {2, 8}, {}) == "[lstm] needs a bias");
+  CHECK(recurrent({1, 2, 3}, {3, 8}, {2, 8}, {4}) ==
+        "[lstm] bias must be (8) for weight_ih (3, 8) and weight_hh (2, 8), got (4)");
+  CHECK(recurrent({1, 2, 3}, {3, 8}, {1, 8}, {8}, {1, 2}) ==
+        "[lstm] weight_hr must be (2, 1) for weight_ih (3, 8) and weight_hh (1, 8), got (1, 2)");
+  CHECK(recurrent({1, 2, 3}, {3, 8}, {2, 8}, {8}, {}, {2, 2}) ==
+        "[lstm] carry.h must be (1, 2) for weight_ih (3, 8) and weight_hh (2, 8), got (2, 2)");
+  CHECK(recurrent({1, 2, 3}, {3, 8}, {2, 8}, {8}, {}, {}, {1, 3, 3}) ==
+        "[lstm] every x must be (1, 2, K) as the first is, got (1, 3, 3)");
+  CHECK(shape_error([] { lstm<float>({}); }) == "[lstm] needs an x of (B, T, K)");
 }
 
 TEST_CASE("indices outside their range") {
@@ -114,6 +139,9 @@ TEST_CASE("indices outside their range") {
   CHECK(index_error([] {
           linear_cross_entropy(zeros({1, 5}), zeros({7, 5}), ids({7}));
         }) == "[linear_cross_entropy] target 7 at position 0 is outside the 7 classes");
+  CHECK(index_error([] {
+          lstm<float>({{zeros({2, 3, 1}), {zeros({1, 4}), zeros({1, 4}), zeros({4}), {}}}}, ids({3, 4}));
+        }) == "[lstm] length 4 of sequence 1 is outside 0..3");
   CHECK(index_error([] { sum(zeros({2, 3}), 2); }) == "[sum] axis 2 is outside a tensor of rank 2: (2, 3)");
   CHECK(index_error([] { sum(zeros({2, 3}), std::vector<Index>{0, -2}); }) == "[sum] an axis is named twice");
   CHECK(index_error([] {

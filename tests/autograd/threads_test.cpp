@@ -91,6 +91,14 @@ TEST_CASE("operations on large tensors give the same bits for 1, 2, 3 and 4 thre
        "attention/projected_large",
        {w({3, 97, 61}), w({61, 3 * 64}, 1), w({3 * 64}, 2)},
        [](Inputs in) { return attention(in[0], in[1], in[2], {.n_head = 4}); }},
+      {"lstm",
+       "lstm/large",
+       {w({17, 9, 61}), w({61, 4 * 203}, 1), w({67, 4 * 203}, 2), w({4 * 203}, 3), w({203, 67}, 4)},
+       [](Inputs in) {
+         const LstmWeights<float> weights{in[1], in[2], in[3], in[4]};
+         const auto outputs = lstm<float>({{in[0], weights}, {in[0], weights, TimeOrder::reverse}});
+         return outputs[0].y * outputs[1].y;
+       }},
       {"dropout",
        "dropout/large",
        {w({403, 167})},

@@ -143,6 +143,16 @@ std::vector<Operation> all_operations() {
       },
       [](const Doubles& x, const Sizes&) { return attention(x[0], x[1], x[2], {.n_head = 2}); });
   add(
+      "lstm", 4,
+      [](const Sizes& s) {
+        return std::vector<Shape>{{s[0], s[1], s[2]}, {s[2], 4 * 5}, {s[3], 4 * 5}, {4 * 5}, {5, s[3]}};
+      },
+      [](const Doubles& x, const Sizes&) {
+        const LstmWeights<double> weights{x[1], x[2], x[3], x[4]};
+        const auto outputs = lstm<double>({{x[0], weights}, {x[0], weights, TimeOrder::reverse}});
+        return sum(outputs[0].y) + sum(outputs[1].carry.c);
+      });
+  add(
       "embedding", 2,
       [](const Sizes& s) {
         return std::vector<Shape>{{5, s[1]}};

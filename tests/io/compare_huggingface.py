@@ -78,9 +78,9 @@ for n in range(a.models):
             worst = max(worst, error)
             prompt = "ab cd efg"
             out = json.loads(run("generate", "--model", source, "--prompt", prompt, "--max-new-tokens", 100, "--temperature", 0,
-                                 "--json"))
+                                 "--ignore-eos", "--json"))
             drafted = json.loads(run("generate", "--model", source, "--prompt", prompt, "--max-new-tokens", 100, "--temperature",
-                                     0, "--json", "--draft"))
+                                     0, "--ignore-eos", "--json", "--draft"))
             same_text = (out["prompt_tokens"] + out["tokens"] == greedy(model, out["prompt_tokens"], 100)
                          and drafted["tokens"] == out["tokens"])
             run("convert", "--model", source, "--out", copy)
@@ -99,7 +99,7 @@ for n in range(a.models):
                         found.append(int(llm.sample(temp=0)))
                         llm.eval(found[-1:])
                     ours = json.loads(run("generate", "--model", source, "--prompt", prompt, "--max-new-tokens", 100, "--temperature",
-                                          0, "--json", "--precision", {"fp16": "fp32"}.get(kind, kind)))
+                                          0, "--ignore-eos", "--json", "--precision", {"fp16": "fp32"}.get(kind, kind)))
                     same = sum(x == y for x, y in zip(found, ours["prompt_tokens"] + ours["tokens"]))
                     gguf.append(f"{kind} {same}/{len(found)}")
             ok = error < 1e-5 and same_text and same_weights

@@ -289,6 +289,58 @@ std::vector<Case<T>> cases() {
   add("attention", "projected_no_bias", {w({1, 4, 3}), w({3, 6}, 1)},
       [](Inputs in) { return attention(in[0], in[1], {}, {.n_head = 2}); });
 
+  // LSTMs in one direction or both. All outputs in one row: y, h and c.
+  struct LstmCase {
+    const char* variant;
+    Index B, steps, K, H, P, directions;
+    bool carried;
+    std::vector<std::int32_t> lengths;
+  };
+  for (const LstmCase& l : {LstmCase{"plain", 2, 5, 3, 4, 0, 1, false, {}},
+                            {"odd", 3, 3, 5, 37, 0, 1, false, {}},
+                            {"one", 1, 1, 1, 1, 0, 1, false, {}},
+                            {"projected", 2, 4, 3, 5, 2, 1, false, {}},
+                            {"both", 2, 5, 3, 4, 0, 2, false, {}},
+                            {"both_projected", 2, 4, 3, 5, 2, 2, false, {}},
+                            {"carry", 2, 3, 2, 4, 0, 1, true, {}},
+                            {"both_carry", 2, 3, 2, 4, 3, 2, true, {}},
+                            {"lengths", 3, 5, 2, 3, 0, 1, true, {2, 5, 1}},
+                            {"both_lengths", 3, 5, 2, 3, 0, 2, true, {2, 5, 1}},
+                            {"both_projected_lengths", 3, 5, 2, 4, 3, 2, false, {4, 1, 5}},
+                            {"many_rows", 35, 2, 2, 3, 0, 2, false, {}}}) {
+    const Index P = l.P > 0 ? l.P : l.H;
+    std::vector<Tensor<T>> inputs{w({l.B, l.steps, l.K})};
+    for (Index d = 0; d < l.directions; ++d) {
+      const auto weight = [&](Shape shape, Index n) {
+        inputs.push_back(w(std::move(shape), static_cast<int>(4 * d + n), -0.6, 0.6));
+      };
+      weight({l.K, 4 * l.H}, 1);
+      weight({P, 4 * l.H}, 2);
+      weight({4 * l.H}, 3);
+      if (l.P > 0) weight({l.H, P}, 4);
+    }
+    for (Index d = 0; l.carried && d < l.directions; ++d) {
+      inputs.push_back(w({l.B, P}, static_cast<int>(11 + d)));
+      inputs.push_back(w({l.B, l.H}, static_cast<int>(13 + d)));
+    }
+    add("lstm", l.variant, std::move(inputs), [=](Inputs in) {
+      std::vector<LstmInput<T>> lstms;
+      std::size_t at = 1;
+      for (Index d = 0; d<l.directions; ++d, at += l.P> 0 ? 4 : 3)
+        lstms.push_back({in[0],
+                         {in[at], in[at + 1], in[at + 2], l.P > 0 ? in[at + 3] : Tensor<T>()},
+                         d == 1 ? TimeOrder::reverse : TimeOrder::forward});
+      for (Index d = 0; l.carried && d < l.directions; ++d, at += 2)
+        lstms[static_cast<std::size_t>(d)].carry = {in[at], in[at + 1]};
+      const auto outputs = lstm(lstms, l.lengths.empty() ? Tensor<std::int32_t>() : ids(l.lengths, {l.B}));
+      std::vector<Tensor<T>> row;
+      for (const auto& output : outputs) row.push_back(reshape(output.y, {-1}));
+      for (const auto& output : outputs) row.push_back(reshape(output.carry.h, {-1}));
+      for (const auto& output : outputs) row.push_back(reshape(output.carry.c, {-1}));
+      return concat(row, 0);
+    });
+  }
+
   // Sums and arrangement.
   add("sum", "first", {w({3, 7})}, [](Inputs in) { return sum(in[0], 0); });
   add("sum", "last", {w({3, 7})}, [](Inputs in) { return sum(in[0], -1); });
