@@ -16,13 +16,30 @@ namespace {
 
 using namespace gptlite;
 
-int run(const std::string& folder, const std::string& out, const std::string& type) {
-  auto [model, tokenizer] = io::load_model(folder);
-  examples::note_other_heads("convert", folder);
+template <class Model>
+void check_finite(const std::string& folder, const Model& model) {
   visit_parameters(model, [&](const std::string& name, const Tensor<float>& weights) {
     check<DataError>(all_finite(std::span(weights.data(), static_cast<std::size_t>(weights.numel()))), "convert",
                      folder, ": ", name, " has numbers that are not finite: has the model diverged?");
   });
+}
+
+io::DType dtype_of(const std::string& type) {
+  check<ConfigError>(type != "int8", "convert", "a folder is written as fp32, bf16 or fp16; int8 needs a .gguf file");
+  static const std::map<std::string, io::DType> dtypes = {
+      {"fp32", io::DType::F32}, {"bf16", io::DType::BF16}, {"fp16", io::DType::F16}};
+  return dtypes.at(type);
+}
+
+void convert(const std::string& folder, const std::string& out, const std::string& type) {
+  if (!out.ends_with(".gguf") && io::is_task_folder(folder)) {  // a fine-tuned model keeps its head and its labels
+    const io::TaskFolder<float> task = io::load_task_model(folder);
+    check_finite(folder, task.model);
+    return io::save_task_model(out, task, dtype_of(type));
+  }
+  const auto [model, tokenizer] = io::load_model(folder);
+  examples::note_other_heads("convert", folder);
+  check_finite(folder, model);
   if (out.ends_with(".gguf")) {
     // A file without a tokenizer: llama.cpp takes and gives ids.
     const bool supported = io::gguf_supports(tokenizer);
@@ -31,11 +48,12 @@ int run(const std::string& folder, const std::string& out, const std::string& ty
       std::cerr << "convert: the model has no eos token: llama.cpp will end texts at token 11\n";
     io::save_gguf(out, model, parse<io::GgufType>(type), supported ? &tokenizer : nullptr);
   } else {
-    check<ConfigError>(type != "int8", "convert", "a folder is written as fp32, bf16 or fp16; int8 needs a .gguf file");
-    static const std::map<std::string, io::DType> dtypes = {
-        {"fp32", io::DType::F32}, {"bf16", io::DType::BF16}, {"fp16", io::DType::F16}};
-    io::save_model(out, model, tokenizer, dtypes.at(type));
+    io::save_model(out, model, tokenizer, dtype_of(type));
   }
+}
+
+int run(const std::string& folder, const std::string& out, const std::string& type) {
+  convert(folder, out, type);
   std::cerr << out << " written\n";
   return 0;
 }

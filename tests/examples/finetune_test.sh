@@ -117,6 +117,20 @@ printf 'the red box no 3 is here\nthe blue box no 4 is here\r\n' | "$programs/cl
 grep -q '^{"label":"red","probabilities":{"blue":0.*,"red":0.*}}$' "$work/out" || fail "--json: $(cat "$work/out")"
 [ "$(cut -c 1-15 "$work/out" | tail -n 1)" = '{"label":"blue"' ] || fail "the second line: $(cat "$work/out")"
 
+# convert keeps the head, the labels and the tokenizer of the task, in each format, and adds what an older folder lacks.
+"$programs/convert" --model "$work/classification1" --out "$work/converted" 2>"$work/err" || fail "convert: $(cat "$work/err")"
+[ "$(cat "$work/err")" = "$work/converted written" ] || fail "convert: $(cat "$work/err")"
+for name in config.json tokenizer.json tokenizer_config.json model.safetensors README.md; do
+  cmp "$work/classification1/$name" "$work/converted/$name" || fail "convert: $name"
+done
+sed 's/"post_processor":{.*"type":"TemplateProcessing"}/"post_processor":null/' "$work/classification1/tokenizer.json" >"$work/converted/tokenizer.json"
+cmp -s "$work/classification1/tokenizer.json" "$work/converted/tokenizer.json" && fail "the template is still there"
+"$programs/convert" --model "$work/converted" --out "$work/again" --type bf16 2>"$work/err" || fail "convert: $(cat "$work/err")"
+cmp "$work/classification1/tokenizer.json" "$work/again/tokenizer.json" || fail "convert: no template"
+"$programs/classify" --model "$work/again" <"$work/lines" | cut -f 1 >"$work/bf16"
+"$programs/classify" --model "$work/classification1" <"$work/lines" | cut -f 1 >"$work/answers"
+cmp "$work/bf16" "$work/answers" || fail "convert: other answers in bf16"
+
 # Bad input: the message on one line, an exit code that is not 0, nothing left behind.
 expect() {  # expect MESSAGE PROGRAM ARGUMENTS
   local message=$1 program=$2

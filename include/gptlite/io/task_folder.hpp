@@ -49,9 +49,10 @@ inline TokenizerFiles task_tokenizer_files(const text::Tokenizer& tokenizer, Ind
 /// README.md in the folder says how the answers follow from them, unless one of someone else's is there. The folder is
 /// made if it is not there; a model in it is replaced whole or not at all. Throws ConfigError for a model
 /// with adapters or layers that its config does not describe, DataError for labels that are not UTF-8 and for a
-/// tokenizer with more tokens than the model, IoError if a file cannot be written.
+/// tokenizer with more tokens than the model, IoError if a file cannot be written. dtype: F32, BF16 or F16, the format
+/// that weights are rounded to; nullopt: as they are.
 template <class T>
-void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
+void save_task_model(const std::string& folder, const TaskFolder<T>& from, std::optional<DType> dtype = std::nullopt) {
   const TaskModel<GPT<T>>& model = from.model;
   detail::check_no_lora("save_task_model", model);
   check_vocabulary(folder, from.tokenizer.tokenizer, model.backbone.config);
@@ -76,7 +77,7 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   NamedTensors tensors = detail::published_tensors("save_task_model", model.backbone);
   tensors.emplace("score.weight", transpose(model.score.weight.detach(), 0, 1));  // (n, C), as torch.nn.Linear has it
   const GPTConfig& backbone = model.backbone.config;
-  const detail::ModelFiles files(folder, backbone, config, std::move(tensors), std::nullopt,
+  const detail::ModelFiles files(folder, backbone, config, std::move(tensors), dtype,
                                  detail::tokens_checksum(from.tokenizer.tokenizer));
   const detail::TokenizerFiles tokenizer = detail::task_tokenizer_files(from.tokenizer.tokenizer, backbone.block_size);
   const bool readme = detail::has_no_other_readme(folder);
@@ -88,6 +89,13 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from) {
   update.commit();
 }
 
+/// True if a folder holds a model that save_task_model wrote. Throws DataError, with the path, for a config.json that
+/// is missing or malformed.
+inline bool is_task_folder(const std::string& folder) {
+  const nlohmann::json config = read_json(folder + "/config.json");
+  return config.is_object() && config.contains("gptlite_task") && config.at("gptlite_task").is_object();
+}
+
 /// Loads the fine-tuned model in a folder, in evaluation mode. Throws DataError, with the path, as load_gpt and
 /// load_tokenizer do, and for a folder that save_task_model did not write.
 template <class T = float>
@@ -97,8 +105,7 @@ TaskFolder<T> load_task_model(const std::string& folder) {
   const auto expect = [&](bool condition, const auto&... parts) {
     check<DataError>(condition, "load_task_model", parts...);
   };
-  expect(config.is_object() && config.contains("gptlite_task") && config.at("gptlite_task").is_object(), path,
-         ": has no \"gptlite_task\": the folder holds no model that was fine-tuned here");
+  expect(is_task_folder(folder), path, ": has no \"gptlite_task\": the folder holds no model that was fine-tuned here");
   const nlohmann::json& about = config.at("gptlite_task");
   expect(about.contains("task") && about.at("task").is_string(), path, ": \"task\" must be the name of a task");
   const std::string name = about.at("task").get<std::string>();
