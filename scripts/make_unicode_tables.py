@@ -15,8 +15,9 @@ HANGUL = range(0xAC00, 0xD7A4)  # syllables decompose by a formula, not by a tab
 byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
 bert_words = pre_tokenizers.BertPreTokenizer()
 bert_normalizer = normalizers.BertNormalizer(lowercase=True)
+bert_cleaner = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
 
-letters, numbers, spaces, punctuation, removed, spaced = [], [], [], [], [], []
+letters, numbers, spaces, punctuation, removed, controls, spaced = [], [], [], [], [], [], []
 mapped, expanded = [], []
 for point in range(0x110000):
     if 0xD800 <= point < 0xE000:
@@ -32,6 +33,8 @@ for point in range(0x110000):
         spaces.append(point)
     if len(bert_words.pre_tokenize_str(f"a{c}a")) == 3:
         punctuation.append(point)
+    if bert_cleaner.normalize_str(c) == "":
+        controls.append(point)
     normal = bert_normalizer.normalize_str(c)
     if normal == "":
         removed.append(point)
@@ -100,6 +103,7 @@ header("unicode_tables.hpp", "Which code points are letters, numbers, white spac
     range_array(r"\s", "white_space", spaces),
     range_array("What BERT's pre-tokenizer cuts out: \\p{P}, and the symbols of ASCII.", "punctuation", punctuation),
     range_array("What BERT's normalizer drops: control, format and private characters, accents (\\p{Mn}).", "removed", removed),
+    range_array("Of these, what the normalizer of a cased model drops: all but accents.", "controls", controls),
     range_array("What BERT's normalizer puts between spaces: Chinese characters.", "spaced", spaced)]))
 header("unicode_mappings.hpp", "What BERT's normalizer makes of a code point: decomposed, without accents, in lower case.",
        ["string_view"], "\n".join([

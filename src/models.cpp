@@ -14,6 +14,7 @@
 #include "gptlite/kernels/adamw.hpp"
 //
 #include "define.hpp"
+#include "gptlite/models/bert_pre_training.hpp"
 #include "gptlite/models/gpt.hpp"
 #include "gptlite/models/task_model.hpp"
 #include "gptlite/train/adamw.hpp"

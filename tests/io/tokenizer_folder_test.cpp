@@ -102,8 +102,7 @@ TEST_CASE("words that were added to a vocabulary stay words, also where task tok
     for (const text::Tokenizer& again : {loaded, with}) {
       io::save_tokenizer(folder.path + "/again", again);
       const json written = json::parse(std::ifstream(folder.path + "/again/tokenizer.json"));
-      for (const json& token : written["added_tokens"])
-        CHECK(token["special"] == (token["content"] != "lowish"));
+      for (const json& token : written["added_tokens"]) CHECK(token["special"] == (token["content"] != "lowish"));
     }
   }
 }
@@ -210,7 +209,7 @@ TEST_CASE("malformed tokenizer.json files are refused with the path") {
 TEST_CASE("malformed vocab.json and merges.txt files are refused with the path") {
   const Folder folder;
   CHECK(folder.refusal() ==
-        "[load_tokenizer]  holds no tokenizer: neither tokenizer.json nor vocab.json and merges.txt");
+        "[load_tokenizer]  holds no tokenizer: neither tokenizer.json nor vocab.json and merges.txt nor vocab.txt");
   folder.write("vocab.json", "[\"a\"]");
   CHECK(folder.refusal() == "[load_tokenizer] vocab.json: an object of ids by token is expected");
   folder.write("vocab.json", R"({"<unk>": 0, "a": 1, "b</w>": 2, "ab</w>": 3})");

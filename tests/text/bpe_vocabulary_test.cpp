@@ -36,11 +36,11 @@ TEST_CASE("tokens have ids in their order") {
   CHECK(vocabulary.merges().merges().size() == 1u);
   CHECK(vocabulary.merges().merges()[0].merged == 2);
   CHECK(message_of<DataError>([&] { vocabulary.required_id("c"); }) ==
-        "[BpeVocabulary] \"c\" is not in the vocabulary of 3");
+        "[Vocabulary] \"c\" is not in the vocabulary of 3");
   CHECK(message_of<IndexError>([&] { vocabulary.id_to_token(3); }) ==
-        "[BpeVocabulary] token 3 is outside the vocabulary of 3");
+        "[Vocabulary] token 3 is outside the vocabulary of 3");
   CHECK(message_of<IndexError>([&] { vocabulary.id_to_token(-1); }) ==
-        "[BpeVocabulary] token -1 is outside the vocabulary of 3");
+        "[Vocabulary] token -1 is outside the vocabulary of 3");
 }
 
 TEST_CASE("a copy stands alone") {
@@ -52,12 +52,12 @@ TEST_CASE("a copy stands alone") {
 }
 
 TEST_CASE("vocabularies that contradict themselves are refused") {
-  CHECK(refused({"a", "b", "a"}, {}) == "[BpeVocabulary] token \"a\" has two ids, 0 and 2");
+  CHECK(refused({"a", "b", "a"}, {}) == "[Vocabulary] token \"a\" has two ids, 0 and 2");
   CHECK(refused({"a", "b"}, {{"a", "c"}}) == "[BpeVocabulary] merge 0, \"a c\": \"c\" is not in the vocabulary");
   CHECK(refused({"a", "b", "ab"}, {{"a", "b"}, {"b", "a"}}) ==
         "[BpeVocabulary] merge 1, \"b a\": \"ba\" is not in the vocabulary");
-  CHECK(refused({"a"}, {}, {"x"}) == "[BpeVocabulary] \"x\" is not in the vocabulary of 1");
-  CHECK(refused({""}, {}, {""}) == "[BpeVocabulary] a special token is empty");
+  CHECK(refused({"a"}, {}, {"x"}) == "[Vocabulary] \"x\" is not in the vocabulary of 1");
+  CHECK(refused({""}, {}, {""}) == "[Vocabulary] a special token is empty");
   CHECK(refused({"a\xFF"}, {}) == "[utf8] invalid UTF-8 at byte 1");
 }
 

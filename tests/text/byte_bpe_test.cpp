@@ -84,9 +84,9 @@ TEST_CASE("what is not there or not UTF-8 is refused") {
   CHECK(message_of<DataError>([&] { bpe.encode("a\xC3<|end|>"); }) == "[utf8] invalid UTF-8 at byte 1");
   CHECK(message_of<IndexError>([&] {
           bpe.decode({1, 350});
-        }) == "[BpeVocabulary] token 350 is outside the vocabulary of 350");
+        }) == "[Vocabulary] token 350 is outside the vocabulary of 350");
   CHECK(message_of<IndexError>([&] { bpe.id_to_bytes(-1); }) ==
-        "[BpeVocabulary] token -1 is outside the vocabulary of 350");
+        "[Vocabulary] token -1 is outside the vocabulary of 350");
   CHECK_FALSE(bpe.token_to_id("nothing"));
 }
 

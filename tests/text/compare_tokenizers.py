@@ -15,7 +15,7 @@ rng = random.Random(options.seed)
 
 RARE = [*"'\n\r\t\v\f\x00\x1c\x1f\x85\xa0\xad", "\u1680", "\u180e", "\u2003", "\u200b", "\u200d", "\u2028", "\u2029", "\u3000",
         "\ufeff", "\u0301", "\u0323", "\u0130", "\u1e9e", "\u03a3", "\uac01", "\U0001f468", "\U0001f3fd", "\ufe0f", "\U000e0001",
-        "'s", "'ll", "'RE", "<|endoftext|>", "<unk>", "</w>", "  "]
+        "'s", "'ll", "'RE", "<|endoftext|>", "<unk>", "</w>", "  ", "##", "[MASK]", "[SEP]", "[mask]"]
 BLOCKS = [(0x20, 0x7F), (0x61, 0x7B), (0xA0, 0x250), (0x300, 0x600), (0x600, 0x700), (0x900, 0xE00), (0x1E00, 0x2400), (0x3000, 0x3100),
           (0x4E00, 0xA000), (0xAC00, 0xD7A4), (0xF900, 0x10000), (0x1D100, 0x1D800), (0x1F300, 0x1FB00), (0, 0x110000)]
 
@@ -52,7 +52,9 @@ if options.folder == "train":
 else:
     texts += ["".join(piece() for _ in range(rng.randrange(30))) for _ in range(options.texts)]
     tokenizer = Tokenizer.from_file(options.folder + "/tokenizer.json")
-    got, expected = ask(texts, "encode", options.folder), (tokenizer.encode(text).ids for text in texts)
+    tokenizer.no_truncation(), tokenizer.no_padding()
+    got = ask(texts, "encode", options.folder)
+    expected = (tokenizer.encode(text, add_special_tokens=False).ids for text in texts)
 different = [(text, g, e) for text, g, e in zip(texts, got, expected, strict=True) if g != e]
 print(f"{len(texts)} texts, {len(different)} differ")
 for text, g, e in sorted(different, key=lambda d: len(d[0]))[:3]:

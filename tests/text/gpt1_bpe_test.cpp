@@ -50,7 +50,7 @@ TEST_CASE("what is not there or not UTF-8 is refused") {
   const text::Gpt1Bpe bpe = tokenizer();
   CHECK(message_of<DataError>([&] { bpe.encode("low er\xC3 x"); }) == "[utf8] invalid UTF-8 at byte 6");
   CHECK(message_of<IndexError>([&] { bpe.decode({150}); }) ==
-        "[BpeVocabulary] token 150 is outside the vocabulary of 150");
+        "[Vocabulary] token 150 is outside the vocabulary of 150");
   CHECK(message_of<DataError>([] { text::Gpt1Bpe({"a"}, {}, {}); }) ==
-        "[BpeVocabulary] \"<unk>\" is not in the vocabulary of 1");
+        "[Vocabulary] \"<unk>\" is not in the vocabulary of 1");
 }

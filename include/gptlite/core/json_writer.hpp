@@ -4,6 +4,7 @@
 #include <charconv>
 #include <concepts>
 #include <cstdio>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,11 +20,14 @@ class JsonObject {
   template <class Number>
   requires(std::integral<Number> && !std::same_as<Number, bool>) || std::floating_point<Number> JsonObject& add(
                                                                         std::string_view key, Number value) {
-    char digits[64];
-    if constexpr (std::floating_point<Number>) {
-      if (!is_finite(value)) return put(key, "null");
-    }
-    return put(key, std::string_view(digits, std::to_chars(digits, digits + sizeof digits, value).ptr));
+    return put(key, spelled(value));
+  }
+  /// Adds a list of numbers.
+  template <class Number>
+  JsonObject& add(std::string_view key, std::span<const Number> values) {
+    std::string list = "[";
+    for (const Number value : values) list += (list.size() > 1 ? ", " : "") + spelled(value);
+    return put(key, list + ']');
   }
   JsonObject& add(std::string_view key, bool value) { return put(key, value ? "true" : "false"); }
   JsonObject& add(std::string_view key, std::string_view value) { return put(key, quoted(value)); }
@@ -39,6 +43,14 @@ class JsonObject {
   std::string text() const { return "{" + members_ + "}"; }
 
  private:
+  template <class Number>
+  static std::string spelled(Number value) {
+    if constexpr (std::floating_point<Number>) {
+      if (!is_finite(value)) return "null";
+    }
+    char digits[64];
+    return {digits, std::to_chars(digits, digits + sizeof digits, value).ptr};
+  }
   JsonObject& put(std::string_view key, std::string_view value) {
     if (!members_.empty()) members_ += ", ";
     members_ += quoted(key);

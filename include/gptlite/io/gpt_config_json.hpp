@@ -30,6 +30,25 @@ struct SaveOptions {
 
 namespace detail {
 
+/// Names of an activation in config.json, the one that is written first.
+struct PublishedActivation {
+  std::string_view name;
+  Activation activation;
+};
+inline constexpr PublishedActivation gpt2_activations[] = {{"gelu_new", Activation::gelu_tanh},
+                                                           {"gelu_pytorch_tanh", Activation::gelu_tanh},
+                                                           {"gelu_fast", Activation::gelu_tanh},
+                                                           {"gelu", Activation::gelu_erf},
+                                                           {"gelu_python", Activation::gelu_erf},
+                                                           {"silu", Activation::silu},
+                                                           {"swish", Activation::silu},
+                                                           {"relu", Activation::relu},
+                                                           {"tanh", Activation::tanh}};
+/// Of openai-gpt, whose "gelu" is the tanh form.
+inline constexpr PublishedActivation gpt1_activations[] = {{"gelu", Activation::gelu_tanh},
+                                                           {"silu", Activation::silu},
+                                                           {"swish", Activation::silu},
+                                                           {"relu", Activation::relu}};
 /// config.json or adapter_config.json, its values checked as they are read. `where` must outlive it.
 class ModelConfigFile {
  public:
@@ -90,6 +109,18 @@ class ModelConfigFile {
     expect(ids.size() <= 1, '"', key, "\" must be the id of one token, not ", ids.empty() ? "" : json_.at(key).dump());
     return ids.empty() ? std::nullopt : std::optional(ids.front());
   }
+  /// The activation that a key names, one of `published`.
+  Activation activation_or(const char* key, std::span<const PublishedActivation> published,
+                           Activation otherwise) const {
+    if (!has(key)) return otherwise;
+    const std::string name = text(key);
+    std::string known;
+    for (const PublishedActivation& each : published) {
+      if (each.name == name) return each.activation;
+      known.append(known.empty() ? "" : ", ").append(each.name);
+    }
+    raise<DataError>(where_, path_, ": \"", key, "\" is \"", name, "\", which is not supported, only ", known);
+  }
   bool flag_or(const char* key, bool otherwise) const {
     if (!has(key)) return otherwise;
     expect(json_.at(key).is_boolean(), '"', key, "\" must be true or false, not ", json_.at(key).dump());
@@ -115,25 +146,6 @@ inline void read_special_tokens(const ModelConfigFile& file, SpecialTokens& toke
   if (file.json().contains("pad_token_id")) tokens.pad = file.token_id("pad_token_id");
 }
 
-/// Names of an activation in config.json, the one that is written first.
-struct PublishedActivation {
-  std::string_view name;
-  Activation activation;
-};
-inline constexpr PublishedActivation gpt2_activations[] = {{"gelu_new", Activation::gelu_tanh},
-                                                           {"gelu_pytorch_tanh", Activation::gelu_tanh},
-                                                           {"gelu_fast", Activation::gelu_tanh},
-                                                           {"gelu", Activation::gelu_erf},
-                                                           {"gelu_python", Activation::gelu_erf},
-                                                           {"silu", Activation::silu},
-                                                           {"swish", Activation::silu},
-                                                           {"relu", Activation::relu},
-                                                           {"tanh", Activation::tanh}};
-/// Of openai-gpt, whose "gelu" is the tanh form.
-inline constexpr PublishedActivation gpt1_activations[] = {{"gelu", Activation::gelu_tanh},
-                                                           {"silu", Activation::silu},
-                                                           {"swish", Activation::silu},
-                                                           {"relu", Activation::relu}};
 inline std::span<const PublishedActivation> published_activations(NormOrder norm_order) {
   if (norm_order == NormOrder::pre) return gpt2_activations;
   return gpt1_activations;
@@ -155,16 +167,8 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
   config.dropout = file.number_or("resid_pdrop", 0.1);
   config.layer_norm_epsilon = file.number_or("layer_norm_epsilon", 1e-5);
   config.initializer_range = file.number_or("initializer_range", 0.02);
-  if (const char* key = type == "gpt2" ? "activation_function" : "afn"; file.has(key)) {
-    const std::string name = file.text(key);
-    std::string known;
-    bool found = false;
-    for (const PublishedActivation& each : published_activations(config.norm_order)) {
-      known.append(known.empty() ? "" : ", ").append(each.name);
-      if (each.name == name) config.activation = each.activation, found = true;
-    }
-    file.expect(found, '"', key, "\" is \"", name, "\", which is not supported, only ", known);
-  }
+  config.activation = file.activation_or(type == "gpt2" ? "activation_function" : "afn",
+                                         published_activations(config.norm_order), config.activation);
   config.tie_word_embeddings = file.flag_or("tie_word_embeddings", true);
   if (type == "gpt2") {
     config.n_inner = file.has("n_inner") ? file.required_size("n_inner") : 0;
@@ -222,10 +226,7 @@ inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string&
   return config;
 }
 
-/// Metadata of model.safetensors by which a folder is recognized that holds files of two saves: what config.json says
-/// beyond the shapes, and the checksum of the tokenizer's tokens.
-inline constexpr const char* saved_config_key = "gptlite.config";
-inline constexpr const char* saved_tokenizer_key = "gptlite.tokenizer";
+/// What config.json says beyond the shapes of the weights.
 inline std::string config_fingerprint(const GPTConfig& c) {
   std::ostringstream text;
   text << name_of(c.norm_order) << " norm, n_head " << c.n_head << ", window " << c.window << ", layer_norm_epsilon "

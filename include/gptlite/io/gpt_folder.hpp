@@ -3,20 +3,16 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
-#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "gptlite/core/finite.hpp"
-#include "gptlite/core/text_file.hpp"
 #include "gptlite/io/differences.hpp"
 #include "gptlite/io/folder_update.hpp"
 #include "gptlite/io/gpt_config_json.hpp"
+#include "gptlite/io/model_files.hpp"
 #include "gptlite/io/model_weights.hpp"
-#include "gptlite/io/safetensors.hpp"
 #include "gptlite/models/gpt.hpp"
 #include "gptlite/nn/lora.hpp"
 
@@ -186,57 +182,16 @@ void check_no_lora(std::string_view where, const Module& model) {
                      "the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
 }
 
-/// Throws DataError for a finite weight that overflows in `dtype`: 70,000 would become infinity in F16.
-inline void check_representable(const std::string& folder, const NamedTensors& tensors, DType dtype) {
-  for (const auto& tensor : tensors)  // no binding: clang's lambdas do not capture them in C++20
-    if (const auto* weights = std::get_if<Tensor<float>>(&tensor.second))
-      with_float(dtype, [&](auto number) {
-        for (Index i = 0; i < weights->numel(); ++i) {
-          const float weight = weights->data()[i];
-          check<DataError>(!is_finite(weight) || is_finite(static_cast<float>(static_cast<decltype(number)>(weight))),
-                           "save_gpt", folder, ": ", tensor.first, " has the weight ", weight, ", too large for ",
-                           name_of(dtype), ": choose another format; nothing was written");
-        }
-      });
-}
-
-/// Names of the files of a model, in the order in which a FolderUpdate puts them in place.
-inline std::vector<std::string> model_file_names() {
-  return {"generation_config.json", "model.safetensors", "config.json"};
-}
-
-/// The files of a model, checked before any is written.
-class ModelFiles {
- public:
-  /// tokenizer: the checksum of the tokenizer that is saved with the model, or empty.
-  ModelFiles(const std::string& folder, const GPTConfig& config, const nlohmann::ordered_json& config_json,
-             NamedTensors tensors, std::optional<DType> dtype, const std::string& tokenizer)
-      : config_(config_json.dump(2) + '\n'),  // throws for invalid UTF-8
-        tensors_(std::move(tensors)),
-        dtype_(dtype),
-        metadata_{{"format", "pt"}, {saved_config_key, config_fingerprint(config)}} {
-    if (dtype) check_representable(folder, tensors_, *dtype);
-    if (!tokenizer.empty()) metadata_.emplace(saved_tokenizer_key, tokenizer);
-  }
-  /// Writes them to a folder that exists.
-  void write(const std::string& folder) const {
-    save_safetensors(folder + "/model.safetensors", tensors_, metadata_, dtype_);
-    write_text(folder + "/config.json", config_);
-  }
-
- private:
-  std::string config_;
-  NamedTensors tensors_;
-  std::optional<DType> dtype_;
-  std::map<std::string, std::string> metadata_;
-};
-
 template <class T>
 ModelFiles gpt_files(const std::string& folder, const GPT<T>& model, const SaveOptions& options,
                      const std::string& tokenizer = "") {
   check_no_lora("save_gpt", model);
-  return {folder,        model.config, config_json(model.config, "LMHeadModel"), published_tensors("save_gpt", model),
-          options.dtype, tokenizer};
+  return {folder,
+          config_fingerprint(model.config),
+          config_json(model.config, "LMHeadModel"),
+          published_tensors("save_gpt", model),
+          options.dtype,
+          tokenizer};
 }
 
 }  // namespace detail

@@ -21,7 +21,7 @@ inline constexpr KnownKey tokenizer_used[] = {
     {"added_tokens", ""},
     {"pre_tokenizer", "ByteLevel, BertPreTokenizer, or none for single characters"},
     {"normalizer", "BertNormalizer with BertPreTokenizer, else none"},
-    {"post_processor", "none, ByteLevel, or TemplateProcessing with a task's tokens or none"},
+    {"post_processor", "none, ByteLevel, BertProcessing, or TemplateProcessing with a task's tokens or BERT's or none"},
     {"decoder", "none, or the one of the pre_tokenizer"},
 };
 inline constexpr KnownKey tokenizer_without_effect[] = {
@@ -48,6 +48,14 @@ inline constexpr RefusedKey tokenizer_model_refused[] = {
     {"ignore_merges", "[false, null]", other_ids},
 };
 inline constexpr KnownKeys tokenizer_model_keys{tokenizer_model_used, {}, tokenizer_model_refused};
+
+inline constexpr KnownKey word_piece_model_used[] = {{"type", "WordPiece"}, {"vocab", ""}};
+inline constexpr RefusedKey word_piece_model_refused[] = {
+    {"unk_token", R"(["[UNK]"])", other_ids},
+    {"continuing_subword_prefix", R"(["##"])", other_ids},
+    {"max_input_chars_per_word", "[100]", other_ids},
+};
+inline constexpr KnownKeys word_piece_model_keys{word_piece_model_used, {}, word_piece_model_refused};
 
 inline constexpr KnownKey added_token_used[] = {
     {"id", ""},
@@ -79,9 +87,20 @@ inline constexpr RefusedKey bert_normalizer_refused[] = {
 };
 inline constexpr KnownKeys bert_normalizer_keys{bert_normalizer_used, {}, bert_normalizer_refused};
 
+inline constexpr KnownKey word_piece_normalizer_used[] = {
+    {"type", ""},
+    {"lowercase", ""},
+    {"strip_accents", "null or the value of lowercase"},
+};
+inline constexpr RefusedKey word_piece_normalizer_refused[] = {
+    {"clean_text", "[true]", other_ids},
+    {"handle_chinese_chars", "[true]", other_ids},
+};
+inline constexpr KnownKeys word_piece_normalizer_keys{word_piece_normalizer_used, {}, word_piece_normalizer_refused};
+
 inline constexpr KnownKey template_used[] = {
     {"type", ""},
-    {"special_tokens", "those of a task, which text::TaskLayout adds, or none"},
+    {"special_tokens", "those of a task, which text::TaskLayout adds, [CLS] and [SEP] with WordPiece, or none"},
     {"single", ""},
     {"pair", ""},
 };
@@ -106,13 +125,13 @@ inline constexpr KnownKey tokenizer_config_used[] = {
     {"add_bos_token", "must be false where there is no tokenizer.json, which else says what is added"},
     {"add_eos_token", "likewise"},
     {"tokenizer_class", "tells whether add_prefix_space acts"},
+    {"do_lower_case", "with WordPiece; it must agree with tokenizer.json"},
+    {"strip_accents", "with WordPiece; null or the value of do_lower_case"},
+    {"tokenize_chinese_chars", "must be true with WordPiece"},
 };
 inline constexpr KnownKey tokenizer_config_without_effect[] = {
     {"split_special_tokens", "transformers' fast tokenizers do not read it"},
-    {"do_lower_case", "the normalizer of tokenizer.json counts"},
     {"do_basic_tokenize", ""},
-    {"strip_accents", "the normalizer of tokenizer.json counts"},
-    {"tokenize_chinese_chars", "the normalizer of tokenizer.json counts"},
     {"clean_up_tokenization_spaces", "of transformers' decoding"},
     {"spaces_between_special_tokens", "of transformers' decoding"},
     {"errors", "of transformers' decoding"},
@@ -149,6 +168,7 @@ inline constexpr KnownKey tokenizer_config_without_effect[] = {
     {"transformers_version", ""},
 };
 inline constexpr RefusedKey tokenizer_config_refused[] = {
+    {"never_split", "[null, []]", other_ids},
     {"auto_map", "[null]", "the folder has code of its own, which may compute anything"},
 };
 inline constexpr KnownKeys tokenizer_config_keys{tokenizer_config_used, tokenizer_config_without_effect,
@@ -188,8 +208,9 @@ inline void check_beside_tokenizer(const std::string& folder, const text::Tokeni
     for (const KnownKey& key : tokenizer_config_used) {
       const std::string setting(key.name);
       std::vector<std::string> tokens;
-      if (!setting.starts_with("add_") && setting != "tokenizer_class" && config.contains(setting))
-        add_named_tokens(config.at(setting), tokens);
+      const bool names_tokens =
+          setting.ends_with("_token") || setting.ends_with("_tokens") || setting == "added_tokens_decoder";
+      if (names_tokens && config.contains(setting)) add_named_tokens(config.at(setting), tokens);
       for (const std::string& token : tokens)
         check<DataError>(tokenizer.token_to_id(token).has_value(), where, path, ": \"", setting, "\" names ",
                          json_string(token),

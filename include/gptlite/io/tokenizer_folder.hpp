@@ -1,12 +1,9 @@
 #pragma once
-// Tokenizers from and to Hugging Face folders: tokenizer.json, or vocab.json and merges.txt.
+// Tokenizers from and to Hugging Face folders: tokenizer.json, or vocab.json and merges.txt, or vocab.txt.
 
-#include <algorithm>
 #include <cstdint>
-#include <initializer_list>
 #include <sstream>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -14,66 +11,15 @@
 #include "gptlite/core/crc32c.hpp"
 #include "gptlite/core/text_file.hpp"
 #include "gptlite/io/folder_update.hpp"
-#include "gptlite/io/json.hpp"
-#include "gptlite/io/known_tokenizer_keys.hpp"
+#include "gptlite/io/tokenizer_file.hpp"
 #include "gptlite/io/tokenizer_json.hpp"
+#include "gptlite/io/word_piece_file.hpp"
 #include "gptlite/text/tokenizer.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace io {
 
 namespace detail {
-
-/// JSON of a file, and its path for messages.
-struct JsonFile {
-  Json json;
-  std::string path;
-
-  template <class... Parts>
-  void expect(bool condition, const Parts&... parts) const {
-    check<DataError>(condition, "load_tokenizer", path, ": ", parts...);
-  }
-  /// Returns a member of an object in the file. Throws DataError if it is missing or not of the type: "object",
-  /// "array", "string" or "number".
-  const Json& member(const Json& object, const char* key, std::string_view type) const {
-    expect(object.is_object() && object.contains(key), '"', key, "\" is missing");
-    expect(object.at(key).type_name() == type, '"', key, "\" must be of type ", type, ", not ",
-           object.at(key).type_name());
-    return object.at(key);
-  }
-  /// Throws DataError unless the member is absent or one of `values`: any other value would give other tokens than
-  /// here.
-  void require_one_of(const Json& object, const char* key, std::initializer_list<Json> values) const {
-    if (!object.is_object() || !object.contains(key)) return;
-    const Json& value = object.at(key);
-    expect(std::find(values.begin(), values.end(), value) != values.end(), '"', key, "\" is ", value.dump(),
-           ", which is not supported");
-  }
-  /// Throws DataError for a key of an object in the file that is not known or is refused.
-  void check_known(const Json& object, const KnownKeys& known) const {
-    check_keys(object, known, "load_tokenizer", path);
-  }
-  /// The "type" of a member that is an object; empty if it is null or missing.
-  std::string type_of(const Json& object, const char* key) const {
-    if (!object.is_object() || !object.contains(key) || object.at(key).is_null()) return "";
-    return member(object.at(key), "type", "string").get<std::string>();
-  }
-};
-
-/// Tokens in the order of their ids. `vocabulary` is an object of ids by token.
-inline std::vector<std::string> tokens_by_id(const Json& vocabulary, const JsonFile& file) {
-  std::vector<std::string> tokens(vocabulary.size());
-  std::vector<bool> taken(vocabulary.size());
-  for (const auto& [token, id] : vocabulary.items()) {
-    file.expect(id.is_number_unsigned(), "the id of \"", token, "\" is not a whole number");
-    const auto at = id.get<std::uint64_t>();
-    file.expect(at < tokens.size(), "ids have a gap: \"", token, "\" is ", at, " of ", tokens.size(), " tokens");
-    file.expect(!taken[at], '"', tokens[at], "\" and \"", token, "\" both have the id ", at);
-    tokens[at] = token;
-    taken[at] = true;
-  }
-  return tokens;
-}
 
 /// Adds a line of merges.txt, or a merge of tokenizer.json written like one.
 inline void add_merge(text::BpeVocabulary::Merges& merges, const std::string& line, const JsonFile& file) {
@@ -83,21 +29,12 @@ inline void add_merge(text::BpeVocabulary::Merges& merges, const std::string& li
   merges.emplace_back(line.substr(0, space), line.substr(space + 1));
 }
 
-/// Makes a tokenizer of type T from the contents of a file. Adds the path to a DataError of its constructor.
-template <class T, class... Parts>
-text::Tokenizer made(const JsonFile& file, Parts&&... parts) {
-  try {
-    return T(std::forward<Parts>(parts)...);
-  } catch (const DataError& error) {
-    raise<DataError>("load_tokenizer", file.path, ": ", error.what());
-  }
-}
-
 inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   const JsonFile file{read_json(path), path};
   const Json& model = file.member(file.json, "model", "object");
-  file.require_one_of(model, "type", {"BPE"});
+  file.require_one_of(model, "type", {"BPE", "WordPiece"});
   file.check_known(file.json, tokenizer_keys);
+  if (model.value("type", Json()) == "WordPiece") return read_word_piece(file);
   file.check_known(model, tokenizer_model_keys);
 
   text::BpeVocabulary::Merges merges;
@@ -108,22 +45,8 @@ inline text::Tokenizer read_tokenizer_json(const std::string& path) {
       add_merge(merges, merge.is_string() ? merge.get<std::string>() : "", file);
     }
   }
-  Json vocabulary = file.member(model, "vocab", "object");
   const std::string words = file.type_of(file.json, "pre_tokenizer");
-  std::vector<std::string> special, ordinary;
-  if (file.json.contains("added_tokens")) {
-    for (const Json& added : file.member(file.json, "added_tokens", "array")) {
-      file.check_known(added, added_token_keys);
-      if (words == "BertPreTokenizer") file.require_one_of(added, "normalized", {false});
-      special.push_back(file.member(added, "content", "string").get<std::string>());
-      if (added.value("special", Json()) == false) ordinary.push_back(special.back());
-      const Json& id = file.member(added, "id", "number");
-      const auto known = vocabulary.emplace(special.back(), id).first;
-      file.expect(*known == id, '"', special.back(), "\" has two ids, ", known->dump(), " and ", id.dump());
-    }
-  }
-  std::vector<std::string> tokens = tokens_by_id(vocabulary, file);
-
+  auto [tokens, special, ordinary, ids] = read_tokens(file);
   const std::string normalizer = file.type_of(file.json, "normalizer");
   const std::string post_processor = file.type_of(file.json, "post_processor");
   file.expect(post_processor.empty() || post_processor == "ByteLevel" || post_processor == "TemplateProcessing",
@@ -135,7 +58,7 @@ inline text::Tokenizer read_tokenizer_json(const std::string& path) {
   if (post_processor == "TemplateProcessing") {  // it adds tokens; here a TaskLayout adds those of a task
     const Json& added = file.json.at("post_processor");
     file.check_known(added, template_keys);
-    const bool of_task = added.value("special_tokens", Json()) == task_template(vocabulary)["special_tokens"];
+    const bool of_task = added.value("special_tokens", Json()) == task_template(ids)["special_tokens"];
     if (!of_task) file.require_one_of(added, "special_tokens", {Json::object()});
   }
   file.expect(normalizer == (words == "BertPreTokenizer" ? "BertNormalizer" : ""), "normalizer ", normalizer,
@@ -221,16 +144,22 @@ inline std::string tokens_checksum(const text::Tokenizer& tokenizer) {
 
 }  // namespace detail
 
-/// Loads the tokenizer in a folder, from its tokenizer.json, or else from vocab.json, merges.txt and added_tokens.json.
+/// Loads the tokenizer in a folder, from its tokenizer.json, or else from vocab.json, merges.txt and added_tokens.json,
+/// or from BERT's vocab.txt.
 /// Throws DataError, with the path, for files that are missing or malformed, and for a kind of tokenizer or a setting,
 /// also of tokenizer_config.json and special_tokens_map.json, with which it would give other tokens.
 inline text::Tokenizer load_tokenizer(const std::string& folder) {
   const std::string path = folder + "/tokenizer.json";
-  check<DataError>(path_exists(path) || path_exists(folder + "/vocab.json"), "load_tokenizer", folder,
-                   ": holds no tokenizer: neither tokenizer.json nor vocab.json and merges.txt");
-  text::Tokenizer tokenizer =
-      path_exists(path) ? detail::read_tokenizer_json(path) : detail::read_vocabulary_and_merges(folder);
+  const bool bpe = path_exists(folder + "/vocab.json");
+  check<DataError>(path_exists(path) || bpe || path_exists(folder + "/vocab.txt"), "load_tokenizer", folder,
+                   ": holds no tokenizer: neither tokenizer.json nor vocab.json and merges.txt nor vocab.txt");
+  text::Tokenizer tokenizer = path_exists(path) ? detail::read_tokenizer_json(path)
+                              : bpe             ? detail::read_vocabulary_and_merges(folder)
+                                                : detail::read_vocabulary_lines(folder);
   detail::check_beside_tokenizer(folder, tokenizer);
+  const std::string config = folder + "/tokenizer_config.json";
+  if (const auto* pieces = std::get_if<text::WordPiece>(&tokenizer.variant()); pieces != nullptr && path_exists(config))
+    detail::check_beside_word_piece({read_json(config), config}, *pieces);
   return tokenizer;
 }
 

@@ -64,8 +64,8 @@ inline TokenizerFiles common_files(const std::vector<std::string>& tokens) {
   return files;
 }
 
-/// Makes the contents that the files of both kinds of byte-pair encoding share.
-inline TokenizerFiles bpe_files(const text::BpeVocabulary& vocabulary) {
+/// Makes the contents that the files of all tokenizers with special tokens share.
+inline TokenizerFiles vocabulary_files(const text::Vocabulary& vocabulary) {
   TokenizerFiles files = common_files(vocabulary.tokens());
   for (const TokenId id : vocabulary.special_tokens()) {
     files.tokenizer["added_tokens"].push_back({{"id", id},
@@ -76,6 +76,12 @@ inline TokenizerFiles bpe_files(const text::BpeVocabulary& vocabulary) {
                                                {"rstrip", false},
                                                {"normalized", false}});
   }
+  return files;
+}
+
+/// Makes the contents that the files of both kinds of byte-pair encoding share.
+inline TokenizerFiles bpe_files(const text::BpeVocabulary& vocabulary) {
+  TokenizerFiles files = vocabulary_files(vocabulary);
   files.merges = "#version: 0.2\n";
   for (const text::BpeMerge& merge : vocabulary.merges().merges()) {
     const std::string &left = vocabulary.id_to_token(merge.left), &right = vocabulary.id_to_token(merge.right);
@@ -107,19 +113,60 @@ inline TokenizerFiles files_of(const text::ByteBpe& tokenizer) {
   return files;
 }
 
+/// Sets BERT's normalizer and pre-tokenizer.
+inline void add_bert_words(Json& tokenizer, bool lowercase) {
+  tokenizer["normalizer"] = {{"type", "BertNormalizer"},
+                             {"clean_text", true},
+                             {"handle_chinese_chars", true},
+                             {"strip_accents", nullptr},
+                             {"lowercase", lowercase}};
+  tokenizer["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
+}
+
 inline TokenizerFiles files_of(const text::Gpt1Bpe& tokenizer) {
   TokenizerFiles files = bpe_files(tokenizer.vocabulary());
   Json& json = files.tokenizer;
-  json["normalizer"] = {{"type", "BertNormalizer"},
-                        {"clean_text", true},
-                        {"handle_chinese_chars", true},
-                        {"strip_accents", nullptr},
-                        {"lowercase", true}};
-  json["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
+  add_bert_words(json, true);
   json["decoder"] = {{"type", "BPEDecoder"}, {"suffix", "</w>"}};
   json["model"]["unk_token"] = files.config["unk_token"] = "<unk>";
   json["model"]["end_of_word_suffix"] = "</w>";
   files.config["tokenizer_class"] = "OpenAIGPTTokenizer";
+  return files;
+}
+
+inline TokenizerFiles files_of(const text::WordPiece& tokenizer) {
+  TokenizerFiles files = vocabulary_files(tokenizer.vocabulary());
+  Json& json = files.tokenizer;
+  add_bert_words(json, tokenizer.lowercase());
+  json["decoder"] = {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}};
+  json["model"] = {{"type", "WordPiece"},
+                   {"unk_token", "[UNK]"},
+                   {"continuing_subword_prefix", "##"},
+                   {"max_input_chars_per_word", text::WordPiece::most_characters},
+                   {"vocab", std::move(json["model"]["vocab"])}};
+  const auto special = [](const char* token, int type) {
+    return Json{{"SpecialToken", {{"id", token}, {"type_id", type}}}};
+  };
+  const auto sequence = [](const char* name, int type) {
+    return Json{{"Sequence", {{"id", name}, {"type_id", type}}}};
+  };
+  const auto cls = tokenizer.token_to_id("[CLS]"), sep = tokenizer.token_to_id("[SEP]");
+  if (cls && sep) {
+    json["post_processor"] = {
+        {"type", "TemplateProcessing"},
+        {"single", {special("[CLS]", 0), sequence("A", 0), special("[SEP]", 0)}},
+        {"pair", {special("[CLS]", 0), sequence("A", 0), special("[SEP]", 0), sequence("B", 1), special("[SEP]", 1)}}};
+    Json& added = json["post_processor"]["special_tokens"];
+    added["[CLS]"] = {{"id", "[CLS]"}, {"ids", {*cls}}, {"tokens", {"[CLS]"}}};
+    added["[SEP]"] = {{"id", "[SEP]"}, {"ids", {*sep}}, {"tokens", {"[SEP]"}}};
+  }
+  files.config["tokenizer_class"] = "BertTokenizer";
+  files.config["do_lower_case"] = tokenizer.lowercase();
+  files.config["model_input_names"] = {"input_ids", "token_type_ids", "attention_mask"};
+  for (const auto& [key, token] :
+       {std::pair("unk_token", "[UNK]"), std::pair("pad_token", "[PAD]"), std::pair("cls_token", "[CLS]"),
+        std::pair("sep_token", "[SEP]"), std::pair("mask_token", "[MASK]")})
+    if (tokenizer.token_to_id(token)) files.config[key] = token;
   return files;
 }
 

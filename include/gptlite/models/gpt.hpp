@@ -15,49 +15,12 @@
 #include "gptlite/autograd/ops/layout.hpp"
 #include "gptlite/autograd/ops/matmul.hpp"
 #include "gptlite/core/large_vector.hpp"
+#include "gptlite/models/block.hpp"
 #include "gptlite/models/gpt_config.hpp"
 #include "gptlite/nn/embedding.hpp"
-#include "gptlite/nn/layer_norm.hpp"
-#include "gptlite/nn/mlp.hpp"
-#include "gptlite/nn/self_attention.hpp"
 #include "gptlite/nn/visit.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
-
-namespace detail {
-/// Output of a block for x. The layers are a model's, x (B, T, C), or a Decoder's, x (rows, C). Returns the same shape.
-template <class T, class Attention, class Mlp>
-Tensor<T> block_output(NormOrder norm_order, const Tensor<T>& x, const LayerNorm<T>& ln_1, Attention&& attn,
-                       const LayerNorm<T>& ln_2, Mlp&& mlp) {
-  if (norm_order == NormOrder::post) {
-    // GPT-1: normalize after each sum, no final norm.    a = ln_1(x + attn(x)),  y = ln_2(a + mlp(a))
-    const Tensor<T> a = ln_1.add_norm(x, attn(x)).norm;
-    return ln_2.add_norm(a, mlp(a)).norm;
-  }
-  // GPT-2: normalize before, one final norm after the last block.    a = x + attn(ln_1(x)),  y = a + mlp(ln_2(a))
-  const auto [a, ln_2_a] = ln_2.add_norm(x, attn(ln_1(x)));
-  return a + mlp(ln_2_a);
-}
-}  // namespace detail
-
-/// One transformer block. Fields carry the names of the published checkpoints.
-template <class T>
-struct Block {
-  LayerNorm<T> ln_1;
-  SelfAttention<T> attn;
-  LayerNorm<T> ln_2;
-  MLP<T> mlp;
-  NormOrder norm_order;
-
-  void visit(auto&& f) {
-    f("ln_1", ln_1);
-    f("attn", attn);
-    f("ln_2", ln_2);
-    f("mlp", mlp);
-  }
-  /// Computes the output for x (B, T, C). Returns (B, T, C).
-  Tensor<T> operator()(const Tensor<T>& x) const { return detail::block_output(norm_order, x, ln_1, attn, ln_2, mlp); }
-};
 
 /// A GPT language model. Copies are handles on the same weights.
 template <class T>
@@ -281,7 +244,6 @@ struct GPT {
   }
 };
 
-GPTLITE_COMPILED_STRUCT(Block)
 GPTLITE_COMPILED_STRUCT(GPT)
 
 }  // namespace gptlite::inline GPTLITE_ABI

@@ -7,21 +7,13 @@
 #include <optional>
 #include <vector>
 
-#include "gptlite/core/enum_names.hpp"
 #include "gptlite/core/precision.hpp"
 #include "gptlite/core/shape.hpp"
 #include "gptlite/core/tensor.hpp"
 #include "gptlite/kernels/activations.hpp"
+#include "gptlite/models/norm_order.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
-
-/// Where a block normalizes. post: after each residual sum (GPT-1). pre: before attention and MLP, with one more norm
-/// after the last block (GPT-2).
-enum class NormOrder { post, pre };
-
-constexpr auto enum_names(NormOrder) {
-  return EnumNames<NormOrder, 2>{"order of norms", {{{"post", NormOrder::post}, {"pre", NormOrder::pre}}}};
-}
 
 /// Ids of the tokens that begin a text, end it and pad a batch.
 struct SpecialTokens {

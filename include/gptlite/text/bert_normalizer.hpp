@@ -1,5 +1,6 @@
 #pragma once
-// BERT's normalizer, which GPT-1's tokenizer uses: lower case, no accents, no control characters, one kind of space.
+// BERT's normalizer, which GPT-1's tokenizer uses too: no control characters, spaces around ideographs and, but for
+// cased models, lower case without accents.
 
 #include <algorithm>
 #include <iterator>
@@ -9,6 +10,17 @@
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
+
+/// Calls put(point) for each code point that `point` becomes in a cased model: none for a control character, and spaces
+/// around an ideograph.
+template <class F>
+void bert_clean(char32_t point, F&& put) {
+  if (contains(unicode::controls, point)) return;
+  const bool spaces = contains(unicode::spaced, point);
+  if (spaces) put(U' ');
+  put(point);
+  if (spaces) put(U' ');
+}
 
 /// Calls put(point) for each code point that `point` becomes, none to five. Accents that remain keep their order (the
 /// original sorts them).

@@ -1,7 +1,6 @@
 #pragma once
 // Gpt1Bpe: the tokenizer of GPT-1. Byte-pair encoding of the characters of words in lower case.
 
-#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,8 +8,7 @@
 #include <vector>
 
 #include "gptlite/core/large_vector.hpp"
-#include "gptlite/core/utf8.hpp"
-#include "gptlite/text/bert_normalizer.hpp"
+#include "gptlite/text/bert_words.hpp"
 #include "gptlite/text/bpe_vocabulary.hpp"
 #include "gptlite/text/word_cache.hpp"
 
@@ -39,12 +37,9 @@ class Gpt1Bpe {
     vocabulary_.split(
         text,
         [&](std::size_t begin, std::size_t end) {
-          // Runs between white space and punctuation are independent.
-          for (std::size_t at = begin; begin < end; begin = at) {
-            do ++at;
-            while (at < end && !cuts(text[at - 1]) && !cuts(text[at]));
-            cache.append(text.substr(begin, at - begin), tokens, encode_run);
-          }
+          for_bert_runs(text, begin, end, [&](std::size_t first, std::size_t last) {
+            cache.append(text.substr(first, last - first), tokens, encode_run);
+          });
         },
         [&](TokenId id) { memory::append(tokens, id); });
     return tokens;
@@ -79,22 +74,10 @@ class Gpt1Bpe {
  private:
   static constexpr std::string_view word_end = "</w>";
 
-  // True for white space and punctuation of ASCII, except for the vertical tab and the form feed: the normalizer drops
-  // those.
-  static bool cuts(char c) {
-    static constexpr auto table = [] {
-      std::array<bool, 256> cut{};
-      for (char32_t p = 0; p < 128; ++p)
-        cut[p] = contains(unicode::punctuation, p) || (p != U'\v' && p != U'\f' && contains(unicode::white_space, p));
-      return cut;
-    }();
-    return table[static_cast<unsigned char>(c)];
-  }
-
   // Appends the tokens of `run`, which is a part of `text`.
   void append_words(std::string_view text, std::string_view run, std::vector<TokenId>& tokens) const {
-    std::u32string word;
-    const auto end_word = [&] {
+    const std::size_t first = static_cast<std::size_t>(run.data() - text.data());
+    for_bert_words(text, first, first + run.size(), true, [&](const std::u32string& word) {
       const std::size_t begin = tokens.size();
       for (std::size_t i = 0; i < word.size(); ++i) {
         std::string symbol;
@@ -103,18 +86,7 @@ class Gpt1Bpe {
         memory::append(tokens, vocabulary_.token_to_id(symbol).value_or(unknown_));
       }
       vocabulary_.merges().apply(tokens, begin);
-      word.clear();
-    };
-    const auto put = [&](char32_t point) {
-      const bool alone = contains(unicode::punctuation, point);
-      if (alone || contains(unicode::white_space, point)) end_word();
-      if (!contains(unicode::white_space, point)) word.push_back(point);
-      if (alone) end_word();
-    };
-    std::size_t at = static_cast<std::size_t>(run.data() - text.data());
-    const std::size_t end = at + run.size();
-    while (at < end) bert_normalize(next_code_point(text, at), put);
-    end_word();
+    });
   }
 
   BpeVocabulary vocabulary_;

@@ -22,27 +22,43 @@ struct TaskTokenizer {
 };
 
 namespace detail {
+/// The tokens of a vocabulary, and those that fine-tuning adds, as the constructors of tokenizers take them.
+struct ExtendedTokens {
+  std::vector<std::string> tokens, special, ordinary;
+
+  ExtendedTokens(const Vocabulary& vocabulary, Index vocab_size) : tokens(vocabulary.tokens()) {
+    check<DataError>(vocabulary.size() <= vocab_size, "with_task_tokens", "the tokenizer has ", vocabulary.size(),
+                     " tokens, the model ", vocab_size);
+    for (const TokenId id : vocabulary.special_tokens()) special.push_back(vocabulary.id_to_token(id));
+    for (const TokenId id : vocabulary.ordinary_tokens()) ordinary.push_back(vocabulary.id_to_token(id));
+    for (Index id = vocabulary.size(); id < vocab_size; ++id) {  // a model may have more rows than named tokens
+      tokens.push_back("<|unused" + std::to_string(id) + "|>");
+      special.push_back(tokens.back());
+    }
+    for (const char* name : task_token_names) {
+      tokens.emplace_back(name);
+      special.emplace_back(name);
+    }
+  }
+};
+inline TaskTokens task_tokens_from(Index vocab_size) {
+  const auto first = static_cast<TokenId>(vocab_size);
+  return {first, first + 1, first + 2};
+}
+
 template <class Bpe>
 TaskTokenizer with_task_tokens(const Bpe& bpe, Index vocab_size) {
   const BpeVocabulary& vocabulary = bpe.vocabulary();
-  check<DataError>(vocabulary.size() <= vocab_size, "with_task_tokens", "the tokenizer has ", vocabulary.size(),
-                   " tokens, the model ", vocab_size);
-  std::vector<std::string> tokens = vocabulary.tokens(), special, ordinary;
-  for (const TokenId id : vocabulary.special_tokens()) special.push_back(vocabulary.id_to_token(id));
-  for (const TokenId id : vocabulary.ordinary_tokens()) ordinary.push_back(vocabulary.id_to_token(id));
+  ExtendedTokens all(vocabulary, vocab_size);
   BpeVocabulary::Merges merges;
   for (const BpeMerge& merge : vocabulary.merges().merges())
     merges.emplace_back(vocabulary.id_to_token(merge.left), vocabulary.id_to_token(merge.right));
-  for (Index id = vocabulary.size(); id < vocab_size; ++id) {  // a model may have more rows than named tokens
-    tokens.push_back("<|unused" + std::to_string(id) + "|>");
-    special.push_back(tokens.back());
-  }
-  for (const char* name : task_token_names) {
-    tokens.emplace_back(name);
-    special.emplace_back(name);
-  }
-  const auto first = static_cast<TokenId>(vocab_size);
-  return {Bpe(std::move(tokens), merges, special, ordinary), {first, first + 1, first + 2}};
+  return {Bpe(std::move(all.tokens), merges, all.special, all.ordinary), task_tokens_from(vocab_size)};
+}
+inline TaskTokenizer with_task_tokens(const WordPiece& pieces, Index vocab_size) {
+  ExtendedTokens all(pieces.vocabulary(), vocab_size);
+  return {WordPiece(std::move(all.tokens), pieces.lowercase(), all.special, all.ordinary),
+          task_tokens_from(vocab_size)};
 }
 inline TaskTokenizer with_task_tokens(const CharTokenizer&, Index) {
   raise<DataError>("with_task_tokens",

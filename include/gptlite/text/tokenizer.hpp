@@ -14,6 +14,7 @@
 #include "gptlite/text/char_tokenizer.hpp"
 #include "gptlite/text/gpt1_bpe.hpp"
 #include "gptlite/text/tokenizer_concept.hpp"
+#include "gptlite/text/word_piece.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
@@ -21,12 +22,13 @@ namespace text {
 /// Any of the library's tokenizers. Members do what those of the tokenizer inside do.
 class Tokenizer {
  public:
-  using Variant = std::variant<CharTokenizer, ByteBpe, Gpt1Bpe>;
+  using Variant = std::variant<CharTokenizer, ByteBpe, Gpt1Bpe, WordPiece>;
 
   // Not explicit: any of them may be passed as a Tokenizer.
   Tokenizer(CharTokenizer tokenizer) : tokenizer_(std::move(tokenizer)) {}
   Tokenizer(ByteBpe tokenizer) : tokenizer_(std::move(tokenizer)) {}
   Tokenizer(Gpt1Bpe tokenizer) : tokenizer_(std::move(tokenizer)) {}
+  Tokenizer(WordPiece tokenizer) : tokenizer_(std::move(tokenizer)) {}
 
   Index vocab_size() const {
     return std::visit([](const auto& own) { return own.vocab_size(); }, tokenizer_);

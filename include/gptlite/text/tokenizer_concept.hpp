@@ -12,7 +12,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace text {
 
-/// A tokenizer: CharTokenizer, ByteBpe, Gpt1Bpe, Tokenizer, or a class of your own with these members.
+/// A tokenizer: CharTokenizer, ByteBpe, Gpt1Bpe, WordPiece, Tokenizer, or a class of your own with these members.
 ///
 ///   vocab_size()        number of tokens; their ids are 0 .. vocab_size() - 1
 ///   encode(text)        the tokens of a text. Throws DataError for a text that it cannot express
