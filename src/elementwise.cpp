@@ -6,6 +6,7 @@
 #include "gptlite/kernels/copy.hpp"
 #include "gptlite/kernels/dropout.hpp"
 #include "gptlite/kernels/layer_norm.hpp"
+#include "gptlite/kernels/max_pool.hpp"
 #include "gptlite/kernels/reduce.hpp"
 #include "gptlite/kernels/rms_norm.hpp"
 #include "gptlite/kernels/softmax.hpp"

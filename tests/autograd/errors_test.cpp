@@ -118,6 +118,9 @@ TEST_CASE("shapes that do not fit") {
         "[lstm] carry.h must be (1, 2) for weight_ih (3, 8) and weight_hh (2, 8), got (2, 2)");
   CHECK(recurrent({1, 2, 3}, {3, 8}, {2, 8}, {8}, {}, {}, {1, 3, 3}) ==
         "[lstm] every x must be (1, 2, K) as the first is, got (1, 3, 3)");
+  CHECK(shape_error([] { max_pool(zeros({2, 3})); }) == "[max_pool] x must be (B, T, C), got (2, 3)");
+  CHECK(shape_error([] { max_pool(zeros({2, 3, 1}), ids({1})); }) ==
+        "[max_pool] lengths must be (2) for x (2, 3, 1), got (1)");
   CHECK(shape_error([] { lstm<float>({}); }) == "[lstm] needs an x of (B, T, K)");
 }
 
@@ -142,6 +145,8 @@ TEST_CASE("indices outside their range") {
   CHECK(index_error([] {
           lstm<float>({{zeros({2, 3, 1}), {zeros({1, 4}), zeros({1, 4}), zeros({4}), {}}}}, ids({3, 4}));
         }) == "[lstm] length 4 of sequence 1 is outside 0..3");
+  CHECK(index_error([] { max_pool(zeros({1, 3, 1}), ids({4})); }) ==
+        "[max_pool] length 4 of sequence 0 is outside 0..3");
   CHECK(index_error([] { sum(zeros({2, 3}), 2); }) == "[sum] axis 2 is outside a tensor of rank 2: (2, 3)");
   CHECK(index_error([] { sum(zeros({2, 3}), std::vector<Index>{0, -2}); }) == "[sum] an axis is named twice");
   CHECK(index_error([] {

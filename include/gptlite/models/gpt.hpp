@@ -14,9 +14,9 @@
 #include "gptlite/autograd/ops/embedding.hpp"
 #include "gptlite/autograd/ops/layout.hpp"
 #include "gptlite/autograd/ops/matmul.hpp"
-#include "gptlite/core/large_vector.hpp"
 #include "gptlite/models/block.hpp"
 #include "gptlite/models/gpt_config.hpp"
+#include "gptlite/models/sequence_states.hpp"
 #include "gptlite/nn/embedding.hpp"
 #include "gptlite/nn/visit.hpp"
 
@@ -133,36 +133,13 @@ struct GPT {
   /// Hidden state that a task's head reads: for each sequence that of the last token before the padding. lengths: (B).
   /// Returns (B, C).
   Tensor<T> summary(const Pass& pass, const Tensor<std::int32_t>& lengths) const {
-    const Shape& shape = pass.hidden.shape();
-    Tensor<std::int32_t> rows = Tensor<std::int32_t>::empty({shape[0]});
-    for (Index s = 0; s < shape[0]; ++s)
-      rows.data()[s] = static_cast<std::int32_t>(s * shape[1]) + lengths.data()[s] - 1;
-    return gather_rows(reshape(pass.hidden, {shape[0] * shape[1], shape[2]}), rows);
+    return detail::last_states(pass.hidden, lengths);
   }
   /// Computes L1 of the sequences themselves: the mean over sequences of the mean over their tokens, each predicting
   /// the next. tokens: (B, T), lengths: (B). Returns a scalar. Throws DataError if no sequence has two tokens.
   Tensor<T> sequence_loss(const Pass& pass, const Tensor<TokenId>& tokens, const Tensor<std::int32_t>& lengths) const {
-    const Index B = tokens.shape()[0], positions = tokens.shape()[1];
-    std::vector<std::int32_t> rows, targets;
-    std::vector<T> weights;
-    std::size_t count = 0;
-    for (Index s = 0; s < B; ++s) count += static_cast<std::size_t>(std::max(lengths.data()[s] - 1, 0));
-    memory::reserve(rows, count);
-    memory::reserve(targets, count);
-    memory::reserve(weights, count);
-    // Padding is left out before the product with the vocabulary, which is most of the work.
-    for (Index s = 0; s < B; ++s) {
-      const std::int32_t predicted = lengths.data()[s] - 1;
-      for (std::int32_t t = 0; t < predicted; ++t) {
-        rows.push_back(static_cast<std::int32_t>(s * positions) + t);
-        targets.push_back(tokens.data()[s * positions + t + 1]);
-        weights.push_back(T(1) / static_cast<T>(B * predicted));
-      }
-    }
-    check<DataError>(!rows.empty(), "GPT", "no sequence has a second token, which L1 needs");
-    const Tensor<T> states =
-        gather_rows(reshape(pass.hidden, {B * positions, config.n_embd}), Tensor<std::int32_t>::from(rows));
-    return loss({states, pass.head}, Tensor<TokenId>::from(targets), Tensor<T>::from(weights));
+    const auto [states, targets, weights] = detail::predicting_states("GPT", pass.hidden, tokens, lengths);
+    return loss({states, pass.head}, targets, weights);
   }
 
   /// Appends tokens to the vocabulary, as fine-tuning does. Their rows ~ N(0, initializer_range^2) are a function of
