@@ -121,7 +121,8 @@ TEST_CASE("MaskedBatches: what cannot work is refused") {
         "[MaskedBatches] batch_size must be positive and block_size 5 or more, got 16 and 4");
   CHECK(refused([](auto& o) { o.mask_probability = 1; }) ==
         "[MaskedBatches] mask_probability must be above 0 and below 1, got 1");
-  CHECK(refused([](auto& o) { o.mask = 4005; }) == "[MaskedBatches] token 4005 is outside the vocabulary of 4005");
+  CHECK(refused([](auto& o) { o.mask = -1; }) == "[MaskedBatches] cls, sep and mask must be tokens, got -1");
+  CHECK(refused([](auto& o) { o.vocab_size = 0; }) == "[MaskedBatches] vocab_size must be positive, got 0");
   CHECK(message_of<DataError>([] { data::MaskedBatches(counting_stream(37), masked_options()); }) ==
         "[TokenBatches] dataset has 37 tokens, block size needs 38");
 }

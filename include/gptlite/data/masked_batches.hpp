@@ -19,7 +19,7 @@ struct MaskedBatchesOptions {
   Index batch_size = 12;
   Index block_size = 64;  ///< tokens of a sequence, with [CLS] and both [SEP]
   TokenId cls, sep, mask;
-  Index vocab_size;                ///< replacing tokens are drawn from 0..vocab_size - 1
+  Index vocab_size;                ///< random tokens are drawn from 0..vocab_size - 1; cls, sep and mask may lie beyond
   double mask_probability = 0.15;  ///< of a token to be chosen: then it is [MASK] in 80%, a random token in 10%, itself in 10%
   bool next_sentence = true;  ///< false: sequences are [CLS] tokens [SEP], and the batch says nothing of the relation
   std::uint64_t seed = 1337;
@@ -80,9 +80,9 @@ class MaskedBatches {
                        o.next_sentence ? 5 : 4, " or more, got ", o.batch_size, " and ", o.block_size);
     check<ConfigError>(o.mask_probability > 0 && o.mask_probability < 1, "MaskedBatches",
                        "mask_probability must be above 0 and below 1, got ", o.mask_probability);
+    check<ConfigError>(o.vocab_size > 0, "MaskedBatches", "vocab_size must be positive, got ", o.vocab_size);
     for (const TokenId token : {o.cls, o.sep, o.mask})
-      check<ConfigError>(token >= 0 && token < o.vocab_size, "MaskedBatches", "token ", token,
-                         " is outside the vocabulary of ", o.vocab_size);
+      check<ConfigError>(token >= 0, "MaskedBatches", "cls, sep and mask must be tokens, got ", token);
     return o;
   }
 
