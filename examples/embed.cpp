@@ -47,19 +47,22 @@ int run(const Options& o) {
   const std::vector<std::string> lines = lines_of(o.text);
   using Clock = std::chrono::steady_clock;
   const Clock::time_point begin = Clock::now();
-  Tensor<float> vectors;
-  try {
-    vectors = encoder.encode(lines);
-  } catch (const DataError& error) {
-    raise<DataError>("embed", o.text.empty() ? "stdin" : o.text, ": ", error.what());
-  }
+  const auto named = [](const std::string& source, auto&& encode) {
+    try {
+      return encode();
+    } catch (const DataError& error) {
+      raise<DataError>("embed", source, ": ", error.what());
+    }
+  };
+  const Tensor<float> vectors = named(o.text.empty() ? "stdin" : o.text, [&] { return encoder.encode(lines); });
   const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
   std::cerr << "embed: " << lines.size() << " lines in " << std::setprecision(3) << seconds << " s, " << std::fixed
             << std::setprecision(0) << static_cast<double>(lines.size()) / std::max(seconds, 1e-9) << " per second\n";
   if (!o.out.empty()) io::save_npy(o.out, vectors);
   for (const std::string& query : o.queries) {
     if (o.queries.size() > 1) std::cout << "# " << query << '\n';
-    for (const Neighbor& found : nearest(vectors, encoder.encode_text(query), o.top))
+    const Tensor<float> wanted = named("--search", [&] { return encoder.encode_text(query); });
+    for (const Neighbor& found : nearest(vectors, wanted, o.top))
       std::cout << std::fixed << std::setprecision(4) << found.score << '\t'
                 << lines[static_cast<std::size_t>(found.index)] << '\n';
   }

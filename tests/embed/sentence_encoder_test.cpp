@@ -104,6 +104,12 @@ TEST_CASE("nearest: the largest dot products first, of equal ones the lower row"
   CHECK(found[2].index == 1);
   CHECK(found[2].score == 1);
   CHECK(nearest(vectors, Tensor<float>::from({2, 1}), 9).size() == 4);
+  const float nan = std::nanf("");
+  const std::vector<Neighbor> last =
+      nearest(Tensor<float>::from({nan, 1, nan, 2}, {4, 1}), Tensor<float>::from({1}), 4);
+  CHECK(last[0].index == 3);
+  CHECK(last[1].index == 1);
+  CHECK(last[2].index == 0);
   CHECK(message_of<ShapeError>([&] {
           nearest(vectors, Tensor<float>::from({2, 1, 3}), 1);
         }) == "[nearest] vectors (4, 2) must be (N, C) and the query (C), got (3)");

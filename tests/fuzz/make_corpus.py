@@ -102,6 +102,25 @@ dictionary("config", JSON + sorted({f'"{key}"' for value in (gpt2, gpt1, adapter
             "\"n_inner\"", "\"gelu_pytorch_tanh\"", "\"shard\"", "\"scale_attn_weights\"", "\"scale_attn_by_inverse_layer_idx\"", "\"silu\"", "\"relu\"", "\"eos_token_id\"", "\"bos_token_id\"",
             "\"pad_token_id\"", "\"alpha_pattern\"", "\"do_sample\"", "\"metadata\"", "1073741824", "39000", "\"classification\"", "\"multiple-choice\""])
 
+# JSON that describes BERTs and sentence encoders
+bert = {"model_type": "bert", "vocab_size": 8, "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 6, "hidden_act": "gelu", "max_position_embeddings": 6, "type_vocab_size": 2, "layer_norm_eps": 1e-12,
+        "hidden_dropout_prob": 0.1, "initializer_range": 0.02, "sep_token_id": 3, "position_embedding_type": "absolute"}
+modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+           {"idx": 1, "name": "1", "path": "1", "type": "sentence_transformers.models.Pooling"},
+           {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}]
+for name, value in (("config", bert), ("layers", bert | {"num_hidden_layers": 39000, "hidden_size": 1, "num_attention_heads": 1}),
+                    ("modules", modules), ("pooling", {"pooling_mode_mean_tokens": False, "pooling_mode_max_tokens": True}),
+                    ("pooling-6", {"embedding_dimension": 4, "pooling_mode": "cls", "include_prompt": True}),
+                    ("sentence", {"max_seq_length": 4, "do_lower_case": False}), ("prompts", {"prompts": {}, "default_prompt_name": None}),
+                    ("length", {"model_max_length": 1e30, "do_lower_case": True, "strip_accents": None})):
+    seed("bert", name, json.dumps(value))
+seed("bert", "words", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nlow\n##er\n")
+dictionary("bert", JSON + sorted({f'"{key}"' for key in bert}) +
+           ["\"path\"", "\"type\"", "Pooling", "Normalize", "Transformer", "..", "\"pooling_mode\"", "\"mean\"", "\"max\"", "\"cls\"",
+            "\"pooling_mode_mean_tokens\"", "\"pooling_mode_cls_token\"", "\"max_seq_length\"", "\"model_max_length\"", "\"is_decoder\"",
+            "[UNK]\n", "[SEP]\n", "##", "1073741824", "\"gelu_new\""])
+
 # tokenizers
 byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 alphabet = [chr(i) for i in (*range(33, 127), *range(161, 173), *range(174, 256))] + [chr(256 + i) for i in range(68)]
@@ -132,7 +151,17 @@ seed("tokenizer_json", "task", json.dumps({
         token: {"id": token, "ids": [i + 1], "tokens": [token]} for i, token in enumerate(task_tokens)}},
     "model": {"type": "BPE", "unk_token": "<unk>", "end_of_word_suffix": "</w>", "merges": [],
               "vocab": {token: i for i, token in enumerate(["<unk>"] + task_tokens + ["a", "a</w>"])}}}))
-dictionary("tokenizer_json", JSON + ["\"model\"", "\"vocab\"", "\"merges\"", "\"added_tokens\"", "\"content\"", "\"id\"", "\"type\"",
+pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "low", "##er", "un", "'", "\u4e2d"]
+seed("tokenizer_json", "word-piece", json.dumps({
+    "added_tokens": [{"id": i, "content": token} for i, token in enumerate(pieces[:5])],
+    "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True},
+    "pre_tokenizer": {"type": "BertPreTokenizer"}, "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+    "post_processor": {"type": "TemplateProcessing", "single": [
+        {"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "[SEP]", "type_id": 0}}],
+        "special_tokens": {token: {"id": token, "ids": [i], "tokens": [token]} for i, token in enumerate(pieces[:4]) if i > 1}},
+    "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+              "vocab": {token: i for i, token in enumerate(pieces)}}}))
+dictionary("tokenizer_json", JSON + ["\"WordPiece\"", "[UNK]", "[CLS]", "[SEP]", "##", "\"lowercase\"", "\"single\"", "\"SpecialToken\"", "\"model\"", "\"vocab\"", "\"merges\"", "\"added_tokens\"", "\"content\"", "\"id\"", "\"type\"",
                                      "\"BPE\"", "\"ByteLevel\"", "\"BertPreTokenizer\"", "\"BertNormalizer\"", "\"TemplateProcessing\"",
                                      "\"post_processor\"", "\"special_tokens\"", "</w>", "<unk>", "<|endoftext|>", "\"end_of_word_suffix\"", "\u0120", "<|start|>", "<|delimiter|>", "<|extract|>"])
 seed("vocabulary", "gpt2", json.dumps(vocabulary, ensure_ascii=False, separators=(",", ":")) + "\0#version: 0.2\nl o\nlo w\n")

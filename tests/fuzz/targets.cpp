@@ -8,6 +8,7 @@ void safetensors(std::string_view bytes);
 void checkpoint(std::string_view bytes);
 void resume(std::string_view bytes);
 void config(std::string_view bytes);
+void bert(std::string_view bytes);
 void tokenizer_json(std::string_view bytes);
 void vocabulary(std::string_view bytes);
 void task_set(std::string_view bytes);
@@ -20,6 +21,7 @@ const std::vector<Target>& targets() {
                                        {"checkpoint", checkpoint},
                                        {"resume", resume},
                                        {"config", config},
+                                       {"bert", bert},
                                        {"tokenizer_json", tokenizer_json},
                                        {"vocabulary", vocabulary},
                                        {"task_set", task_set},

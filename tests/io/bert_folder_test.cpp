@@ -183,6 +183,49 @@ TEST_CASE("BERT: settings of its tokenizer that would give other ids are refused
         "\"single\" is \"\", which is not supported, only [CLS] A [SEP]");
 }
 
+TEST_CASE("BERT: a hostile folder is refused before memory is taken, and adapters are not lost") {
+  const TemporaryFolder folder;
+  const auto refused = [&](const nlohmann::json& changes) {
+    return message_of<DataError>([&] { io::load_bert(changed_bert(folder, changes)); });
+  };
+  CHECK(refused({{"num_hidden_layers", 1000000}}).find("in 1000000 layers") != std::string::npos);
+  auto loaded = io::load_bert(bert_fixture);
+  add_lora(loaded.model, {.rank = 2});
+  CHECK(message_of<ConfigError>([&] { io::save_bert(folder.file("lora"), loaded.model, loaded.tokenizer); }) ==
+        "[save_bert] the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
+  const nlohmann::json single = {{{"SpecialToken", {{"id", 5}}}}};
+  const nlohmann::json whole = io::read_json(bert_fixture + "/tokenizer.json");
+  nlohmann::json template_of_numbers = whole["post_processor"], other_ids = whole["post_processor"];
+  template_of_numbers["single"] = single;
+  other_ids["special_tokens"]["[CLS]"]["ids"] = {0};
+  const auto json_error = [&](const nlohmann::json& post_processor) {
+    return message_of<DataError>([&] {
+      io::load_bert(changed_bert(folder, {{"post_processor", post_processor}}, "tokenizer.json"));
+    });
+  };
+  const std::string start = "[load_tokenizer] " + folder.file("changed") + "/tokenizer.json: ";
+  CHECK(json_error(template_of_numbers) == start + "\"id\" must be of type string, not number");
+  CHECK(json_error(other_ids) == start + "\"special_tokens\" gives \"[CLS]\" another id than the vocabulary");
+}
+
+TEST_CASE("BERT: a tied output matrix in the file must be the embedding") {
+  const TemporaryFolder folder;
+  const auto [model, tokenizer] = io::load_bert_pre_training(bert_fixture);
+  io::NamedTensors tensors;
+  io::detail::add_tensors(tensors, "bert.", io::detail::published_parts(model.bert));
+  io::detail::add_tensors(tensors, "", io::detail::published_heads(model));
+  tensors.emplace("cls.predictions.decoder.weight", model.bert.wte.weight.detach().clone());
+  const std::string path = changed_bert(folder, {});
+  io::save_safetensors(path + "/model.safetensors", tensors);
+  CHECK(io::load_bert_pre_training(path).model.bias.numel() == model.bias.numel());
+  tensors["cls.predictions.decoder.weight"] = Tensor<float>::ones(model.bert.wte.weight.shape());
+  io::save_safetensors(path + "/model.safetensors", tensors);
+  CHECK(
+      message_of<DataError>([&] {
+        io::load_bert_pre_training(path);
+      }).ends_with("cls.predictions.decoder.weight is not embeddings.word_embeddings.weight, which Bert takes for it"));
+}
+
 TEST_CASE("BERT: vocab.txt alone is its tokenizer too") {
   const TemporaryFolder folder;
   const auto tokens = read_fixture("bert.json")["word_piece"]["uncased"]["tokens"].get<std::vector<std::string>>();
@@ -192,6 +235,10 @@ TEST_CASE("BERT: vocab.txt alone is its tokenizer too") {
   const text::Tokenizer tokenizer = io::load_tokenizer(folder.path.string());
   CHECK(tokenizer.vocab_size() == static_cast<Index>(tokens.size()));
   CHECK(tokenizer.encode("The lower [MASK]") == io::load_tokenizer(bert_fixture).encode("The lower [MASK]"));
+  std::ofstream(folder.file("added_tokens.json")) << R"({"[NEW]": )" << tokens.size() << '}';
+  CHECK(io::load_tokenizer(folder.path.string()).encode("[NEW]") ==
+        std::vector<TokenId>{static_cast<TokenId>(tokens.size())});
+  std::filesystem::remove(folder.file("added_tokens.json"));
   std::ofstream(folder.file("tokenizer_config.json")) << R"({"do_lower_case": false})";
   CHECK(io::load_tokenizer(folder.path.string()).encode("LOWER") ==
         std::vector<TokenId>{*tokenizer.token_to_id("[UNK]")});

@@ -99,6 +99,16 @@ TEST_CASE("sentence encoders: what would give other vectors is refused by name")
   CHECK(folder.error() == "modules.json: \"path\" must be a folder inside, not \"../x\"");
   folder.write("modules.json", R"([{"type": "sentence_transformers.models.Pooling"}])");
   CHECK(folder.error() == "modules.json: a module has no \"path\"");
+  for (const char* order : {"[]", R"([{"path": "", "type": "x.Transformer"}])",
+                            R"([{"path": "1_Pooling", "type": "x.Pooling"}, {"path": "", "type": "x.Transformer"}])"}) {
+    folder.write("modules.json", order);
+    CHECK(folder.error() ==
+          "modules.json: the modules must be Transformer, Pooling and, if vectors are normalized, "
+          "Normalize, in this order");
+  }
+  folder.write("sentence_bert_config.json", R"({"max_seq_length": 1})");
+  CHECK(folder.error() == "sentence_bert_config.json: \"max_seq_length\" must be 2 or more, not 1");
+  folder.write("sentence_bert_config.json", R"({"max_seq_length": 7})");
   folder.write("modules.json", "{}");
   CHECK(folder.error() == "modules.json: a list of modules is expected");
 }

@@ -147,7 +147,7 @@ TEST_CASE("Bert: what does not fit is refused") {
   CHECK(config_error([](BertConfig& c) { c.vocab_size = 0; }) == "[BertConfig] vocab_size must be positive, got 0");
   CHECK(config_error([](BertConfig& c) { c.n_head = 3; }) == "[BertConfig] n_embd 8 is not divisible by n_head 3");
   CHECK(config_error([](BertConfig& c) { c.dropout = 1; }) ==
-        "[BertConfig] dropout must be in 0..1 and below 1, got 1");
+        "[BertConfig] dropout must be at least 0 and below 1, got 1");
   CHECK(config_error([](BertConfig& c) { c.separator = 1, c.type_vocab_size = 1; }) ==
         "[BertConfig] a separator needs type_vocab_size 2 or more, got 1");
   BertConfig without = small_bert();

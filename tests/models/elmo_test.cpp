@@ -1,4 +1,5 @@
-// Elmo, ElmoEncoder and LstmLm: PyTorch's losses, features and gradients from the same weights; padding, threads, errors.
+// Elmo, ElmoEncoder and LstmLm: PyTorch's losses, features and gradients from the same weights; padding, threads,
+// errors.
 
 #include "gptlite/models/elmo.hpp"
 
@@ -36,11 +37,13 @@ struct ElmoFixture {
   }
   /// Copies the weights into a layer whose parameters have the fixture's names, after `prefix`.
   template <class T, class Module>
-  void load(Module& module, const std::string& prefix = "", const std::string& from = "", const std::string& to = "") const {
+  void load(Module& module, const std::string& prefix = "", const std::string& from = "",
+            const std::string& to = "") const {
     visit_parameters(module, [&](const std::string& name, Tensor<T>& tensor) {
       const auto numbers = json["weights"].at(prefix + renamed(name, from, to)).get<std::vector<double>>();
       REQUIRE(tensor.numel() == static_cast<Index>(numbers.size()));
-      for (Index i = 0; i < tensor.numel(); ++i) tensor.data()[i] = static_cast<T>(numbers[static_cast<std::size_t>(i)]);
+      for (Index i = 0; i < tensor.numel(); ++i)
+        tensor.data()[i] = static_cast<T>(numbers[static_cast<std::size_t>(i)]);
     });
   }
   template <class T, class Module>
@@ -78,8 +81,9 @@ void compare_encoder(double outputs, double gradients) {
   Elmo<T> elmo(fixture.config());
   fixture.load<T>(elmo);
   constexpr TokenId start = 0, delimiter = 1, extract = 2;
-  TaskModel<ElmoEncoder<T>> model(ElmoEncoder<T>(elmo, {.hidden_size = fixture.size("U"), .separator = delimiter, .dropout = 0}),
-                                  {.task = Task::entailment, .n_class = 3, .dropout = 0});
+  TaskModel<ElmoEncoder<T>> model(
+      ElmoEncoder<T>(elmo, {.hidden_size = fixture.size("U"), .separator = delimiter, .dropout = 0}),
+      {.task = Task::entailment, .n_class = 3, .dropout = 0});
   fixture.load<T>(model.backbone.mix, "mix.");
   fixture.load<T>(model.backbone.bilstm, "bilstm.");
   const auto score = fixture.json["weights"]["score"].get<std::vector<double>>();
@@ -105,14 +109,16 @@ void compare_encoder(double outputs, double gradients) {
   fixture.compare_gradients<T>(model.backbone.elmo, "task_gradients", gradients);
   fixture.compare_gradients<T>(model.backbone.mix, "task_gradients", gradients, "mix.");
   fixture.compare_gradients<T>(model.backbone.bilstm, "task_gradients", gradients, "bilstm.");
-  CHECK(relative_error(model.score.weight.grad(),
-                       fixture.json["task_gradients"]["score"].get<std::vector<double>>()) < gradients);
+  CHECK(relative_error(model.score.weight.grad(), fixture.json["task_gradients"]["score"].get<std::vector<double>>()) <
+        gradients);
 }
 
 template <class T>
 void compare_lstm_lm(double outputs, double gradients) {
   const ElmoFixture fixture;
-  LstmLm<T> model({.vocab_size = fixture.size("V"), .n_embd = fixture.size("C"), .hidden_size = fixture.size("H"),
+  LstmLm<T> model({.vocab_size = fixture.size("V"),
+                   .n_embd = fixture.size("C"),
+                   .hidden_size = fixture.size("H"),
                    .n_layer = fixture.size("L")});
   fixture.load<T>(model, "", "lstm.", "");
   Tensor<T> loss = model.loss(fixture.tokens(0), fixture.tokens(1));
@@ -187,7 +193,8 @@ TEST_CASE("LstmLm: as the backbone of a task it reads each sequence's last token
   batch.labels = Tensor<std::int32_t>::from({0, 1, 1});
   const TaskLosses<double> losses = model.losses(batch, 0.5);
   CHECK(losses.l3.item() == doctest::Approx(losses.l2.item() + 0.5 * losses.l1.item()));
-  const std::vector<double> before = model.backbone.summary(model.backbone.pass(batch.tokens, batch.lengths), batch.lengths).to_vector();
+  const std::vector<double> before =
+      model.backbone.summary(model.backbone.pass(batch.tokens, batch.lengths), batch.lengths).to_vector();
   batch.tokens.data()[7 + 4] = 0;  // padding
   CHECK(model.backbone.summary(model.backbone.pass(batch.tokens, batch.lengths), batch.lengths).to_vector() == before);
 }
@@ -200,11 +207,24 @@ TEST_CASE("Elmo, ElmoEncoder and LstmLm: what cannot work is refused") {
   CHECK(error([] { LstmLm<float> model({.vocab_size = 9, .n_embd = 4, .hidden_size = 8, .n_layer = 0}); }) ==
         "[LstmLmConfig] n_layer must be positive, got 0");
   CHECK(error([] { LstmLm<float> model({.vocab_size = 9, .n_embd = 4, .hidden_size = 8, .dropout = 1}); }) ==
-        "[LstmLmConfig] dropout must be in 0..1 and below 1, got 1");
+        "[LstmLmConfig] dropout must be at least 0 and below 1, got 1");
   const Elmo<float> elmo({.vocab_size = 29, .n_embd = 4, .hidden_size = 8});
-  CHECK(message_of<ShapeError>([&] { elmo.loss(Tensor<TokenId>::zeros({2, 3}), Tensor<TokenId>::zeros({2, 4})); }) ==
-        "[Elmo] tokens (2, 3) and targets (2, 4) must have one shape");
+  CHECK(message_of<ShapeError>([&] {
+          elmo.loss(Tensor<TokenId>::zeros({2, 3}), Tensor<TokenId>::zeros({2, 4}));
+        }) == "[Elmo] tokens (2, 3) and targets (2, 4) must have one shape");
   const ElmoEncoder<float> encoder(elmo, {.hidden_size = 4, .separator = 5});
-  CHECK(message_of<DataError>([&] { encoder.pass(Tensor<TokenId>::zeros({1, 3}), Tensor<std::int32_t>::from({3})); }) ==
-        "[ElmoEncoder] sequence 0 has no separator 5");
+  CHECK(message_of<DataError>([&] {
+          encoder.pass(Tensor<TokenId>::zeros({1, 3}), Tensor<std::int32_t>::from({3}));
+        }) == "[ElmoEncoder] sequence 0 has no separator 5");
+  CHECK(message_of<IndexError>([&] {
+          encoder.pass(Tensor<TokenId>::zeros({1, 3}), Tensor<std::int32_t>::from({4}));
+        }) == "[ElmoEncoder] length 4 of sequence 0 is outside 2..3");
+  CHECK(message_of<ShapeError>([&] {
+          encoder.pass(Tensor<TokenId>::zeros({2, 3}), Tensor<std::int32_t>::from({3}));
+        }) == "[ElmoEncoder] tokens (2, 3) must be (B, T), with a length for each sequence, got (1)");
+  const LstmLm<float> lstm({.vocab_size = 9, .n_embd = 4, .hidden_size = 8});
+  const Tensor<float> hidden = lstm.pass(Tensor<TokenId>::zeros({2, 3}));
+  CHECK(message_of<IndexError>([&] {
+          lstm.summary(hidden, Tensor<std::int32_t>::from({3, 0}));
+        }) == "[LstmLm] length 0 of sequence 1 is outside 1..3");
 }

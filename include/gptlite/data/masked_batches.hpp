@@ -1,6 +1,6 @@
 #pragma once
-// MaskedBatches: a token stream as batches for BERT's pre-training, with tokens to predict and pairs of segments (Devlin
-// et al. 2019, section 3.1 and appendix A.2).
+// MaskedBatches: a token stream as batches for BERT's pre-training, with tokens to predict and pairs of segments
+// (Devlin et al. 2019, section 3.1 and appendix A.2).
 
 #include <algorithm>
 #include <cstdint>
@@ -17,21 +17,22 @@ namespace data {
 /// Options of MaskedBatches.
 struct MaskedBatchesOptions {
   Index batch_size = 12;
-  Index block_size = 64;  ///< tokens of a sequence, with [CLS] and both [SEP]
+  Index block_size = 64;  ///< tokens of a sequence, with [CLS] and [SEP]
   TokenId cls, sep, mask;
-  Index vocab_size;                ///< random tokens are drawn from 0..vocab_size - 1; cls, sep and mask may lie beyond
-  double mask_probability = 0.15;  ///< of a token to be chosen: then it is [MASK] in 80%, a random token in 10%, itself in 10%
+  Index vocab_size;  ///< random tokens are drawn from 0..vocab_size - 1; cls, sep and mask may lie beyond
+  double mask_probability =
+      0.15;  ///< of a token to be chosen: then it is [MASK] in 80%, a random token in 10%, itself in 10%
   bool next_sentence = true;  ///< false: sequences are [CLS] tokens [SEP], and the batch says nothing of the relation
   std::uint64_t seed = 1337;
 };
 
 /// Draws batches in epochs over the windows of TokenBatches. A window is cut at random into two segments, which follow
-/// each other; in half of the sequences the second one is replaced by tokens from elsewhere in the stream:
+/// each other; in half of the sequences the second one is replaced by tokens from anywhere in the stream:
 /// [CLS] a [SEP] b [SEP]. The n-th batch is a function of the seed and n alone.
 class MaskedBatches {
  public:
-  /// Throws DataError if the stream is shorter than a sequence, ConfigError for sizes, probabilities or tokens that
-  /// cannot work.
+  /// Throws DataError if the stream has no more tokens than a sequence takes from it, ConfigError for sizes,
+  /// probabilities or tokens that cannot work.
   MaskedBatches(std::vector<TokenId> tokens, const MaskedBatchesOptions& options)
       : options_(checked(options)),
         windows_(tokens, {.batch_size = options.batch_size, .block_size = content(options), .seed = options.seed}),
@@ -76,8 +77,9 @@ class MaskedBatches {
   /// Tokens of a sequence that are the stream's.
   static Index content(const MaskedBatchesOptions& o) { return o.block_size - (o.next_sentence ? 3 : 2); }
   static const MaskedBatchesOptions& checked(const MaskedBatchesOptions& o) {
-    check<ConfigError>(o.batch_size > 0 && content(o) >= 2, "MaskedBatches", "batch_size must be positive and block_size ",
-                       o.next_sentence ? 5 : 4, " or more, got ", o.batch_size, " and ", o.block_size);
+    check<ConfigError>(o.batch_size > 0 && content(o) >= 2, "MaskedBatches",
+                       "batch_size must be positive and block_size ", o.next_sentence ? 5 : 4, " or more, got ",
+                       o.batch_size, " and ", o.block_size);
     check<ConfigError>(o.mask_probability > 0 && o.mask_probability < 1, "MaskedBatches",
                        "mask_probability must be above 0 and below 1, got ", o.mask_probability);
     check<ConfigError>(o.vocab_size > 0, "MaskedBatches", "vocab_size must be positive, got ", o.vocab_size);

@@ -1,6 +1,6 @@
 #pragma once
-// SentenceEncoder: a vector for each text, from a BERT's hidden states, so that texts of like meaning have near vectors
-// (Reimers and Gurevych 2019, "Sentence-BERT").
+// SentenceEncoder: a vector for each text, from a BERT's hidden states, so that texts of similar meaning have nearby
+// vectors (Reimers and Gurevych 2019, "Sentence-BERT").
 
 #include <algorithm>
 #include <cmath>
@@ -14,6 +14,7 @@
 
 #include "gptlite/autograd/grad_mode.hpp"
 #include "gptlite/core/enum_names.hpp"
+#include "gptlite/core/finite.hpp"
 #include "gptlite/kernels/elementwise.hpp"
 #include "gptlite/models/bert.hpp"
 #include "gptlite/text/tokenizer.hpp"
@@ -68,7 +69,7 @@ class SentenceEncoder {
   const Bert<T>& model() const { return model_; }
   const text::Tokenizer& tokenizer() const { return tokenizer_; }
   const SentenceEncoderOptions& options() const { return options_; }
-  /// Numbers of a vector.
+  /// Number of components of a vector: n_embd.
   Index dimension() const { return model_.config.n_embd; }
 
   /// Computes a vector for each text, in their order. A longer text is cut at options().max_length tokens. Returns
@@ -163,7 +164,8 @@ class SentenceEncoder {
 };
 
 /// The `count` rows of `vectors` (N, C) with the largest dot products with `query` (C), the largest first; of equal
-/// ones the lower row. Throws ShapeError if the shapes do not fit.
+/// ones the lower row. NaN comes last. Throws ShapeError if the
+/// shapes do not fit.
 template <class T>
 std::vector<Neighbor> nearest(const Tensor<T>& vectors, const Tensor<T>& query, Index count) {
   check<ShapeError>(vectors.rank() == 2 && query.shape() == Shape{vectors.shape()[1]}, "nearest", "vectors ",
@@ -179,6 +181,8 @@ std::vector<Neighbor> nearest(const Tensor<T>& vectors, const Tensor<T>& query, 
   });
   const auto kept = all.begin() + static_cast<std::ptrdiff_t>(std::clamp<Index>(count, 0, N));
   std::partial_sort(all.begin(), kept, all.end(), [](const Neighbor& a, const Neighbor& b) {
+    const bool first = is_nan(a.score), second = is_nan(b.score);
+    if (first || second) return first == second ? a.index < b.index : second;
     return a.score != b.score ? a.score > b.score : a.index < b.index;
   });
   all.erase(kept, all.end());

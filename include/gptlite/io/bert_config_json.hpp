@@ -2,6 +2,7 @@
 // config.json of BERT folders: BertConfig from and to Hugging Face's keys.
 
 #include <algorithm>
+#include <locale>
 #include <sstream>
 #include <string>
 
@@ -29,7 +30,7 @@ inline BertConfig read_bert_config(const ModelConfigFile& file, const std::strin
   config.layer_norm_epsilon = file.number_or("layer_norm_eps", 1e-12);
   config.initializer_range = file.number_or("initializer_range", 0.02);
   config.activation = file.activation_or("hidden_act", gpt2_activations, Activation::gelu_erf);
-  config.separator = file.token_id("sep_token_id");
+  if (config.type_vocab_size >= 2) config.separator = file.token_id("sep_token_id");
   try {
     config.validate();
   } catch (const ConfigError& error) {
@@ -65,6 +66,7 @@ inline nlohmann::ordered_json bert_config_json(const BertConfig& c, const std::s
 /// What config.json says beyond the shapes of the weights.
 inline std::string config_fingerprint(const BertConfig& c) {
   std::ostringstream text;
+  text.imbue(std::locale::classic());
   text << "bert, n_head " << c.n_head << ", activation " << name_of(c.activation) << ", layer_norm_epsilon "
        << c.layer_norm_epsilon;
   return text.str();

@@ -119,21 +119,22 @@ struct OpenBert {
   explicit OpenBert(const std::string& path)
       : folder(path),
         config(read_bert_config(ModelConfigFile(path + "/config.json", "load_bert"), path + "/config.json")),
-        weights(path, "load_bert") {
+        weights(path, "load_bert", "AutoModelForPreTraining") {
     double held = 0;
     for (const std::string& name : weights.names()) {
       held += static_cast<double>(weights.entry(name).shape.numel());
-      names.emplace(plain_bert_name(name), name);
+      const auto [known, added] = names.emplace(plain_bert_name(name), name);
+      check<DataError>(added, "load_bert", weights.path(), ": ", known->second, " and ", name, " are the same tensor");
     }
     config.pooler = names.contains("pooler.dense.weight");
-    // Before a model of absurd size is made.
+    // Before a model of absurd size is made. A layer has 16 tensors.
     const double C = static_cast<double>(config.n_embd), H = static_cast<double>(config.inner());
     const double rows = static_cast<double>(config.vocab_size) + static_cast<double>(config.block_size) +
                         static_cast<double>(config.type_vocab_size);
     const double asked = rows * C + static_cast<double>(config.n_layer) * (4 * C + 2 * H) * C;
-    check<DataError>(asked <= 16 * held + 1e6 && config.n_layer <= static_cast<Index>(names.size()) + 100, "load_bert",
+    check<DataError>(asked <= 2 * held + 1e6 && 16 * config.n_layer <= static_cast<Index>(names.size()), "load_bert",
                      folder, ": config.json asks for ", asked, " numbers in ", config.n_layer,
-                     " layers, its safetensors have ", held);
+                     " layers, its safetensors have ", held, " in ", names.size(), " tensors");
     const std::string saved = weights.metadata(saved_config_key), here = config_fingerprint(config);
     check<DataError>(saved.empty() || saved == here, "load_bert", folder, ": config.json says ", here,
                      ", model.safetensors was saved with ", saved, ": the folder holds files of two models");
@@ -186,8 +187,8 @@ inline void save_bert_files(const std::string& folder, const BertConfig& config,
                             NamedTensors tensors, const text::Tokenizer& tokenizer, std::optional<DType> dtype) {
   check<DataError>(tokenizer.vocab_size() <= config.vocab_size, "save_bert", folder, ": the tokenizer has ",
                    tokenizer.vocab_size(), " tokens, the model ", config.vocab_size);
-  const ModelFiles files(folder, config_fingerprint(config), bert_config_json(config, architecture), std::move(tensors),
-                         dtype, tokens_checksum(tokenizer));
+  const ModelFiles files("save_bert", folder, config_fingerprint(config), bert_config_json(config, architecture),
+                         std::move(tensors), dtype, tokens_checksum(tokenizer));
   const TokenizerFiles tokens = tokenizer_files(tokenizer);
   std::vector<std::string> names = tokenizer_file_names();
   for (const std::string& name : model_file_names()) names.push_back(name);
@@ -216,6 +217,8 @@ inline text::Tokenizer load_bert_tokenizer(OpenBert& files) {
   check<DataError>(saved.empty() || saved == tokens_checksum(tokenizer), "load_bert", files.folder,
                    ": model.safetensors was saved with another tokenizer than the one beside it: the folder holds "
                    "files of two models");
+  check<DataError>(tokenizer.vocab_size() <= files.config.vocab_size, "load_bert", files.folder, ": the tokenizer has ",
+                   tokenizer.vocab_size(), " tokens, the model ", files.config.vocab_size);
   tokenizer.set_padded_size(files.config.vocab_size);
   return tokenizer;
 }
@@ -248,17 +251,26 @@ BertFolder<BertPreTraining<T>> load_bert_pre_training(const std::string& folder)
   for (detail::BertPart<T>& part : detail::published_heads(model)) parts.push_back(std::move(part));
   // The tied output matrix and its bias are in some files, too.
   files.read(parts, {"cls.predictions.decoder."});
+  for (const auto& [tied, own] : {std::pair("cls.predictions.decoder.weight", "embeddings.word_embeddings.weight"),
+                                  std::pair("cls.predictions.decoder.bias", "cls.predictions.bias")}) {
+    const auto found = files.names.find(tied);
+    check<DataError>(found == files.names.end() ||
+                         files.weights.read_bytes(found->second) == files.weights.read_bytes(files.names.at(own)),
+                     "load_bert", files.weights.path(), ": ", tied, " is not ", own, ", which Bert takes for it");
+  }
   model.eval();
   return {std::move(model), std::move(tokenizer)};
 }
 
 /// Writes a folder that load_bert opens, and transformers as BertModel. The folder is made if it is not there; a model
 /// and a tokenizer in it are replaced whole or not at all (FolderUpdate). dtype: F32, BF16 or F16, the format that
-/// weights are rounded to; nullopt: as they are. Throws DataError for a tokenizer with more tokens than the model and
-/// for a weight that overflows in dtype, IoError if a file cannot be written.
+/// weights are rounded to; nullopt: as they are. Throws ConfigError for a model with adapters, DataError for a
+/// tokenizer with more tokens than the model and for a weight that overflows in dtype, IoError if a file cannot be
+/// written.
 template <class T>
 void save_bert(const std::string& folder, const Bert<T>& model, const text::Tokenizer& tokenizer,
                std::optional<DType> dtype = std::nullopt) {
+  detail::check_no_lora("save_bert", model);
   NamedTensors tensors;
   detail::add_tensors(tensors, "", detail::published_parts(model));
   detail::save_bert_files(folder, model.config, "BertModel", std::move(tensors), tokenizer, dtype);
@@ -268,6 +280,7 @@ void save_bert(const std::string& folder, const Bert<T>& model, const text::Toke
 template <class T>
 void save_bert(const std::string& folder, const BertPreTraining<T>& model, const text::Tokenizer& tokenizer,
                std::optional<DType> dtype = std::nullopt) {
+  detail::check_no_lora("save_bert", model);
   NamedTensors tensors;
   detail::add_tensors(tensors, "bert.", detail::published_parts(model.bert));
   detail::add_tensors(tensors, "", detail::published_heads(model));

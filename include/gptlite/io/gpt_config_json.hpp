@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
+#include <locale>
 #include <optional>
 #include <span>
 #include <sstream>
@@ -229,6 +230,7 @@ inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string&
 /// What config.json says beyond the shapes of the weights.
 inline std::string config_fingerprint(const GPTConfig& c) {
   std::ostringstream text;
+  text.imbue(std::locale::classic());
   text << name_of(c.norm_order) << " norm, n_head " << c.n_head << ", window " << c.window << ", layer_norm_epsilon "
        << c.layer_norm_epsilon;
   // Where they are not the usual ones: what version 0.1 saved says nothing of them.

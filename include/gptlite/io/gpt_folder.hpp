@@ -175,18 +175,12 @@ NamedTensors published_tensors(std::string_view where, const GPT<T>& model) {
   return tensors;
 }
 
-/// Throws ConfigError for a model with adapters, for which a file of weights has no place.
-template <class Module>
-void check_no_lora(std::string_view where, const Module& model) {
-  check<ConfigError>(!has_lora(model), where,
-                     "the model has adapters: call save_lora(folder, model), or merge_lora(model) first");
-}
-
 template <class T>
 ModelFiles gpt_files(const std::string& folder, const GPT<T>& model, const SaveOptions& options,
                      const std::string& tokenizer = "") {
   check_no_lora("save_gpt", model);
-  return {folder,
+  return {"save_gpt",
+          folder,
           config_fingerprint(model.config),
           config_json(model.config, "LMHeadModel"),
           published_tensors("save_gpt", model),

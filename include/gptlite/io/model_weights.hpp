@@ -22,15 +22,17 @@ class ModelWeights {
  public:
   using Entry = SafetensorsFile::Entry;
 
-  /// Opens the files. `where`: the function that errors name. Throws DataError, with the path, for a file that is
+  /// Opens the files. where: the function that errors name. python_class: the class of transformers that opens
+  /// pytorch_model.bin. Throws DataError, with the path, for a file that is
   /// missing or malformed, or that lacks a tensor of the index.
-  explicit ModelWeights(const std::string& folder, std::string_view where = "ModelWeights") {
+  explicit ModelWeights(const std::string& folder, std::string_view where = "ModelWeights",
+                        std::string_view python_class = "AutoModelForCausalLM") {
     path_ = folder + "/model.safetensors";
     const std::string index_path = path_ + ".index.json";
     if (path_exists(path_) || !path_exists(index_path)) {
       check<DataError>(path_exists(path_) || !path_exists(folder + "/pytorch_model.bin"), where, folder,
                        ": has pytorch_model.bin but no model.safetensors; these two lines of Python write it:\n",
-                       "  from transformers import AutoModelForCausalLM\n  AutoModelForCausalLM.from_pretrained(",
+                       "  from transformers import ", python_class, "\n  ", python_class, ".from_pretrained(",
                        json_string(folder), ").save_pretrained(", json_string(folder), ")");
       SafetensorsFile& file = *files_.emplace_back(std::make_unique<SafetensorsFile>(path_));
       for (const auto& [name, entry] : file.tensors()) tensors_.emplace(name, Place{&file, name});

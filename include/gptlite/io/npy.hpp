@@ -2,7 +2,6 @@
 // NumPy's .npy files, for vectors that other programs read with numpy.load.
 
 #include <cstdint>
-#include <sstream>
 #include <string>
 
 #include "gptlite/core/atomic_file.hpp"
@@ -15,11 +14,11 @@ namespace io {
 /// whole or not at all, by AtomicFile, with its errors.
 template <class T>
 void save_npy(const std::string& path, const Tensor<T>& tensor) {
-  std::ostringstream text;
-  text << "{'descr': '<f" << sizeof(T) << "', 'fortran_order': False, 'shape': (";
-  for (Index axis = 0; axis < tensor.rank(); ++axis) text << (axis > 0 ? ", " : "") << tensor.shape()[axis];
-  text << (tensor.rank() == 1 ? ",), }" : "), }");
-  std::string header = text.str();
+  std::string sizes;
+  for (Index axis = 0; axis < tensor.rank(); ++axis)
+    sizes += (axis > 0 ? ", " : "") + std::to_string(tensor.shape()[axis]);
+  std::string header = "{'descr': '<f" + std::to_string(sizeof(T)) + "', 'fortran_order': False, 'shape': (" + sizes +
+                       (tensor.rank() == 1 ? ",), }" : "), }");
   constexpr std::size_t start = 10, line = 64;  // the numbers begin at a multiple of 64 bytes
   header.append((line - (start + header.size() + 1) % line) % line, ' ').push_back('\n');
   const auto size = static_cast<std::uint16_t>(header.size());

@@ -1,8 +1,10 @@
 #pragma once
 // SentenceEncoders from the folders of sentence-transformers: a BERT with modules.json, which says how it is pooled.
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gptlite/embed/sentence_encoder.hpp"
 #include "gptlite/io/bert_folder.hpp"
@@ -40,12 +42,15 @@ SentenceEncoder<T> load_sentence_encoder(const std::string& folder) {
     const detail::ModelConfigFile file(path, where);
     // Without a limit it is a number like 1e30.
     const double length = file.number_or("model_max_length", 0);
-    if (length >= 1 && length <= 1e9) options.max_length = static_cast<Index>(length);
+    file.expect(!file.has("model_max_length") || length >= 2, "\"model_max_length\" must be 2 or more, not ", length);
+    if (length >= 2 && length <= 1e9) options.max_length = static_cast<Index>(length);
   }
   if (const std::string path = folder + "/sentence_bert_config.json"; path_exists(path)) {
     const detail::ModelConfigFile file(path, where);
     file.check_known(detail::sentence_keys);
     if (file.has("max_seq_length")) options.max_length = file.required_size("max_seq_length");
+    file.expect(!file.has("max_seq_length") || options.max_length >= 2, "\"max_seq_length\" must be 2 or more, not ",
+                options.max_length);
   }
   if (const std::string path = folder + "/config_sentence_transformers.json"; path_exists(path))
     detail::ModelConfigFile(path, where).check_known(detail::encoder_keys);
@@ -55,24 +60,32 @@ SentenceEncoder<T> load_sentence_encoder(const std::string& folder) {
       check<DataError>(condition, where, path, ": ", parts...);
     };
     expect(modules.is_array(), "a list of modules is expected");
+    std::vector<std::string> kinds;
     for (const nlohmann::json& module : modules) {
       const auto text = [&](const char* key) {
         expect(module.is_object() && module.contains(key) && module.at(key).is_string(), "a module has no \"", key,
                '"');
         return module.at(key).get<std::string>();
       };
-      const std::string type = text("type"), kind = type.substr(type.rfind('.') + 1), place = text("path");
+      const std::string type = text("type"), place = text("path");
+      kinds.push_back(type.substr(type.rfind('.') + 1));
       expect(place.find("..") == place.npos, "\"path\" must be a folder inside, not ", json_string(place));
-      if (kind == "Pooling")
+      if (kinds.back() == "Pooling")
         options.pooling = detail::read_pooling(folder + '/' + place + "/config.json");
-      else if (kind == "Normalize")
+      else if (kinds.back() == "Normalize")
         options.normalize = true;
       else
-        expect(kind == "Transformer" && place.empty(), "the module ", json_string(type), " at ", json_string(place),
-               " is not supported, only Transformer, Pooling and Normalize");
+        expect(kinds.back() == "Transformer" && place.empty(), "the module ", json_string(type), " at ",
+               json_string(place), " is not supported, only Transformer, Pooling and Normalize");
     }
+    const std::vector<std::string> whole{"Transformer", "Pooling", "Normalize"}, plain{"Transformer", "Pooling"};
+    expect(kinds == whole || kinds == plain,
+           "the modules must be Transformer, Pooling and, if vectors are normalized, ", "Normalize, in this order");
   }
   auto [model, tokenizer] = load_bert<T>(folder);
+  for (const char* token : {"[CLS]", "[SEP]"})
+    check<DataError>(tokenizer.token_to_id(token).has_value(), where, folder, ": the tokenizer has no ", token);
+  check<DataError>(model.config.block_size >= 2, where, folder, ": \"max_position_embeddings\" must be 2 or more");
   options.max_length = std::min(options.max_length, model.config.block_size);
   return SentenceEncoder<T>(std::move(model), std::move(tokenizer), options);
 }

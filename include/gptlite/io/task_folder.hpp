@@ -77,8 +77,8 @@ void save_task_model(const std::string& folder, const TaskFolder<T>& from, std::
   NamedTensors tensors = detail::published_tensors("save_task_model", model.backbone);
   tensors.emplace("score.weight", transpose(model.score.weight.detach(), 0, 1));  // (n, C), as torch.nn.Linear has it
   const GPTConfig& backbone = model.backbone.config;
-  const detail::ModelFiles files(folder, detail::config_fingerprint(backbone), config, std::move(tensors), dtype,
-                                 detail::tokens_checksum(from.tokenizer.tokenizer));
+  const detail::ModelFiles files("save_task_model", folder, detail::config_fingerprint(backbone), config,
+                                 std::move(tensors), dtype, detail::tokens_checksum(from.tokenizer.tokenizer));
   const detail::TokenizerFiles tokenizer = detail::task_tokenizer_files(from.tokenizer.tokenizer, backbone.block_size);
   const bool readme = detail::has_no_other_readme(folder);
   FolderUpdate update(folder, detail::folder_file_names(folder));

@@ -115,7 +115,7 @@ inline text::Tokenizer read_vocabulary_and_merges(const std::string& folder) {
 
 /// Names of the files of a tokenizer, in the order in which a FolderUpdate puts them in place.
 inline std::vector<std::string> tokenizer_file_names() {
-  return {"added_tokens.json", "special_tokens_map.json", "vocab.json",
+  return {"added_tokens.json", "special_tokens_map.json", "vocab.json",    "vocab.txt",
           "merges.txt",        "tokenizer_config.json",   "tokenizer.json"};
 }
 

@@ -16,7 +16,7 @@ namespace detail {
 
 /// Throws DataError unless a post-processor adds nothing but [CLS] in front of a text and [SEP] after each one, which
 /// the library does where it lays out BERT's input.
-inline void check_bert_template(const JsonFile& file) {
+inline void check_bert_template(const JsonFile& file, const Json& ids) {
   const std::string type = file.type_of(file.json, "post_processor");
   file.expect(type.empty() || type == "TemplateProcessing" || type == "BertProcessing", "post_processor ", type,
               " is not supported with WordPiece, only TemplateProcessing and BertProcessing");
@@ -26,7 +26,12 @@ inline void check_bert_template(const JsonFile& file) {
   std::string names;
   for (const Json& part : file.member(added, "single", "array")) {
     file.expect(part.is_object() && part.size() == 1 && part.front().is_object(), "\"single\" has a malformed part");
-    names += part.front().value("id", "") + ' ';
+    names += file.member(part.front(), "id", "string").get<std::string>() + ' ';
+  }
+  for (const auto& [token, entry] : file.member(added, "special_tokens", "object").items()) {
+    const bool same =
+        ids.contains(token) && entry.is_object() && entry.value("ids", Json()) == Json::array({ids[token]});
+    file.expect(same, "\"special_tokens\" gives ", json_string(token), " another id than the vocabulary");
   }
   file.expect(names == "[CLS] A [SEP] ", "\"single\" is \"", names, "\", which is not supported, only [CLS] A [SEP]");
 }
@@ -45,8 +50,8 @@ inline text::Tokenizer read_word_piece(const JsonFile& file) {
   file.require_one_of(normalizer, "strip_accents", {nullptr, lowercase});
   const std::string decoder = file.type_of(file.json, "decoder");
   file.expect(decoder.empty() || decoder == "WordPiece", "decoder ", decoder, " is not supported with WordPiece");
-  check_bert_template(file);
   ReadTokens read = read_tokens(file);
+  check_bert_template(file, read.ids);
   return made<text::WordPiece>(file, std::move(read.tokens), lowercase.get<bool>(), read.special, read.ordinary);
 }
 
@@ -60,6 +65,16 @@ inline text::Tokenizer read_vocabulary_lines(const std::string& folder) {
     tokens.push_back(line);
     for (const char* name : {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"})
       if (line == name) special.push_back(line);
+  }
+  if (const std::string path = folder + "/added_tokens.json"; path_exists(path)) {
+    const JsonFile added{read_json(path), path};
+    added.expect(added.json.is_object(), "an object of ids by token is expected");
+    Json ids = Json::object();
+    for (std::size_t id = 0; id < tokens.size(); ++id) ids[tokens[id]] = id;
+    file.expect(ids.size() == tokens.size(), "a token occurs twice");
+    for (const auto& [token, id] : added.json.items()) special.push_back(token);
+    ids.update(added.json);
+    tokens = tokens_by_id(ids, added);
   }
   JsonFile config{Json::object(), folder + "/tokenizer_config.json"};
   if (path_exists(config.path)) config.json = read_json(config.path);

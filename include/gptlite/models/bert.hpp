@@ -74,8 +74,9 @@ struct Bert {
     return x;
   }
   /// Computes tanh(W h + b) of the first token's hidden state h, [CLS]; with no pooler h itself. hidden: (B, T, C).
-  /// Returns (B, C).
+  /// Returns (B, C). Throws ShapeError for another rank.
   Tensor<T> pooled(const Tensor<T>& hidden) const {
+    check<ShapeError>(hidden.rank() == 3, "Bert", "hidden must be (B, T, C), got ", hidden.shape());
     const Autocast scope(precision());
     const Shape& shape = hidden.shape();
     const Tensor<T> first = reshape(slice(hidden, 1, 0, 1), {shape[0], shape[2]});

@@ -57,7 +57,8 @@ struct BertConfig {
     positive("type_vocab_size", type_vocab_size);
     check<ConfigError>(n_inner >= 0, "BertConfig", "n_inner must be 0 (4 n_embd) or positive, got ", n_inner);
     check<ConfigError>(n_embd % n_head == 0, "BertConfig", "n_embd ", n_embd, " is not divisible by n_head ", n_head);
-    check<ConfigError>(dropout >= 0 && dropout < 1, "BertConfig", "dropout must be in 0..1 and below 1, got ", dropout);
+    check<ConfigError>(dropout >= 0 && dropout < 1, "BertConfig", "dropout must be at least 0 and below 1, got ",
+                       dropout);
     check<ConfigError>(layer_norm_epsilon > 0, "BertConfig", "layer_norm_epsilon must be positive, got ",
                        layer_norm_epsilon);
     check<ConfigError>(!separator || type_vocab_size >= 2, "BertConfig",

@@ -33,7 +33,8 @@ struct ElmoConfig {
     check<ConfigError>(n_embd > 0 && hidden_size > n_embd, "ElmoConfig",
                        "n_embd must be positive and below hidden_size ", hidden_size, ", got ", n_embd);
     check<ConfigError>(n_layer > 0, "ElmoConfig", "n_layer must be positive, got ", n_layer);
-    check<ConfigError>(dropout >= 0 && dropout < 1, "ElmoConfig", "dropout must be in 0..1 and below 1, got ", dropout);
+    check<ConfigError>(dropout >= 0 && dropout < 1, "ElmoConfig", "dropout must be at least 0 and below 1, got ",
+                       dropout);
   }
 };
 
@@ -49,8 +50,8 @@ struct Elmo {
   Dropout<T> drop;
   std::vector<LSTMDirection<T>> forward, reverse;  // per layer
 
-  /// Makes a model with an embedding ~ N(0, initializer_range^2) and LSTMs as PyTorch starts them; all are a function of
-  /// config.seed alone. Throws ConfigError as ElmoConfig::validate does.
+  /// Makes a model with an embedding ~ N(0, initializer_range^2) and LSTMs as PyTorch starts them; all are a function
+  /// of config.seed alone. Throws ConfigError as ElmoConfig::validate does.
   explicit Elmo(const ElmoConfig& options)
       : config((options.validate(), options)),
         mode(std::make_shared<TrainingMode>(TrainingMode{true, Generator(config.seed, RandomUse::dropout)})),
@@ -93,10 +94,11 @@ struct Elmo {
     check<ShapeError>(tokens.shape() == targets.shape(), "Elmo", "tokens ", tokens.shape(), " and targets ",
                       targets.shape(), " must have one shape");
     const Autocast scope(precision());
-    const auto [left, right] = run(embedded(tokens), embedded(targets), {}).back();
-    return (linear_cross_entropy(drop(left), wte.weight, targets) +
-            linear_cross_entropy(drop(right), wte.weight, tokens)) *
-           T(0.5);
+    // Named, so that the masks of dropout are drawn in one order with every compiler.
+    const Tensor<T> from_left = embedded(tokens), from_right = embedded(targets);
+    const Layer last = run(from_left, from_right, {}).back();
+    const Tensor<T> left = drop(last.left), right = drop(last.right);
+    return (linear_cross_entropy(left, wte.weight, targets) + linear_cross_entropy(right, wte.weight, tokens)) * T(0.5);
   }
 
  private:
@@ -114,8 +116,8 @@ struct Elmo {
     std::vector<Layer> layers;
     for (std::size_t layer = 0; layer < forward.size(); ++layer) {
       if (layer > 0) left = drop(left), right = drop(right);
-      const std::vector<LstmOutput<T>> results = lstm<T>(
-          {{left, forward[layer].weights}, {right, reverse[layer].weights, TimeOrder::reverse}}, lengths);
+      const std::vector<LstmOutput<T>> results =
+          lstm<T>({{left, forward[layer].weights}, {right, reverse[layer].weights, TimeOrder::reverse}}, lengths);
       left = layer == 0 ? results[0].y : results[0].y + left;
       right = layer == 0 ? results[1].y : results[1].y + right;
       layers.push_back({left, right});

@@ -1,5 +1,6 @@
 #pragma once
-// ElmoEncoder: the task model on ELMo's features: their mix, a BiLSTM, and max-pooling (Peters et al. 2018, section 3.3).
+// ElmoEncoder: the task model on ELMo's features: their mix, a BiLSTM, and max-pooling (Peters et al. 2018,
+// section 3.3).
 
 #include <algorithm>
 #include <cstdint>
@@ -18,8 +19,8 @@ namespace gptlite::inline GPTLITE_ABI {
 /// Options of an ElmoEncoder.
 struct ElmoEncoderOptions {
   Index hidden_size = 128;  ///< units of each direction of the BiLSTM
-  /// Token between the two texts of a pair, a TaskLayout's delimiter. Each text is then encoded by itself, to u and v, and
-  /// the summary is [u; v; |u - v|; u v]. nullopt: sequences are one text each, and the summary is u.
+  /// Token between the two texts of a pair, a TaskLayout's delimiter. Each text is then encoded by itself, to u and v,
+  /// and the summary is [u; v; |u - v|; u v]. nullopt: sequences are one text each, and the summary is u.
   std::optional<TokenId> separator = std::nullopt;
   double dropout = 0.1;  ///< on the features and on what is pooled
   std::uint64_t seed = 1337;
@@ -62,7 +63,8 @@ struct ElmoEncoder {
     Tensor<T> states;              // (B or 2B, T, 2 hidden_size)
     Tensor<std::int32_t> lengths;  // (B or 2B)
   };
-  /// Runs the model. tokens: (B, T), lengths: (B). Throws DataError for a sequence without the separator.
+  /// Runs the model. tokens: (B, T), lengths: (B). Throws ShapeError if they do not fit, IndexError for a length
+  /// outside 2..T, DataError for a sequence without the separator.
   Pass pass(const Tensor<TokenId>& tokens, const Tensor<std::int32_t>& lengths) const {
     const Texts texts = texts_of(tokens, lengths);
     const Tensor<T> features = drop(mix(elmo.features(texts.tokens, texts.lengths)));
@@ -84,15 +86,20 @@ struct ElmoEncoder {
   };
   // The texts of the sequences, without start, delimiter and extract.
   Texts texts_of(const Tensor<TokenId>& tokens, const Tensor<std::int32_t>& lengths) const {
+    check<ShapeError>(tokens.rank() == 2 && lengths.shape() == Shape{tokens.shape()[0]}, "ElmoEncoder", "tokens ",
+                      tokens.shape(), " must be (B, T), with a length for each sequence, got ", lengths.shape());
     const Index B = tokens.shape()[0], positions = tokens.shape()[1];
+    for (Index b = 0; b < B; ++b)
+      check<IndexError>(lengths.data()[b] >= 2 && lengths.data()[b] <= positions, "ElmoEncoder", "length ",
+                        lengths.data()[b], " of sequence ", b, " is outside 2..", positions);
     std::vector<std::pair<const TokenId*, const TokenId*>> first, second;
     for (Index b = 0; b < B; ++b) {
-      const TokenId *const row = tokens.data() + b * positions, *const end = row + std::max(lengths.data()[b] - 1, 1);
+      const TokenId *const row = tokens.data() + b * positions, *const end = row + lengths.data()[b] - 1;
       if (!separator) {
         first.push_back({row + 1, end});
         continue;
       }
-      const TokenId* const middle = std::find(row, end, *separator);
+      const TokenId* const middle = std::find(row + 1, end, *separator);
       check<DataError>(middle != end, "ElmoEncoder", "sequence ", b, " has no separator ", *separator);
       first.push_back({row + 1, middle});
       second.push_back({middle + 1, end});
@@ -117,7 +124,10 @@ struct ElmoEncoder {
         mix(elmo.config.n_layer + 1),
         drop{options.dropout, mode},
         bilstm({.input_size = 2 * elmo.config.n_embd, .hidden_size = options.hidden_size, .bidirectional = true}, drop,
-               generator) {}
+               generator) {
+    check<ConfigError>(options.dropout >= 0 && options.dropout < 1, "ElmoEncoder",
+                       "dropout must be at least 0 and below 1, got ", options.dropout);
+  }
 };
 
 }  // namespace gptlite::inline GPTLITE_ABI

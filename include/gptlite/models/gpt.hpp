@@ -133,7 +133,7 @@ struct GPT {
   /// Hidden state that a task's head reads: for each sequence that of the last token before the padding. lengths: (B).
   /// Returns (B, C).
   Tensor<T> summary(const Pass& pass, const Tensor<std::int32_t>& lengths) const {
-    return detail::last_states(pass.hidden, lengths);
+    return detail::last_states("GPT", pass.hidden, lengths);
   }
   /// Computes L1 of the sequences themselves: the mean over sequences of the mean over their tokens, each predicting
   /// the next. tokens: (B, T), lengths: (B). Returns a scalar. Throws DataError if no sequence has two tokens.

@@ -19,9 +19,10 @@ namespace gptlite::inline GPTLITE_ABI {
 struct LstmLmConfig {
   Index vocab_size = 0;
   Index n_embd = 768;  ///< channels of the embedding and of each layer's output, which is projected to them
-  Index hidden_size = 2048;  ///< units of each layer; more than n_embd. 4/3 n_embd has as many parameters as a block of GPT
+  Index hidden_size =
+      2048;  ///< units of each layer; more than n_embd. 4/3 n_embd has as many parameters as a block of GPT
   Index n_layer = 1;
-  double dropout = 0;  ///< on the embedding and each layer's output
+  double dropout = 0;                     ///< on the embedding and each layer's output
   double initializer_range = 0.1;         ///< standard deviation of the initial embedding
   Precision precision = Precision::fp32;  ///< of the model's products; an Autocast in scope can make it bf16 too
   std::uint64_t seed = 1337;              ///< of the initial weights and of dropout
@@ -32,7 +33,8 @@ struct LstmLmConfig {
     check<ConfigError>(n_embd > 0 && hidden_size > n_embd, "LstmLmConfig",
                        "n_embd must be positive and below hidden_size ", hidden_size, ", got ", n_embd);
     check<ConfigError>(n_layer > 0, "LstmLmConfig", "n_layer must be positive, got ", n_layer);
-    check<ConfigError>(dropout >= 0 && dropout < 1, "LstmLmConfig", "dropout must be in 0..1 and below 1, got ", dropout);
+    check<ConfigError>(dropout >= 0 && dropout < 1, "LstmLmConfig", "dropout must be at least 0 and below 1, got ",
+                       dropout);
   }
 };
 
@@ -48,8 +50,8 @@ struct LstmLm {
   Dropout<T> drop;
   LSTM<T> lstm;
 
-  /// Makes a model with an embedding ~ N(0, initializer_range^2) and LSTMs as PyTorch starts them; all are a function of
-  /// config.seed alone. Throws ConfigError as LstmLmConfig::validate does.
+  /// Makes a model with an embedding ~ N(0, initializer_range^2) and LSTMs as PyTorch starts them; all are a function
+  /// of config.seed alone. Throws ConfigError as LstmLmConfig::validate does.
   explicit LstmLm(const LstmLmConfig& options) : LstmLm(options, Generator(options.seed, RandomUse::weights)) {}
 
   void visit(auto&& f) {
@@ -61,8 +63,9 @@ struct LstmLm {
   /// Switches to evaluation: no dropout.
   void eval() { mode->training = false; }
 
-  /// Computes the last hidden states. tokens: (B, T). lengths: (B), the tokens before each sequence's padding; undefined:
-  /// T. Returns (B, T, C). Throws ShapeError if tokens are not (B, T), IndexError for a token outside the vocabulary.
+  /// Computes the last hidden states. tokens: (B, T). lengths: (B), the tokens before each sequence's padding;
+  /// undefined: T. Returns (B, T, C). Throws ShapeError if tokens are not (B, T), IndexError for a token outside the
+  /// vocabulary.
   Tensor<T> pass(const Tensor<TokenId>& tokens, const Tensor<std::int32_t>& lengths = {}) const {
     check<ShapeError>(tokens.rank() == 2, "LstmLm", "tokens must be (B, T), got ", tokens.shape());
     const Autocast scope(precision());
@@ -73,8 +76,8 @@ struct LstmLm {
     const Autocast scope(precision());
     return matmul(pass(tokens), wte.weight, {.transpose_b = true});
   }
-  /// Computes the mean of -log P(target) over all positions whose target is not ignore_index. tokens and targets: (B, T).
-  /// Returns a scalar.
+  /// Computes the mean of -log P(target) over all positions whose target is not ignore_index. tokens and targets: (B,
+  /// T). Returns a scalar.
   Tensor<T> loss(const Tensor<TokenId>& tokens, const Tensor<TokenId>& targets) const {
     const Autocast scope(precision());
     return linear_cross_entropy(pass(tokens), wte.weight, targets);
@@ -86,7 +89,7 @@ struct LstmLm {
 
   /// State that a task's head reads: for each sequence that of its last token. Returns (B, C).
   Tensor<T> summary(const Tensor<T>& hidden, const Tensor<std::int32_t>& lengths) const {
-    return detail::last_states(hidden, lengths);
+    return detail::last_states("LstmLm", hidden, lengths);
   }
   /// Computes L1 of the sequences themselves, as GPT::sequence_loss does. Returns a scalar.
   Tensor<T> sequence_loss(const Tensor<T>& hidden, const Tensor<TokenId>& tokens,

@@ -141,10 +141,11 @@ void lstm_backward(Inputs<T> in, std::span<const Tensor<T>> dy, const std::vecto
 /// `lstm<T>({{x, forward}, {x, backward, TimeOrder::reverse}})`:
 ///   i, f, g, o = sigmoid, sigmoid, tanh, sigmoid of  x_t weight_ih + h_(t-1) weight_hh + bias,
 ///   c_t = f c_(t-1) + i g,    h_t = o tanh(c_t), or o tanh(c_t) weight_hr     (Hochreiter and Schmidhuber 1997, with
-/// the projection of Sak et al. 2014; the same as PyTorch's nn.LSTM).
+/// the forget gate of Gers et al. 2000 and the projection of Sak et al. 2014; the same as PyTorch's nn.LSTM).
 /// x: (B, T, K). lengths: (B), the steps before each sequence's padding; undefined: T. Returns, for each LSTM, h of all
 /// steps (B, T, P) and the state after each sequence's last step. A sequence of length 0 returns its first state.
-/// Throws ShapeError if shapes do not fit, IndexError for a length outside 0..T. Saves x, weights, the gates and c.
+/// Throws ShapeError if shapes do not fit, IndexError for a length outside 0..T. Saves x, weights, the first
+/// state, y, the gates and c. Padding of x must be finite: backward multiplies it by zeros.
 template <class T>
 std::vector<LstmOutput<T>> lstm(const std::vector<LstmInput<T>>& inputs, const Tensor<std::int32_t>& lengths = {}) {
   check<ShapeError>(!inputs.empty(), "lstm", "needs an x of (B, T, K)");

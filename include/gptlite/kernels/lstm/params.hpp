@@ -1,9 +1,10 @@
 #pragma once
 // What the passes of an LSTM share: its sizes, its arrays, and the order of its steps.
 //
-//   i, f, g, o = sigmoid, sigmoid, tanh, sigmoid of  x_t W_ih + h_(t-1) W_hh + b       (Hochreiter and Schmidhuber
-//   1997, c_t = f c_(t-1) + i g        m_t = o tanh(c_t)        h_t = m_t, or m_t W_hr        Sak et al. 2014, section
-//   2)
+//   i, f, g, o = sigmoid, sigmoid, tanh, sigmoid of  x_t W_ih + h_(t-1) W_hh + b
+//   c_t = f c_(t-1) + i g        m_t = o tanh(c_t)        h_t = m_t, or m_t W_hr with a projection
+//
+// Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000 and the projection of Sak et al. 2014.
 //
 // Sizes:  B sequences    T steps    K features of x    H units    P features of h: H, or those of the projection W_hr
 

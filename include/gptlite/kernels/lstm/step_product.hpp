@@ -114,7 +114,7 @@ void for_step_blocks(const std::vector<StepProduct<T>>& products, F&& f) {
   const Index count = static_cast<Index>(products.size());
   const Index share = std::max<Index>(1, num_threads() / count);
   const auto parts = [&](const StepProduct<T>& product) {
-    return std::clamp<Index>(product.work() / worth_a_thread, 1, std::min(share, product.blocks()));
+    return std::min(product.blocks(), std::clamp<Index>(product.work() / worth_a_thread, 1, share));
   };
   Index jobs = 0;
   for (const StepProduct<T>& product : products) jobs += parts(product);
