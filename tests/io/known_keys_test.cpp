@@ -64,8 +64,7 @@ TEST_CASE("each key that transformers writes for a BERT is known, and none of it
   for (const std::string& name : listed) CHECK_MESSAGE(listed.count(name) == 1, name, " is listed twice");
   const nlohmann::json written = io::read_json(std::string(GPTLITE_FIXTURES) + "/known_keys.json");
   nlohmann::json config;
-  for (const nlohmann::json& key : written.at("config.json of bert"))
-    config[key.get<std::string>()] = nullptr;
+  for (const nlohmann::json& key : written.at("config.json of bert")) config[key.get<std::string>()] = nullptr;
   config["position_embedding_type"] = "absolute";
   for (const RefusedKey& key : bert_refused) config[std::string(key.name)] = nlohmann::json::parse(key.harmless).at(0);
   CHECK_NOTHROW(check_bert_keys(config, "test", "config.json"));
