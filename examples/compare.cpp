@@ -1,11 +1,10 @@
 // Puts GPT, an LSTM language model, BERT and ELMo side by side; scripts/reproduce_comparison runs it.
 //
-//   compare --stage tokenizer --text a.txt --out FOLDER                      learns the tokenizer of all models
-//   compare --stage pretrain --model bert --folder FOLDER --text a.txt ...   trains a language model,
-//   FOLDER/bert.safetensors compare --stage task --model bert --folder FOLDER --task entailment --train ... --dev ...
-//   --test ... compare --stage middle --folder FOLDER --text a.txt                      masked tokens, from the left
-//   and from both sides compare --stage recall --model lstm                                      a key's value, at a
-//   distance
+//   compare --stage tokenizer --folder DIR --text a.txt      learns the tokenizer of all models
+//   compare --stage pretrain --model bert --folder DIR ...   trains a language model, DIR/bert.safetensors
+//   compare --stage task --model bert --folder DIR ...       fine-tunes it
+//   compare --stage middle --folder DIR --text a.txt         masked tokens, from the left and from both sides
+//   compare --stage recall --model lstm                      a key's value, at a distance
 //
 // The last line on stdout is one JSON object with the results. CPU seconds are those of all threads.
 
@@ -60,6 +59,8 @@ int main(int argc, char** argv) {
     app.add_option("--max-cpu-seconds", o.max_cpu_seconds, "in place of --max-steps")->capture_default_str();
     app.add_option("--learning-rate", o.learning_rate)->capture_default_str();
     app.add_option("--dropout", o.dropout)->capture_default_str();
+    app.add_option("--initializer-range", o.initializer_range,
+                   "standard deviation of GPT's and BERT's initial weights (0.02, in recall 1 / sqrt(n_embd))");
     app.add_option("--task", o.task, "classification, entailment, similarity or multiple-choice");
     app.add_option("--train", o.train)->type_name("PATH");
     app.add_option("--dev", o.dev, "TSV file that the best weights are chosen by")->type_name("PATH");

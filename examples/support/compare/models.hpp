@@ -13,6 +13,7 @@ namespace gptlite::compare {
 struct ComparedSizes {
   Index vocab_size, n_layer = 4, n_head = 4, n_embd = 128, block_size = 128;
   double dropout = 0.1;
+  double initializer_range = 0.02;  // of GPT and BERT
   Precision precision = Precision::fp32;
   std::uint64_t seed = 1337;
 };
@@ -25,6 +26,7 @@ inline GPTConfig gpt_config(const ComparedSizes& s) {
           .n_embd = s.n_embd,
           .dropout = s.dropout,
           .precision = s.precision,
+          .initializer_range = s.initializer_range,
           .seed = s.seed};
 }
 /// The MLPs are narrower by what the pooler and the head of the masked language model have.
@@ -36,7 +38,7 @@ inline BertConfig bert_config(const ComparedSizes& s, TokenId separator) {
           .n_embd = s.n_embd,
           .n_inner = 4 * s.n_embd - s.n_embd / s.n_layer,
           .dropout = s.dropout,
-          .initializer_range = 0.02,
+          .initializer_range = s.initializer_range,
           .precision = s.precision,
           .seed = s.seed,
           .separator = separator};

@@ -112,6 +112,7 @@ inline JsonObject recall(const Options& o) {
                       .n_embd = o.n_embd,
                       .block_size = 4 * RecallTask::pairs + o.block_size,
                       .dropout = 0,
+                      .initializer_range = o.initializer_range.value_or(1 / std::sqrt(static_cast<double>(o.n_embd))),
                       .precision = parse<Precision>(o.precision),
                       .seed = o.seed};
   JsonObject result;
@@ -138,11 +139,15 @@ inline JsonObject recall(const Options& o) {
     };
     Generator random(o.seed, RandomUse::batches);
     const double begin = cpu_seconds();
+    double taken = 0;
     const Index steps = train_until(
         o, model,
         [&] {
-          // Distances from 1 to the longest, evenly on a logarithmic scale.
-          const double longest = std::log(static_cast<double>(o.block_size));
+          // Distances from 1 to the longest, evenly on a logarithmic scale; the longest grows from 16 to block_size
+          // over the first half, for what is learned at short distances costs a fraction there.
+          const double shortest = std::log(static_cast<double>(std::min<Index>(16, o.block_size))),
+                       grown = std::min(1.0, 2 * taken++ / static_cast<double>(o.max_steps)),
+                       longest = shortest + grown * (std::log(static_cast<double>(o.block_size)) - shortest);
           const RecallTask task(o.batch_size, static_cast<Index>(std::exp(random.uniform() * longest)), random);
           return cross_entropy(logits(task), task.targets);
         },

@@ -7,6 +7,7 @@
 #include <functional>
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct Options {
   std::vector<std::string> texts;
   Index vocab_size = 5000, n_layer = 4, n_head = 4, n_embd = 128, block_size = 128, batch_size = 32, epochs = 2,
         evaluations = 4, max_steps = 1000, windows = 1000;
+  std::optional<double> initializer_range;
   double max_cpu_seconds = 0, learning_rate = 1e-3, lambda = 0, dropout = 0.1;
   bool frozen = false, random_weights = false;
   int threads = 0;
@@ -42,6 +44,7 @@ struct Vocabulary {
             .n_embd = o.n_embd,
             .block_size = o.block_size,
             .dropout = o.dropout,
+            .initializer_range = o.initializer_range.value_or(0.02),
             .precision = parse<Precision>(o.precision),
             .seed = o.seed};
   }
