@@ -23,3 +23,4 @@
 #include "gptlite/models/lstm_lm.hpp"
 #include "gptlite/models/task_model.hpp"
 #include "gptlite/train/adamw.hpp"
+#include "gptlite/train/muon.hpp"

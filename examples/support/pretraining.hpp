@@ -5,6 +5,7 @@
 #include <gptlite/gptlite.hpp>
 #include <gptlite/io.hpp>
 #include <iostream>
+#include <optional>
 
 #include "support/command_line.hpp"
 #include "support/run_options.hpp"
@@ -14,12 +15,14 @@ namespace examples {
 using namespace gptlite;
 
 struct PretrainingOptions {
-  std::string out, norm_order = "pre", precision = "fp32", prompt;
+  std::string out, norm_order = "pre", precision = "fp32", optimizer = "adamw", decay = "cosine",
+                   activation = "gelu_tanh", prompt;
+  bool untied_head = false;
   Index n_layer = 4, n_head = 4, n_embd = 128, block_size = 64, batch_size = 12, window = 0, grad_accumulation = 1;
-  std::int64_t max_steps = 2000, warmup_steps = 100, eval_interval = 500, sample_every = 1000;
+  std::int64_t max_steps = 2000, warmup_steps = 100, decay_steps = 0, eval_interval = 500, sample_every = 1000;
   Index eval_batches = 200;
-  double learning_rate = 1e-3, min_learning_rate = 1e-4, weight_decay = 0.1, beta2 = 0.99, dropout = 0, grad_clip = 1,
-         time_limit = 0;
+  std::optional<double> learning_rate, min_learning_rate;
+  double adamw_learning_rate = 3e-3, weight_decay = 0.1, beta2 = 0.99, dropout = 0, grad_clip = 1, time_limit = 0;
   int threads = 0;
   std::uint64_t seed = 1337;
   RunOptions run;
@@ -35,9 +38,19 @@ inline void add_options(CLI::App& app, PretrainingOptions& o) {
   app.add_option("--block-size", o.block_size, "tokens a sequence")->capture_default_str();
   app.add_option("--batch-size", o.batch_size, "sequences a step")->capture_default_str();
   app.add_option("--max-steps", o.max_steps, "optimizer steps")->capture_default_str();
-  app.add_option("--learning-rate", o.learning_rate, "learning rate after the warm-up")->capture_default_str();
-  app.add_option("--min-lr", o.min_learning_rate, "learning rate at the last step (cosine)")->capture_default_str();
+  app.add_option("--optimizer", o.optimizer, "adamw, or muon: orthogonal updates for the matrices inside blocks")
+      ->check(CLI::IsMember({"adamw", "muon"}))
+      ->capture_default_str();
+  app.add_option("--learning-rate", o.learning_rate, "learning rate after the warm-up (adamw 1e-3, muon 0.02)");
+  app.add_option("--adamw-learning-rate", o.adamw_learning_rate, "muon's for embeddings, norms and biases")
+      ->capture_default_str();
+  app.add_option("--min-lr", o.min_learning_rate, "learning rate at the last step (a tenth of --learning-rate)");
   app.add_option("--warmup-steps", o.warmup_steps, "steps of linear warm-up")->capture_default_str();
+  app.add_option("--decay", o.decay, "how the learning rate falls: cosine, linear or constant")
+      ->check(CLI::IsMember(names_of<train::Decay>()))
+      ->capture_default_str();
+  app.add_option("--decay-steps", o.decay_steps, "last steps, in which it falls; 0: all after the warm-up")
+      ->capture_default_str();
   app.add_option("--weight-decay", o.weight_decay, "on matrices")->capture_default_str();
   app.add_option("--beta2", o.beta2, "AdamW's second beta")->capture_default_str();
   app.add_option("--dropout", o.dropout, "probability")->capture_default_str();
@@ -47,6 +60,10 @@ inline void add_options(CLI::App& app, PretrainingOptions& o) {
   app.add_option("--norm-order", o.norm_order, "post (GPT-1) or pre (GPT-2)")
       ->check(CLI::IsMember(names_of<NormOrder>()))
       ->capture_default_str();
+  app.add_option("--activation", o.activation, "of the MLPs")
+      ->check(CLI::IsMember(names_of<Activation>()))
+      ->capture_default_str();
+  app.add_flag("--untied-head", o.untied_head, "the output head is a matrix of its own, not the token embedding");
   app.add_option("--precision", o.precision, "of matrix products: fp32, or bf16 with fp32 sums and weights")
       ->check(CLI::IsMember(names_of<Precision>()))
       ->capture_default_str();
@@ -63,8 +80,8 @@ inline void add_options(CLI::App& app, PretrainingOptions& o) {
 
 /// What a resumed run must share with the run that was saved.
 inline JsonObject shared_settings(const PretrainingOptions& o, const std::vector<TokenId>& tokens) {
-  return JsonObject()
-      .add("n_layer", o.n_layer)
+  JsonObject settings;
+  settings.add("n_layer", o.n_layer)
       .add("n_head", o.n_head)
       .add("n_embd", o.n_embd)
       .add("block_size", o.block_size)
@@ -75,40 +92,33 @@ inline JsonObject shared_settings(const PretrainingOptions& o, const std::vector
       .add("dropout", o.dropout)
       .add("seed", o.seed)
       .add("text_crc32c", crc32c(tokens.data(), tokens.size() * sizeof(TokenId)));
+  // Checkpoints of 0.1 do not name what came later.
+  if (o.optimizer != "adamw") settings.add("optimizer", o.optimizer);
+  if (o.activation != "gelu_tanh") settings.add("activation", o.activation);
+  if (o.untied_head) settings.add("untied_head", true);
+  return settings;
 }
 
-/// Trains a GPT on `tokens`: the first 90% train, the last 10% validate. Progress goes to stderr, the last line on
-/// stdout is one JSON object with the results. o.out becomes a folder that load_gpt and transformers open: the model at
-/// the end, and in o.out/best that of the best evaluation, beside metrics.jsonl, samples.txt and checkpoints.
-inline int pretrain(const std::string& program, const PretrainingOptions& o, const text::Tokenizer& tokenizer,
-                    const std::vector<TokenId>& all_tokens, const std::vector<TokenId>& prompt) {
-  check<ConfigError>(o.max_steps > 0, program, "--max-steps must be positive, got ", o.max_steps);
-  check<ConfigError>(o.grad_accumulation > 0, program, "--grad-accumulation must be positive, got ",
-                     o.grad_accumulation);
-  check<ConfigError>(o.eval_batches > 0, program, "--eval-batches must be positive, got ", o.eval_batches);
+/// The learning rate that the options give, or the optimizer's own.
+inline double learning_rate(const PretrainingOptions& o) {
+  return o.learning_rate.value_or(o.optimizer == "muon" ? 0.02 : 1e-3);
+}
+
+/// pretrain() with a model and an optimizer.
+template <class Optimizer>
+int pretrain(const std::string& program, const PretrainingOptions& o, const text::Tokenizer& tokenizer,
+             const std::vector<TokenId>& all_tokens, const std::vector<TokenId>& prompt, GPT<float>& model,
+             Optimizer& optimizer) {
   const auto tokens = data::split(all_tokens, 0.9);
   data::TokenBatches batches(tokens.first, {o.batch_size, o.block_size, o.seed});
   check<DataError>(static_cast<Index>(tokens.second.size()) > o.block_size, program,
                    "the last 10% of the text validate: dataset has ", tokens.second.size(),
                    " tokens, block size needs ", o.block_size + 1);
-
-  GPT<float> model({.vocab_size = tokenizer.vocab_size(),
-                    .block_size = o.block_size,
-                    .n_layer = o.n_layer,
-                    .n_head = o.n_head,
-                    .n_embd = o.n_embd,
-                    .dropout = o.dropout,
-                    .window = o.window,
-                    .norm_order = gptlite::parse<NormOrder>(o.norm_order),
-                    .precision = gptlite::parse<Precision>(o.precision),
-                    .residual_initializer_range = 0.02,  // a short run learns faster without GPT-2's smaller ones
-                    .seed = o.seed});
-  train::AdamW optimizer(model,
-                         {.betas = {0.9, o.beta2}, .weight_decay = o.weight_decay, .max_grad_norm = o.grad_clip});
-
+  const double rate = learning_rate(o);
   train::Loop loop(optimizer, {.max_steps = o.max_steps,
-                               .learning_rate = train::Schedule{train::Decay::cosine, o.learning_rate,
-                                                                o.min_learning_rate, o.warmup_steps, o.max_steps},
+                               .learning_rate = train::Schedule{gptlite::parse<train::Decay>(o.decay), rate,
+                                                                o.min_learning_rate.value_or(rate / 10), o.warmup_steps,
+                                                                o.max_steps, o.decay_steps},
                                .grad_accumulation = o.grad_accumulation,
                                .time_limit = o.time_limit});
   io::TrainingRun run(o.out, loop, model, run_options(o.run, shared_settings(o, all_tokens), {"best", "samples.txt"}));
@@ -160,6 +170,43 @@ inline int pretrain(const std::string& program, const PretrainingOptions& o, con
                    .text()
             << '\n';
   return 0;
+}
+
+/// Trains a GPT on `tokens`: the first 90% train, the last 10% validate. Progress goes to stderr, the last line on
+/// stdout is one JSON object with the results. o.out becomes a folder that load_gpt and transformers open: the model at
+/// the end, and in o.out/best that of the best evaluation, beside metrics.jsonl, samples.txt and checkpoints.
+inline int pretrain(const std::string& program, const PretrainingOptions& o, const text::Tokenizer& tokenizer,
+                    const std::vector<TokenId>& all_tokens, const std::vector<TokenId>& prompt) {
+  check<ConfigError>(o.max_steps > 0, program, "--max-steps must be positive, got ", o.max_steps);
+  check<ConfigError>(o.grad_accumulation > 0, program, "--grad-accumulation must be positive, got ",
+                     o.grad_accumulation);
+  check<ConfigError>(o.eval_batches > 0, program, "--eval-batches must be positive, got ", o.eval_batches);
+  GPT<float> model({.vocab_size = tokenizer.vocab_size(),
+                    .block_size = o.block_size,
+                    .n_layer = o.n_layer,
+                    .n_head = o.n_head,
+                    .n_embd = o.n_embd,
+                    .activation = gptlite::parse<Activation>(o.activation),
+                    .dropout = o.dropout,
+                    .window = o.window,
+                    .norm_order = gptlite::parse<NormOrder>(o.norm_order),
+                    .tie_word_embeddings = !o.untied_head,
+                    .precision = gptlite::parse<Precision>(o.precision),
+                    .residual_initializer_range = 0.02,  // a short run learns faster without GPT-2's smaller ones
+                    .seed = o.seed});
+  io::check_saveable(model.config);
+  if (o.optimizer == "adamw") {
+    train::AdamW optimizer(model,
+                           {.betas = {0.9, o.beta2}, .weight_decay = o.weight_decay, .max_grad_norm = o.grad_clip});
+    return pretrain(program, o, tokenizer, all_tokens, prompt, model, optimizer);
+  }
+  train::Muon optimizer(model, {.learning_rate = learning_rate(o),
+                                .weight_decay = o.weight_decay,
+                                .adamw_learning_rate = o.adamw_learning_rate,
+                                .adamw_betas = {0.9, o.beta2},
+                                .adamw_weight_decay = o.weight_decay,
+                                .max_grad_norm = o.grad_clip});
+  return pretrain(program, o, tokenizer, all_tokens, prompt, model, optimizer);
 }
 
 }  // namespace examples

@@ -54,6 +54,7 @@ std::vector<Operation> all_operations() {
   add("gelu_erf", 2, two, [](const Doubles& x, const Sizes&) { return gelu_erf(x[0]); });
   add("silu", 2, two, [](const Doubles& x, const Sizes&) { return silu(x[0]); });
   add("relu", 2, two, [](const Doubles& x, const Sizes&) { return relu(x[0]); });
+  add("relu_squared", 2, two, [](const Doubles& x, const Sizes&) { return relu_squared(x[0]); });
   add("sigmoid", 2, two, [](const Doubles& x, const Sizes&) { return sigmoid(x[0]); });
   add("exp", 2, two, [](const Doubles& x, const Sizes&) { return exp(x[0]); });
   add("log", 2, two, [](const Doubles& x, const Sizes&) { return log(x[0]); });

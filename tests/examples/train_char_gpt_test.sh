@@ -39,6 +39,17 @@ last_loss() { tail -n 1 "$1/metrics.jsonl" | sed -E 's/.*"(val_)?loss": ([0-9.]+
 awk -v a="$(last_loss "$work/bf16")" -v b="$(last_loss "$work/run1")" 'BEGIN { exit !((a - b) ^ 2 < 0.0025) }' ||
   fail "bf16 ends elsewhere: $(last_loss "$work/bf16") and $(last_loss "$work/run1")"
 
+# Muon learns more in as many steps.
+"$program" --text "$work/text" --out "$work/muon" "${tiny[@]}" --max-steps 40 --warmup-steps 5 --optimizer muon >/dev/null 2>&1
+"$program" --text "$work/text" --out "$work/adamw" "${tiny[@]}" --max-steps 40 --warmup-steps 5 >/dev/null 2>&1
+awk -v a="$(last_loss "$work/muon")" -v b="$(last_loss "$work/adamw")" 'BEGIN { exit !(a < b - 0.3) }' ||
+  fail "muon ends at $(last_loss "$work/muon"), adamw at $(last_loss "$work/adamw")"
+
+# Other activations and a head of its own.
+"$program" --text "$work/text" --out "$work/relu2" "${tiny[@]}" --max-steps 5 --activation relu_squared --untied-head >/dev/null 2>&1
+grep -q '"activation_function": "relu2"' "$work/relu2/config.json" || fail "config.json: $(cat "$work/relu2/config.json")"
+grep -q '"tie_word_embeddings": false' "$work/relu2/config.json" || fail "config.json: $(cat "$work/relu2/config.json")"
+
 # A text of one line has no new line to begin samples with.
 tr -d '\n' <"$work/text" >"$work/line"
 "$program" --text "$work/line" --out "$work/one" "${tiny[@]}" --max-steps 2 >/dev/null 2>&1 || fail "one line of text"
@@ -77,6 +88,8 @@ expect '--eval-interval: needs a whole number, 0 or more and below 2^63, got "-1
 expect '--sample-every: needs a whole number, 0 or more and below 2^63, got "-1"' --text "$work/text" --sample-every -1
 expect '--time-limit: needs a number, 0 or more, got "-1"' --text "$work/text" --time-limit -1
 expect '--n-layer' --text "$work/text" --n-layer many
+expect "transformers' openai-gpt has no activation relu_squared" --text "$work/text" --norm-order post --activation relu_squared
+expect "transformers' gpt2 has no activation none" --text "$work/text" --activation none
 expect '"nano-gpu" is unknown; there is nano-cpu' --preset nano-gpu
 expect 'batch_size and block_size must be positive' --text "$work/text" --batch-size 0
 expect '/dev/full/run: Not a directory' --text "$work/text" --out /dev/full/run

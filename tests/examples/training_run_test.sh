@@ -78,6 +78,15 @@ cp -r "$work/whole" "$work/longer"
 char --out "$work/longer" --max-steps 330 --resume >"$work/out" 2>/dev/null
 grep -q '"steps": 330' "$work/out" || fail "a longer run: $(cat "$work/out")"
 
+# Muon's state is in the checkpoints too.
+muon=(--optimizer muon --warmup-steps 5 --decay constant)
+char --out "$work/muon" "${muon[@]}" --max-steps 40 >/dev/null 2>&1
+char --out "$work/muon_resumed" "${muon[@]}" --max-steps 25 >/dev/null 2>&1
+char --out "$work/muon_resumed" "${muon[@]}" --max-steps 40 --resume --threads 1 >/dev/null 2>&1
+cmp "$work/muon/model.safetensors" "$work/muon_resumed/model.safetensors" || fail "muon: the resumed run is another"
+char --out "$work/muon_resumed" --max-steps 50 --resume >/dev/null 2>"$work/err" && fail "resumed with another optimizer"
+grep -q 'optimizer: "muon" in the checkpoint' "$work/err" || fail "another optimizer says: $(cat "$work/err")"
+
 # finetune and pretrain, with early stopping and the best weights kept.
 "$programs/pretrain" --text "$work/text" --vocab-size 300 --n-layer 1 --n-head 2 --n-embd 32 --block-size 32 --max-steps 30 \
   --eval-batches 2 --out "$work/gpt" >/dev/null 2>&1 || fail pretrain

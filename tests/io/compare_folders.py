@@ -119,7 +119,7 @@ def random_model(gpt2, rows):
     return GPT2LMHeadModel(GPT2Config(
         **settings, n_inner=random.choice([None, None, 8, 100]), scale_attn_weights=chance(0.7), reorder_and_upcast_attn=chance(0.2),
         scale_attn_by_inverse_layer_idx=chance(0.3), activation_function=random.choice(
-            ["gelu_new", "gelu_new", "gelu", "relu", "silu", "tanh", "gelu_fast", "gelu_pytorch_tanh", "swish", "gelu_python", "mish"])))
+            ["gelu_new", "gelu_new", "gelu", "relu", "silu", "tanh", "gelu_fast", "gelu_pytorch_tanh", "swish", "gelu_python", "relu2", "mish"])))
 
 
 def save_model(model, folder):

@@ -258,7 +258,7 @@ TEST_CASE("configurations that compute something else are refused") {
         "config.json: \"model_type\" is \"llama\", which is not supported, only openai-gpt and gpt2");
   CHECK(refusal("activation_function", "mish") ==
         "config.json: \"activation_function\" is \"mish\", which is not supported, only gelu_new, gelu_pytorch_tanh, "
-        "gelu_fast, gelu, gelu_python, silu, swish, relu, tanh");
+        "gelu_fast, gelu, gelu_python, silu, swish, relu, relu2, tanh");
   CHECK(
       refusal("add_cross_attention", true) ==
       "config.json: \"add_cross_attention\" is true, which is not supported: GPT has no cross-attention: save a model "

@@ -269,6 +269,8 @@ TEST_CASE("another run's settings, or another model's checkpoint, are refused wi
         }) == "[TrainingRun] " + path +
                   ": cannot resume with other settings:\n  seed: 1 in the checkpoint, 2 now\n  size: nothing in the "
                   "checkpoint, 3 now\n  text: \"a\" in the checkpoint, \"b\" now");
+  CHECK(message_of<ConfigError>([&] { train_in(path, with(JsonObject().add("seed", 1), true)); }) ==
+        "[TrainingRun] " + path + ": cannot resume with other settings:\n  text: \"a\" in the checkpoint, nothing now");
   GPT<float> larger({.vocab_size = 11, .block_size = 8, .n_layer = 1, .n_head = 2, .n_embd = 10});
   train::AdamW optimizer(larger);
   train::Loop loop(optimizer, {.max_steps = 20, .stream = nullptr});

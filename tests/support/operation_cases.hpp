@@ -66,6 +66,8 @@ std::vector<Case<T>> cases() {
   unary(
       "silu", [](Inputs in) { return silu(in[0]); }, -3, 3);
   unary(
+      "relu_squared", [](Inputs in) { return relu_squared(in[0]); }, -3, 3);
+  unary(
       "tanh", [](Inputs in) { return tanh(in[0]); }, -2, 2);
   unary(
       "sigmoid", [](Inputs in) { return sigmoid(in[0]); }, -3, 3);
@@ -119,6 +121,7 @@ std::vector<Case<T>> cases() {
   affine("gelu_erf", {3, 5}, 5, 4, Activation::gelu_erf);
   affine("silu", {3, 5}, 5, 4, Activation::silu);
   affine("relu", {3, 5}, 5, 4, Activation::relu);
+  affine("relu_squared", {3, 5}, 5, 4, Activation::relu_squared);
   affine("tanh", {3, 5}, 5, 4, Activation::tanh);
   affine("batch", {2, 3, 5}, 5, 7, Activation::none);
   affine("batch_gelu_tanh", {2, 17, 5}, 5, 37, Activation::gelu_tanh);
@@ -140,6 +143,7 @@ std::vector<Case<T>> cases() {
   feed_forward("no_rows", {0, 3}, 3, 4, 2);
   feed_forward("gelu_erf", {2, 17, 5}, 5, 37, 6, Activation::gelu_erf);
   feed_forward("silu", {2, 17, 5}, 5, 37, 6, Activation::silu);
+  feed_forward("relu_squared", {2, 17, 5}, 5, 37, 6, Activation::relu_squared);
   feed_forward("tanh", {3, 5}, 5, 8, 4, Activation::tanh);
   add("mlp", "no_bias", {w({3, 5}), w({5, 8}, 1), w({8, 4}, 2)},
       [](Inputs in) { return mlp(in[0], in[1], {}, in[2], {}); });

@@ -55,6 +55,25 @@ TEST_CASE("linear decay falls in equal steps to min_learning_rate") {
   CHECK(rate(1000) == near(0.2));
 }
 
+TEST_CASE("with decay_steps the learning rate is held before it falls") {
+  const Schedule rate{.decay = Decay::linear,
+                      .learning_rate = 1,
+                      .min_learning_rate = 0,
+                      .warmup_steps = 10,
+                      .max_steps = 110,
+                      .decay_steps = 20};
+  CHECK(rate(9) == near(10.0 / 11));
+  for (const int step : {10, 50, 90}) CHECK(rate(step) == 1);
+  CHECK(rate(91) == near(0.95));
+  CHECK(rate(100) == near(0.5));
+  CHECK(rate(110) == 0);
+  // More than there are after the warm-up: no hold.
+  const Schedule longer{
+      .decay = Decay::linear, .learning_rate = 1, .warmup_steps = 10, .max_steps = 30, .decay_steps = 90};
+  CHECK(longer(10) == 1);
+  CHECK(longer(20) == near(0.5));
+}
+
 TEST_CASE("constant decay keeps the learning rate for ever") {
   const Schedule rate{.decay = Decay::constant, .learning_rate = 0.3, .min_learning_rate = 0.1, .max_steps = 10};
   CHECK(rate(0) == 0.3);

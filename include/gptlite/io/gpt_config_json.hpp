@@ -36,15 +36,12 @@ struct PublishedActivation {
   std::string_view name;
   Activation activation;
 };
-inline constexpr PublishedActivation gpt2_activations[] = {{"gelu_new", Activation::gelu_tanh},
-                                                           {"gelu_pytorch_tanh", Activation::gelu_tanh},
-                                                           {"gelu_fast", Activation::gelu_tanh},
-                                                           {"gelu", Activation::gelu_erf},
-                                                           {"gelu_python", Activation::gelu_erf},
-                                                           {"silu", Activation::silu},
-                                                           {"swish", Activation::silu},
-                                                           {"relu", Activation::relu},
-                                                           {"tanh", Activation::tanh}};
+inline constexpr PublishedActivation gpt2_activations[] = {
+    {"gelu_new", Activation::gelu_tanh},   {"gelu_pytorch_tanh", Activation::gelu_tanh},
+    {"gelu_fast", Activation::gelu_tanh},  {"gelu", Activation::gelu_erf},
+    {"gelu_python", Activation::gelu_erf}, {"silu", Activation::silu},
+    {"swish", Activation::silu},           {"relu", Activation::relu},
+    {"relu2", Activation::relu_squared},   {"tanh", Activation::tanh}};
 /// Of openai-gpt, whose "gelu" is the tanh form.
 inline constexpr PublishedActivation gpt1_activations[] = {{"gelu", Activation::gelu_tanh},
                                                            {"silu", Activation::silu},
@@ -241,6 +238,10 @@ inline std::string config_fingerprint(const GPTConfig& c) {
 }
 
 }  // namespace detail
+
+/// Throws ConfigError if save_gpt cannot write a model of this configuration, for transformers has none that computes
+/// the same. A training program asks before it trains.
+inline void check_saveable(const GPTConfig& config) { detail::config_json(config, "LMHeadModel"); }
 
 }  // namespace io
 }  // namespace gptlite::inline GPTLITE_ABI

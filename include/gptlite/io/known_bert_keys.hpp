@@ -23,7 +23,7 @@ inline constexpr KnownKey bert_used[] = {
     {"num_hidden_layers", ""},
     {"num_attention_heads", ""},
     {"intermediate_size", ""},
-    {"hidden_act", "gelu, gelu_python, gelu_new, gelu_pytorch_tanh, gelu_fast, silu, swish, relu, tanh"},
+    {"hidden_act", "gelu, gelu_python, gelu_new, gelu_pytorch_tanh, gelu_fast, silu, swish, relu, relu2, tanh"},
     {"max_position_embeddings", "longest sequence"},
     {"type_vocab_size", "kinds of segments"},
     {"layer_norm_eps", ""},

@@ -61,7 +61,7 @@ inline constexpr KnownKey config_used[] = {
     {"n_head", ""},
     {"n_inner", "of gpt2; null: 4 n_embd"},
     {"activation_function",
-     "of gpt2: gelu_new, gelu_pytorch_tanh, gelu_fast, gelu, gelu_python, silu, swish, relu, tanh"},
+     "of gpt2: gelu_new, gelu_pytorch_tanh, gelu_fast, gelu, gelu_python, silu, swish, relu, relu2, tanh"},
     {"afn", "of openai-gpt: gelu, silu, swish, relu"},
     {"layer_norm_epsilon", ""},
     {"scale_attn_weights", "of gpt2"},

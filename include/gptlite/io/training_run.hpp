@@ -230,15 +230,22 @@ class TrainingRun : public train::RunKeeper {
     for (const auto& [name, size] : sizes) files_[name] = std::make_unique<AppendFile>(path(name), size);
   }
 
-  // Throws ConfigError for every member of `config` that differs from the saved one.
+  // Throws ConfigError for every member of `config` that differs from the saved one, or is in one of them alone. A
+  // program that gives no config takes any.
   void check_config(const std::string& text) const {
     const nlohmann::json saved = parse_json(text.empty() ? "{}" : text, "checkpoint"),
                          here = parse_json(options_.config.text(), "config");
+    check<DataError>(saved.is_object(), "TrainingRun", folder_, ": the checkpoint's config is not a JSON object");
+    const auto text_of = [](const nlohmann::json& object, const std::string& key) {
+      return object.contains(key) ? object.at(key).dump() : "nothing";
+    };
+    nlohmann::json all = here;
+    if (!here.empty()) all.update(saved);
     std::string list;
-    for (const auto& [key, value] : here.items())
-      if (!saved.contains(key) || saved.at(key) != value)
-        list += "\n  " + key + ": " + (saved.contains(key) ? saved.at(key).dump() : "nothing") +
-                " in the checkpoint, " + value.dump() + " now";
+    for (const auto& item : all.items())
+      if (const std::string& key = item.key();
+          !saved.contains(key) || !here.contains(key) || saved.at(key) != here.at(key))
+        list += "\n  " + key + ": " + text_of(saved, key) + " in the checkpoint, " + text_of(here, key) + " now";
     check<ConfigError>(list.empty(), "TrainingRun", folder_, ": cannot resume with other settings:", list);
   }
 

@@ -16,16 +16,18 @@ enum class Activation {
   gelu_erf,   ///< x Phi(x), Phi the distribution function of N(0, 1): BERT
   silu,       ///< x sigmoid(x), also called swish
   relu,
+  relu_squared,  ///< max(x, 0)^2
   tanh
 };
 
 constexpr auto enum_names(Activation) {
-  return EnumNames<Activation, 6>{"activation",
+  return EnumNames<Activation, 7>{"activation",
                                   {{{"none", Activation::none},
                                     {"gelu_tanh", Activation::gelu_tanh},
                                     {"gelu_erf", Activation::gelu_erf},
                                     {"silu", Activation::silu},
                                     {"relu", Activation::relu},
+                                    {"relu_squared", Activation::relu_squared},
                                     {"tanh", Activation::tanh}}}};
 }
 
@@ -79,6 +81,19 @@ struct Relu {
     return {value(x), simd::where_less(V::zero(), x, V::broadcast(T(1)), V::zero())};
   }
 };
+/// max(x, 0)^2; the derivative is 2 max(x, 0).
+template <class T>
+struct ReluSquared {
+  using V = simd::Vec<T>;
+  static V value(V x) {
+    const V positive = simd::max(x, V::zero());
+    return positive * positive;
+  }
+  static std::array<V, 2> both(V x) {
+    const V positive = simd::max(x, V::zero());
+    return {positive * positive, positive + positive};
+  }
+};
 template <class T>
 struct Tanh {
   using V = simd::Vec<T>;
@@ -109,6 +124,8 @@ void with_activation(Activation activation, F&& f) {
       return f(Silu<T>());
     case Activation::relu:
       return f(Relu<T>());
+    case Activation::relu_squared:
+      return f(ReluSquared<T>());
     case Activation::tanh:
       return f(Tanh<T>());
   }

@@ -5,18 +5,12 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "gptlite/core/count.hpp"
-#include "gptlite/core/error.hpp"
-#include "gptlite/core/finite.hpp"
-#include "gptlite/core/tensor.hpp"
-#include "gptlite/kernels/adamw.hpp"
 #include "gptlite/nn/visit.hpp"
 #include "gptlite/train/optimizer.hpp"
+#include "gptlite/train/optimizer_parts.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
@@ -35,6 +29,77 @@ struct AdamWOptions {
   bool openai_exact = false;  ///< the numbers of OpenAI's code of 2018 in place of PyTorch's: see AdamW
 };
 
+namespace detail {
+
+/// Throws ConfigError, naming the optimizer, unless the options that each parameter's update has can work.
+inline void check_adamw(std::string_view where, const AdamWOptions& options) {
+  const auto in_0_1 = [](double x) { return x >= 0 && x < 1; };
+  check<ConfigError>(in_0_1(options.betas[0]) && in_0_1(options.betas[1]), where,
+                     "betas must be in 0..1 and below 1, got ", options.betas[0], " and ", options.betas[1]);
+  check<ConfigError>(is_finite(options.eps) && options.eps > 0, where, "eps must be positive and finite, got ",
+                     options.eps);
+  check_not_negative(where, "weight_decay", options.weight_decay);
+}
+
+/// Parameters that AdamW updates, with their moments: all of a model, or in Muon those that it does not orthogonalize.
+template <class T>
+class AdamWParameters {
+ public:
+  void add(const std::string& name, const Tensor<T>& tensor, double scale) {
+    parameters_.push_back({name, tensor, scale, Tensor<T>::zeros(tensor.shape()), Tensor<T>::zeros(tensor.shape())});
+  }
+  /// Makes update number `step`, counted from 1, of every parameter that has a gradient. grad_scale: from clipping.
+  /// Where there is no memory it throws before it writes.
+  void update(const AdamWOptions& options, std::int64_t step, double grad_scale) {
+    const double t = static_cast<double>(step);
+    const double correction1 = 1 - std::pow(options.betas[0], t), correction2 = 1 - std::pow(options.betas[1], t);
+    // OpenAI's corrections are part of its learning rate, so the kernel makes none.
+    const bool exact = options.openai_exact;
+    const double rate = exact ? options.learning_rate * std::sqrt(correction2) / correction1 : options.learning_rate;
+    std::vector<kernels::AdamWParameter<T>> updates;
+    for (Parameter& parameter : parameters_) {
+      Tensor<T>& tensor = parameter.tensor;
+      if (!tensor.has_grad()) continue;
+      updates.push_back({tensor.data(), parameter.m.data(), parameter.v.data(), tensor.grad().data(), tensor.numel(),
+                         kernels::AdamWStep{.learning_rate = rate * parameter.scale,
+                                            .beta1 = options.betas[0],
+                                            .beta2 = options.betas[1],
+                                            .eps = options.eps,
+                                            .weight_decay = tensor.rank() >= 2 ? options.weight_decay : 0,
+                                            .grad_scale = grad_scale,
+                                            .correction1 = exact ? 1 : correction1,
+                                            .correction2 = exact ? 1 : correction2}});
+    }
+    kernels::adamw(updates);
+  }
+  /// Calls f("m.<name>", m) and f("v.<name>", v) for each parameter.
+  template <class F>
+  void visit(std::string_view where, F&& f) {
+    for (Parameter& parameter : parameters_) {
+      visit_state(where, "m." + parameter.name, parameter.m, f);
+      visit_state(where, "v." + parameter.name, parameter.v, f);
+    }
+  }
+  template <class F>
+  void visit(F&& f) const {
+    for (const Parameter& parameter : parameters_) {
+      f("m." + parameter.name, parameter.m);
+      f("v." + parameter.name, parameter.v);
+    }
+  }
+
+ private:
+  struct Parameter {
+    std::string name;
+    Tensor<T> tensor;
+    double scale;    // factor of the learning rate
+    Tensor<T> m, v;  // running means of the gradient and of its square
+  };
+  std::vector<Parameter> parameters_;
+};
+
+}  // namespace detail
+
 /// AdamW (Loshchilov and Hutter 2019) with PyTorch's bias correction. Computes the same numbers as torch.optim.AdamW
 /// after torch.nn.utils.clip_grad_norm_. `AdamW optimizer(model, {.learning_rate = 1e-3});`
 ///
@@ -50,29 +115,23 @@ class AdamW {
   /// options that cannot work.
   template <class Module>
   explicit AdamW(Module& module, AdamWOptions options = {}) : options_(options) {
-    const auto in_0_1 = [](double x) { return x >= 0 && x < 1; };
-    check_learning_rate(options.learning_rate);
-    check<ConfigError>(in_0_1(options.betas[0]) && in_0_1(options.betas[1]), "AdamW",
-                       "betas must be in 0..1 and below 1, got ", options.betas[0], " and ", options.betas[1]);
-    check<ConfigError>(is_finite(options.eps) && options.eps > 0, "AdamW", "eps must be positive and finite, got ",
-                       options.eps);
-    check<ConfigError>(not_negative(options.weight_decay), "AdamW",
-                       "weight_decay must be 0 or positive and finite, got ", options.weight_decay);
+    detail::check_not_negative("AdamW", "learning_rate", options.learning_rate);
+    detail::check_adamw("AdamW", options);
     check<ConfigError>(options.max_grad_norm >= 0, "AdamW", "max_grad_norm must be 0 (off) or positive, got ",
                        options.max_grad_norm);
     visit_parameters(module, [&](const std::string& name, Tensor<T>& tensor) {
       if (!tensor.requires_grad()) return;
       const double scale = options.learning_rate_scale ? options.learning_rate_scale(name) : 1;
-      check<ConfigError>(not_negative(scale), "AdamW", "learning_rate_scale of ", name,
-                         " must be 0 or positive and finite, got ", scale);
-      parameters_.push_back({name, tensor, scale, Tensor<T>::zeros(tensor.shape()), Tensor<T>::zeros(tensor.shape())});
+      detail::check_not_negative("AdamW", "learning_rate_scale of " + name, scale);
+      tensors_.push_back(tensor);
+      parameters_.add(name, tensor, scale);
     });
   }
 
   /// Sets the learning rate of the following steps; learning_rate_scale is applied on top. Throws ConfigError for a
   /// negative one or one that is not finite.
   void set_learning_rate(double learning_rate) {
-    check_learning_rate(learning_rate);
+    detail::check_not_negative("AdamW", "learning_rate", learning_rate);
     options_.learning_rate = learning_rate;
   }
   double learning_rate() const { return options_.learning_rate; }
@@ -84,20 +143,20 @@ class AdamW {
   /// their norm is not finite, it updates nothing and returns `skipped`: one bad batch does not ruin the weights. If
   /// there is no memory, it throws and has changed nothing, neither parameters nor its state nor gradients.
   StepResult step() {
-    std::vector<std::span<const T>> gradients;
-    for (const Parameter& parameter : parameters_)
-      if (parameter.tensor.has_grad())
-        gradients.emplace_back(std::as_const(parameter.tensor).grad().data(), parameter.tensor.numel());
-    const double norm = std::sqrt(kernels::sum_of_squares(gradients));
+    const double norm = grad_norm(tensors_);
     const bool finite = is_finite(norm);
-    if (finite) update(norm);
+    if (finite) {
+      const double eps = options_.openai_exact ? 0 : 1e-6;  // TensorFlow's clip_by_global_norm, PyTorch's
+      parameters_.update(options_, step_count_ + 1, clip_factor(norm, options_.max_grad_norm, eps));
+      ++step_count_;
+    }
     zero_grad();
     return {norm, !finite};
   }
 
   /// Clears all gradients.
   void zero_grad() {
-    for (Parameter& parameter : parameters_) parameter.tensor.zero_grad();
+    for (Tensor<T>& tensor : tensors_) tensor.zero_grad();
   }
 
   /// Calls f(name, state) for the state that a checkpoint keeps, as `Optimizer` describes: "step" (std::int64_t&), then
@@ -106,80 +165,20 @@ class AdamW {
   /// step outside 0..2^62; that piece of state then stays as it was.
   template <class F>
   void visit(F&& f) {
-    const std::int64_t steps = step_count_;
-    f(std::string("step"), step_count_);
-    if (!is_count(step_count_)) {
-      const std::int64_t refused = std::exchange(step_count_, steps);
-      raise<DataError>("AdamW", "step must be in 0..2^62, got ", refused);
-    }
-    const auto visit_moment = [&](const std::string& name, Tensor<T>& moment) {
-      const Tensor<T> before = moment;
-      f(name, moment);
-      if (moment.defined() && moment.shape() == before.shape()) return;
-      const Tensor<T> refused = std::exchange(moment, before);
-      check<ShapeError>(refused.defined(), "AdamW", name, " must have shape ", before.shape(),
-                        ", got an undefined tensor");
-      raise<ShapeError>("AdamW", name, " must have shape ", before.shape(), ", got ", refused.shape());
-    };
-    for (Parameter& parameter : parameters_) {
-      visit_moment("m." + parameter.name, parameter.m);
-      visit_moment("v." + parameter.name, parameter.v);
-    }
+    detail::visit_step_count("AdamW", step_count_, f);
+    parameters_.visit("AdamW", f);
   }
   /// Calls f with the same names and constant state.
   template <class F>
   void visit(F&& f) const {
     f(std::string("step"), step_count_);
-    for (const Parameter& parameter : parameters_) {
-      f("m." + parameter.name, parameter.m);
-      f("v." + parameter.name, parameter.v);
-    }
+    parameters_.visit(f);
   }
 
  private:
-  static bool not_negative(double x) { return is_finite(x) && x >= 0; }
-  static void check_learning_rate(double learning_rate) {
-    check<ConfigError>(not_negative(learning_rate), "AdamW", "learning_rate must be 0 or positive and finite, got ",
-                       learning_rate);
-  }
-
-  struct Parameter {
-    std::string name;
-    Tensor<T> tensor;
-    double scale;    // factor of the learning rate
-    Tensor<T> m, v;  // running means of the gradient and of its square
-  };
-
-  void update(double norm) {
-    const double t = static_cast<double>(step_count_ + 1);
-    const double correction1 = 1 - std::pow(options_.betas[0], t), correction2 = 1 - std::pow(options_.betas[1], t);
-    const bool exact = options_.openai_exact, clip = options_.max_grad_norm > 0 && norm > options_.max_grad_norm;
-    // OpenAI's corrections are part of its learning rate, so the kernel makes none.
-    const double rate = exact ? options_.learning_rate * std::sqrt(correction2) / correction1 : options_.learning_rate;
-    const double norm_eps = exact ? 0 : 1e-6;  // TensorFlow's clip_by_global_norm, PyTorch's clip_grad_norm_
-    kernels::AdamWStep constants{.learning_rate = rate,
-                                 .beta1 = options_.betas[0],
-                                 .beta2 = options_.betas[1],
-                                 .eps = options_.eps,
-                                 .weight_decay = 0,
-                                 .grad_scale = clip ? options_.max_grad_norm / (norm + norm_eps) : 1,
-                                 .correction1 = exact ? 1 : correction1,
-                                 .correction2 = exact ? 1 : correction2};
-    std::vector<kernels::AdamWParameter<T>> updates;
-    for (Parameter& parameter : parameters_) {
-      Tensor<T>& tensor = parameter.tensor;
-      if (!tensor.has_grad()) continue;
-      constants.learning_rate = rate * parameter.scale;
-      constants.weight_decay = tensor.rank() >= 2 ? options_.weight_decay : 0;
-      updates.push_back(
-          {tensor.data(), parameter.m.data(), parameter.v.data(), tensor.grad().data(), tensor.numel(), constants});
-    }
-    kernels::adamw(updates);  // without memory it throws before it writes
-    ++step_count_;
-  }
-
   AdamWOptions options_;
-  std::vector<Parameter> parameters_;
+  std::vector<Tensor<T>> tensors_;
+  detail::AdamWParameters<T> parameters_;
   std::int64_t step_count_ = 0;
 };
 

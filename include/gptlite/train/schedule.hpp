@@ -1,5 +1,6 @@
 #pragma once
-// Learning-rate schedules: a linear warm-up, then cosine, linear or constant; and the schedule of OpenAI's fine-tuning.
+// Learning-rate schedules: a linear warm-up, a hold, then cosine, linear or constant; and the schedule of OpenAI's
+// fine-tuning.
 
 #include <algorithm>
 #include <cmath>
@@ -14,7 +15,7 @@
 namespace gptlite::inline GPTLITE_ABI {
 namespace train {
 
-/// How the learning rate falls after the warm-up.
+/// How the learning rate falls after the warm-up and the hold.
 enum class Decay { cosine, linear, constant };
 
 constexpr auto enum_names(Decay) {
@@ -29,16 +30,21 @@ struct Schedule {
   double min_learning_rate = 0;  ///< reached at max_steps and kept
   std::int64_t warmup_steps = 0;
   std::int64_t max_steps = 1;
+  /// Steps of the fall, the last before max_steps; between warm-up and fall learning_rate is held (warm-up, hold,
+  /// decay: WSD). 0, or more steps than there are after the warm-up: no hold.
+  std::int64_t decay_steps = 0;
 
-  /// Returns the learning rate of a step. Warm-up: learning_rate (step + 1) / (warmup_steps + 1). Then, with x from 0
-  /// to 1 between the end of the warm-up and max_steps: min_learning_rate + (learning_rate - min_learning_rate) s,
-  /// where s is (1 + cos(pi x)) / 2 for cosine and 1 - x for linear; learning_rate itself for constant.
+  /// Returns the learning rate of a step. Warm-up: learning_rate (step + 1) / (warmup_steps + 1). Then learning_rate is
+  /// held until the fall: with x from 0 to 1 between its beginning and max_steps, min_learning_rate + (learning_rate -
+  /// min_learning_rate) s, where s is (1 + cos(pi x)) / 2 for cosine and 1 - x for linear; learning_rate itself for
+  /// constant.
   double operator()(std::int64_t step) const {
     if (step < warmup_steps)
       return learning_rate * static_cast<double>(step + 1) / static_cast<double>(warmup_steps + 1);
     if (decay == Decay::constant) return learning_rate;
-    const double length = static_cast<double>(std::max<std::int64_t>(1, max_steps - warmup_steps));
-    const double x = std::clamp(static_cast<double>(step - warmup_steps) / length, 0.0, 1.0);
+    const std::int64_t begin = decay_steps > 0 ? std::max(warmup_steps, max_steps - decay_steps) : warmup_steps;
+    const double length = static_cast<double>(std::max<std::int64_t>(1, max_steps - begin));
+    const double x = std::clamp(static_cast<double>(step - begin) / length, 0.0, 1.0);
     const double share = decay == Decay::cosine ? 0.5 * (1 + std::cos(std::numbers::pi * x)) : 1 - x;
     return min_learning_rate + (learning_rate - min_learning_rate) * share;
   }

@@ -1,6 +1,6 @@
 #pragma once
-// Functions of one number: gelu_tanh, gelu_erf, silu, relu, tanh, sigmoid, exp, log. They are the simplest operations:
-// read one before you write your own.
+// Functions of one number: gelu_tanh, gelu_erf, silu, relu, relu_squared, tanh, sigmoid, exp, log. They are the
+// simplest operations: read one before you write your own.
 
 #include "gptlite/autograd/node.hpp"
 #include "gptlite/kernels/activations.hpp"
@@ -46,6 +46,13 @@ Tensor<T> relu(const Tensor<T>& x) {
   return detail::record_activation("relu", Activation::relu, x);
 }
 
+/// max(x, 0)^2 (So et al. 2021, "Primer").
+/// x: any shape. Returns the same shape. Saves x.
+template <class T>
+Tensor<T> relu_squared(const Tensor<T>& x) {
+  return detail::record_activation("relu_squared", Activation::relu_squared, x);
+}
+
 /// tanh(x).
 /// x: any shape. Returns the same shape. Saves the result.
 template <class T>
@@ -71,6 +78,8 @@ Tensor<T> activate(const Tensor<T>& x, Activation activation) {
       return silu(x);
     case Activation::relu:
       return relu(x);
+    case Activation::relu_squared:
+      return relu_squared(x);
     case Activation::tanh:
       return tanh(x);
   }
