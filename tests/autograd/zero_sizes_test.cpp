@@ -154,7 +154,10 @@ std::vector<Operation> all_operations() {
         return sum(outputs[0].y) + sum(outputs[1].carry.c);
       });
   add(
-      "max_pool", 3, [](const Sizes& s) { return std::vector<Shape>{{s[0], s[1], s[2]}}; },
+      "max_pool", 3,
+      [](const Sizes& s) {
+        return std::vector<Shape>{{s[0], s[1], s[2]}};
+      },
       [](const Doubles& x, const Sizes&) { return max_pool(x[0]); });
   add(
       "embedding", 2,

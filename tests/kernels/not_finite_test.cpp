@@ -72,7 +72,8 @@ TEST_CASE("a NaN stays one in every activation, and an infinity is what PyTorch 
     for (const auto& y : {gelu_tanh(x), gelu_erf(x), silu(x), tanh(x), sigmoid(x), exp(x), log(x)}) CHECK(all_nan(y));
   }
   const Tensor<float> large = Tensor<float>::full({1, 33}, infinity);
-  for (const auto& y : {gelu_tanh(large), gelu_erf(large), silu(large), relu(large), relu_squared(large)}) CHECK(y.to_vector()[0] == infinity);
+  for (const auto& y : {gelu_tanh(large), gelu_erf(large), silu(large), relu(large), relu_squared(large)})
+    CHECK(y.to_vector()[0] == infinity);
   CHECK(is_nan(gelu_erf(-large).to_vector()[0]));  // -infinity times 0
   CHECK(relu(-large).to_vector()[0] == 0);
 }
