@@ -5,7 +5,6 @@
 // Prints one JSON line, with the keys of the PyTorch side.
 
 #include <iostream>
-#include <map>
 
 #include "support/command_line.hpp"
 #include "support/train_step.hpp"
@@ -21,13 +20,8 @@ struct Options {
   double seconds = 12, dropout = 0;
 };
 
-const std::map<std::string, bench::ModelSizes> models = {{"tiny", {4, 4, 128, 64, 12, 65}},
-                                                         {"small", {6, 6, 384, 256, 16, 65}},
-                                                         {"gpt2", {12, 12, 768, 64, 4, 50257}},
-                                                         {"gpt2-long", {12, 12, 768, 1024, 1, 50257}}};
-
 int run(const Options& o) {
-  bench::ModelSizes m = models.at(o.model);
+  bench::ModelSizes m = bench::models.at(o.model);
   const auto change = [](Index& size, Index wanted) { size = wanted > 0 ? wanted : size; };
   change(m.n_layer, o.n_layer), change(m.n_head, o.n_head), change(m.n_embd, o.n_embd);
   change(m.block_size, o.block_size), change(m.batch_size, o.batch_size), change(m.vocab_size, o.vocab_size);

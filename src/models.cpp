@@ -6,6 +6,7 @@
 #include "gptlite/autograd/ops/cross_entropy.hpp"
 #include "gptlite/autograd/ops/dropout.hpp"
 #include "gptlite/autograd/ops/embedding.hpp"
+#include "gptlite/autograd/ops/glu.hpp"
 #include "gptlite/autograd/ops/layer_norm.hpp"
 #include "gptlite/autograd/ops/layout.hpp"
 #include "gptlite/autograd/ops/linear.hpp"
@@ -13,6 +14,7 @@
 #include "gptlite/autograd/ops/matmul.hpp"
 #include "gptlite/autograd/ops/max_pool.hpp"
 #include "gptlite/autograd/ops/mlp.hpp"
+#include "gptlite/autograd/ops/rms_norm.hpp"
 #include "gptlite/autograd/ops/softmax.hpp"
 #include "gptlite/kernels/adamw.hpp"
 //

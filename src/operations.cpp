@@ -1,6 +1,7 @@
 // Compiled mode: the graph and its operations.
 #include "gptlite/kernels/attention/backward.hpp"
 #include "gptlite/kernels/copy.hpp"
+#include "gptlite/kernels/glu.hpp"
 #include "gptlite/kernels/layer_norm.hpp"
 #include "gptlite/kernels/linear_cross_entropy.hpp"
 #include "gptlite/kernels/lstm/backward.hpp"
@@ -17,6 +18,7 @@
 #include "gptlite/autograd/ops/cross_entropy.hpp"
 #include "gptlite/autograd/ops/dropout.hpp"
 #include "gptlite/autograd/ops/embedding.hpp"
+#include "gptlite/autograd/ops/glu.hpp"
 #include "gptlite/autograd/ops/layer_norm.hpp"
 #include "gptlite/autograd/ops/layout.hpp"
 #include "gptlite/autograd/ops/linear.hpp"

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 #include <gptlite/gptlite.hpp>
+#include <map>
+#include <string>
 #include <vector>
 
 namespace bench {
@@ -25,10 +27,16 @@ struct ModelSizes {
   }
 };
 
+inline const std::map<std::string, ModelSizes> models = {{"tiny", {4, 4, 128, 64, 12, 65}},
+                                                         {"small", {6, 6, 384, 256, 16, 65}},
+                                                         {"gpt2", {12, 12, 768, 64, 4, 50257}},
+                                                         {"gpt2-long", {12, 12, 768, 1024, 1, 50257}}};
+
+template <class Optimizer = gptlite::train::AdamW<float>>
 class TrainStep {
  public:
   TrainStep(const ModelSizes& sizes, gptlite::Precision precision, double dropout = 0)
-      : sizes_(sizes), model_(sizes.config(precision, dropout)), optimizer_(model_, {.learning_rate = 3e-4}) {
+      : sizes_(sizes), model_(sizes.config(precision, dropout)), optimizer_(optimizer_of(model_)) {
     gptlite::Generator random(1);
     std::vector<gptlite::TokenId> ids(static_cast<std::size_t>(sizes.batch_size * sizes.block_size + 1));
     for (gptlite::TokenId& id : ids) id = static_cast<gptlite::TokenId>(random.below(sizes.vocab_size));
@@ -37,7 +45,7 @@ class TrainStep {
     targets_ = gptlite::Tensor<gptlite::TokenId>::from({ids.begin() + 1, ids.end()}, shape);
   }
 
-  /// Forward, backward, clipping and AdamW. Returns the seconds it took.
+  /// Forward, backward, clipping and the update. Returns the seconds it took.
   double run() {
     using Clock = std::chrono::steady_clock;
     const Clock::time_point begin = Clock::now();
@@ -53,9 +61,16 @@ class TrainStep {
   }
 
  private:
+  static Optimizer optimizer_of(gptlite::GPT<float>& model) {
+    if constexpr (std::is_same_v<Optimizer, gptlite::train::Muon<float>>)
+      return Optimizer(model, {.head_size = model.config.head_size()});
+    else
+      return Optimizer(model, {.learning_rate = 3e-4});
+  }
+
   ModelSizes sizes_;
   gptlite::GPT<float> model_;
-  gptlite::train::AdamW<float> optimizer_;
+  Optimizer optimizer_;
   gptlite::Tensor<gptlite::TokenId> inputs_, targets_;
 };
 

@@ -17,12 +17,16 @@ using namespace gptlite;
 struct PretrainingOptions {
   std::string out, norm_order = "pre", precision = "fp32", optimizer = "adamw", decay = "cosine",
                    activation = "gelu_tanh", prompt;
-  bool untied_head = false;
-  Index n_layer = 4, n_head = 4, n_embd = 128, block_size = 64, batch_size = 12, window = 0, grad_accumulation = 1;
+  std::string norm_type = "layer_norm";
+  bool untied_head = false, rotary = false, qk_norm = false, gated_mlp = false, no_bias = false,
+       zero_projections = false;
+  Index n_layer = 4, n_head = 4, n_kv_head = 0, n_embd = 128, n_inner = 0, block_size = 64, batch_size = 12, window = 0,
+        grad_accumulation = 1;
   std::int64_t max_steps = 2000, warmup_steps = 100, decay_steps = 0, eval_interval = 500, sample_every = 1000;
   Index eval_batches = 200;
   std::optional<double> learning_rate, min_learning_rate;
-  double adamw_learning_rate = 3e-3, weight_decay = 0.1, beta2 = 0.99, dropout = 0, grad_clip = 1, time_limit = 0;
+  double adamw_learning_rate = 3e-3, weight_decay = 0.1, beta2 = 0.99, dropout = 0, grad_clip = 1, logit_softcap = 0,
+         initializer_range = 0.02, time_limit = 0;
   int threads = 0;
   std::uint64_t seed = 1337;
   RunOptions run;
@@ -63,7 +67,21 @@ inline void add_options(CLI::App& app, PretrainingOptions& o) {
   app.add_option("--activation", o.activation, "of the MLPs")
       ->check(CLI::IsMember(names_of<Activation>()))
       ->capture_default_str();
+  app.add_option("--n-inner", o.n_inner, "channels inside the MLPs, 0 for 4 times --n-embd")->capture_default_str();
   app.add_flag("--untied-head", o.untied_head, "the output head is a matrix of its own, not the token embedding");
+  app.add_flag("--rotary", o.rotary, "rotary positions in place of learned ones");
+  app.add_option("--norm-type", o.norm_type, "layer_norm or rms_norm")
+      ->check(CLI::IsMember(names_of<NormType>()))
+      ->capture_default_str();
+  app.add_flag("--qk-norm", o.qk_norm, "heads of q and k are divided by their root mean square");
+  app.add_option("--n-kv-head", o.n_kv_head, "heads of k and v, 0 for --n-head")->capture_default_str();
+  app.add_flag("--gated-mlp", o.gated_mlp, "MLPs with a gate: SwiGLU with --activation silu");
+  app.add_flag("--no-bias", o.no_bias, "linears and layer norms without biases");
+  app.add_option("--logit-softcap", o.logit_softcap, "c: logits become c tanh(logits / c); 0 for none")
+      ->capture_default_str();
+  app.add_option("--initializer-range", o.initializer_range, "standard deviation of the initial weights")
+      ->capture_default_str();
+  app.add_flag("--zero-projections", o.zero_projections, "projections back to the residual stream start as zeros");
   app.add_option("--precision", o.precision, "of matrix products: fp32, or bf16 with fp32 sums and weights")
       ->check(CLI::IsMember(names_of<Precision>()))
       ->capture_default_str();
@@ -95,7 +113,18 @@ inline JsonObject shared_settings(const PretrainingOptions& o, const std::vector
   // Checkpoints of 0.1 do not name what came later.
   if (o.optimizer != "adamw") settings.add("optimizer", o.optimizer);
   if (o.activation != "gelu_tanh") settings.add("activation", o.activation);
-  if (o.untied_head) settings.add("untied_head", true);
+  if (o.norm_type != "layer_norm") settings.add("norm_type", o.norm_type);
+  for (const auto& [name, on] : {std::pair{"untied_head", o.untied_head},
+                                 {"rotary", o.rotary},
+                                 {"qk_norm", o.qk_norm},
+                                 {"gated_mlp", o.gated_mlp},
+                                 {"no_bias", o.no_bias},
+                                 {"zero_projections", o.zero_projections}})
+    if (on) settings.add(name, true);
+  if (o.n_kv_head != 0) settings.add("n_kv_head", o.n_kv_head);
+  if (o.n_inner != 0) settings.add("n_inner", o.n_inner);
+  if (o.initializer_range != 0.02) settings.add("initializer_range", o.initializer_range);
+  if (o.logit_softcap != 0) settings.add("logit_softcap", o.logit_softcap);
   return settings;
 }
 
@@ -186,14 +215,24 @@ inline int pretrain(const std::string& program, const PretrainingOptions& o, con
                     .n_layer = o.n_layer,
                     .n_head = o.n_head,
                     .n_embd = o.n_embd,
+                    .n_inner = o.n_inner,
                     .activation = gptlite::parse<Activation>(o.activation),
                     .dropout = o.dropout,
                     .window = o.window,
                     .norm_order = gptlite::parse<NormOrder>(o.norm_order),
                     .tie_word_embeddings = !o.untied_head,
                     .precision = gptlite::parse<Precision>(o.precision),
-                    .residual_initializer_range = 0.02,  // a short run learns faster without GPT-2's smaller ones
-                    .seed = o.seed});
+                    .initializer_range = o.initializer_range,
+                    .residual_initializer_range = o.initializer_range,  // GPT-2's smaller ones learn slower
+                    .seed = o.seed,
+                    .rotary = o.rotary,
+                    .norm_type = gptlite::parse<NormType>(o.norm_type),
+                    .qk_norm = o.qk_norm,
+                    .n_kv_head = o.n_kv_head,
+                    .gated_mlp = o.gated_mlp,
+                    .bias = !o.no_bias,
+                    .logit_softcap = o.logit_softcap,
+                    .zero_projections = o.zero_projections});
   io::check_saveable(model.config);
   if (o.optimizer == "adamw") {
     train::AdamW optimizer(model,
@@ -205,7 +244,8 @@ inline int pretrain(const std::string& program, const PretrainingOptions& o, con
                                 .adamw_learning_rate = o.adamw_learning_rate,
                                 .adamw_betas = {0.9, o.beta2},
                                 .adamw_weight_decay = o.weight_decay,
-                                .max_grad_norm = o.grad_clip});
+                                .max_grad_norm = o.grad_clip,
+                                .head_size = o.n_embd / o.n_head});
   return pretrain(program, o, tokenizer, all_tokens, prompt, model, optimizer);
 }
 

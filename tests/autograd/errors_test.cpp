@@ -84,6 +84,18 @@ TEST_CASE("shapes that do not fit") {
           attention(zeros({2, 3, 10}), {.n_head = 2});
         }) == "[attention] qkv (2, 3, 10) does not divide into q, k, v of 2 heads");
   CHECK(shape_error([] {
+          glu(zeros({2, 7}), Activation::silu);
+        }) == "[glu] x must have an even number of features, got (2, 7)");
+  CHECK(shape_error([] {
+          attention(zeros({2, 12}), {.n_head = 2, .n_kv_head = 1});
+        }) == "[attention] qkv must be (B, T, C + 2 n_kv_head HS), got (2, 12)");
+  CHECK(shape_error([] {
+          attention(zeros({2, 3, 14}), {.n_head = 4, .n_kv_head = 2});
+        }) == "[attention] qkv (2, 3, 14) does not divide into q, k, v of 4 heads of q, 2 of k and v");
+  CHECK(shape_error([] {
+          attention(zeros({2, 3, 12}), {.n_head = 2, .rotary = rotary_table(2, 2)});
+        }) == "[attention] rotary must be (3 or more, 2) with an even head size, got (2, 2)");
+  CHECK(shape_error([] {
           attention(zeros({2, 12}), {.n_head = 2});
         }) == "[attention] qkv must be (B, T, 3C), got (2, 12)");
   const auto projected = [](Shape x, Shape weight, Shape bias) {
@@ -119,8 +131,9 @@ TEST_CASE("shapes that do not fit") {
   CHECK(recurrent({1, 2, 3}, {3, 8}, {2, 8}, {8}, {}, {}, {1, 3, 3}) ==
         "[lstm] every x must be (1, 2, K) as the first is, got (1, 3, 3)");
   CHECK(shape_error([] { max_pool(zeros({2, 3})); }) == "[max_pool] x must be (B, T, C), got (2, 3)");
-  CHECK(shape_error([] { max_pool(zeros({2, 3, 1}), ids({1})); }) ==
-        "[max_pool] lengths must be (2) for x (2, 3, 1), got (1)");
+  CHECK(shape_error([] {
+          max_pool(zeros({2, 3, 1}), ids({1}));
+        }) == "[max_pool] lengths must be (2) for x (2, 3, 1), got (1)");
   CHECK(shape_error([] { lstm<float>({}); }) == "[lstm] needs an x of (B, T, K)");
 }
 
@@ -145,8 +158,9 @@ TEST_CASE("indices outside their range") {
   CHECK(index_error([] {
           lstm<float>({{zeros({2, 3, 1}), {zeros({1, 4}), zeros({1, 4}), zeros({4}), {}}}}, ids({3, 4}));
         }) == "[lstm] length 4 of sequence 1 is outside 0..3");
-  CHECK(index_error([] { max_pool(zeros({1, 3, 1}), ids({4})); }) ==
-        "[max_pool] length 4 of sequence 0 is outside 0..3");
+  CHECK(index_error([] {
+          max_pool(zeros({1, 3, 1}), ids({4}));
+        }) == "[max_pool] length 4 of sequence 0 is outside 0..3");
   CHECK(index_error([] { sum(zeros({2, 3}), 2); }) == "[sum] axis 2 is outside a tensor of rank 2: (2, 3)");
   CHECK(index_error([] { sum(zeros({2, 3}), std::vector<Index>{0, -2}); }) == "[sum] an axis is named twice");
   CHECK(index_error([] {
@@ -158,6 +172,11 @@ TEST_CASE("indices outside their range") {
 
 TEST_CASE("options and data that cannot work") {
   Generator generator;
+  CHECK(message_of<ConfigError>([] {
+          attention(zeros({2, 3, 12}), {.n_head = 2, .n_kv_head = 3});
+        }) == "[attention] n_kv_head must divide n_head 2, got 3");
+  CHECK(message_of<ConfigError>([] { rotary_table(3, 5); }) ==
+        "[rotary_table] head_size must be positive and even, got 5");
   CHECK(message_of<ConfigError>([&] { dropout(zeros({2}), 1.5, generator); }) ==
         "[dropout] dropout probability must be in 0..1, got 1.5");
   CHECK(message_of<ConfigError>([] {

@@ -154,6 +154,12 @@ std::vector<Operation> all_operations() {
         return sum(outputs[0].y) + sum(outputs[1].carry.c);
       });
   add(
+      "glu", 2,
+      [](const Sizes& s) {
+        return std::vector<Shape>{{s[0], 2 * s[1]}};
+      },
+      [](const Doubles& x, const Sizes&) { return glu(x[0], Activation::silu); });
+  add(
       "max_pool", 3,
       [](const Sizes& s) {
         return std::vector<Shape>{{s[0], s[1], s[2]}};

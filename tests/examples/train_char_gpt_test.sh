@@ -90,7 +90,7 @@ expect '--time-limit: needs a number, 0 or more, got "-1"' --text "$work/text" -
 expect '--n-layer' --text "$work/text" --n-layer many
 expect "transformers' openai-gpt has no activation relu_squared" --text "$work/text" --norm-order post --activation relu_squared
 expect "transformers' gpt2 has no activation none" --text "$work/text" --activation none
-expect '"nano-gpu" is unknown; there is nano-cpu' --preset nano-gpu
+expect '"nano-gpu" is unknown; there are nano-cpu, nano-fast and small' --preset nano-gpu
 expect 'batch_size and block_size must be positive' --text "$work/text" --batch-size 0
 expect '/dev/full/run: Not a directory' --text "$work/text" --out /dev/full/run
 "$program" --help >"$work/out"

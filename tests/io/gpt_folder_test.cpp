@@ -13,6 +13,7 @@
 #include "gptlite/autograd/ops/softmax.hpp"
 #include "gptlite/generate/generate.hpp"
 #include "gptlite/io/tokenizer_folder.hpp"
+#include "support/block_options.hpp"
 #include "support/fixture.hpp"
 #include "support/temporary_folder.hpp"
 #include "support/throws.hpp"
@@ -137,6 +138,50 @@ TEST_CASE("every setting of a model comes back, and half the bytes hold its weig
       CHECK(got[i].second.data()[j] == static_cast<double>(round_to_bfloat16(expected[i].second.data()[j])));
 }
 
+TEST_CASE("options that transformers has no class for come back, in a folder of a type of its own") {
+  for (const auto& [name, config] : block_options::configs()) {
+    CAPTURE(name);
+    const TemporaryFolder folder;
+    const GPT<float> model(config);
+    io::save_gpt(folder.path.string(), model);
+    const nlohmann::json saved = io::read_json(folder.path.string() + "/config.json");
+    CHECK(saved["model_type"] == (name == "zero_projections" ? "gpt2" : "gptlite"));
+    const GPT<float> loaded = io::load_gpt(folder.path.string());
+    CHECK(loaded.config.unpublished_options() == config.unpublished_options());
+    CHECK(loaded.config.rope_theta == config.rope_theta);
+    CHECK(loaded.config.parameter_count() == config.parameter_count());
+    const auto tokens = Tensor<TokenId>::from({1, 2, 3, 22, 0, 7, 7, 5, 4, 4, 9, 11}, {1, 12});
+    const NoGrad no_grad;
+    CHECK(loaded.logits(tokens).to_vector() == model.logits(tokens).to_vector());
+  }
+}
+
+TEST_CASE("an option is not read where the type of the folder has none") {
+  CHECK(Changed("gpt2").set("gptlite_rotary", true).refusal() ==
+        "config.json: \"gptlite_rotary\" is for model_type gptlite alone, this is gpt2");
+  const TemporaryFolder folder;
+  io::save_gpt(folder.path.string(), GPT<float>(block_options::configs().back().second));
+  const auto refusal = [&](const char* key, const nlohmann::json& value) {
+    const std::string path = folder.path.string() + "/config.json";
+    const nlohmann::json before = io::read_json(path);
+    nlohmann::json json = before;
+    json[key] = value;
+    std::ofstream(path) << json;
+    const std::string message = message_of<DataError>([&] { io::load_gpt(folder.path.string()); });
+    std::ofstream(path) << before;
+    return message.substr(message.find("config.json"));
+  };
+  CHECK(refusal("gptlite_norm_type", "batch_norm") ==
+        "config.json: \"gptlite_norm_type\" is \"batch_norm\", which is not supported, only layer_norm, rms_norm");
+  CHECK(refusal("gptlite_n_kv_head", 3) == "config.json: [GPTConfig] n_kv_head must divide n_head 4, got 3");
+  CHECK(refusal("gptlite_rope_theta", "large") ==
+        "config.json: \"gptlite_rope_theta\" must be a number, not \"large\"");
+  CHECK(refusal("gptlite_gated_mlp", 1) == "config.json: \"gptlite_gated_mlp\" must be true or false, not 1");
+  CHECK(refusal("gptlite_logit_softcap", -2) ==
+        "config.json: [GPTConfig] logit_softcap must be 0 (off) or positive, got -2");
+  CHECK(refusal("gptlite_qk_norm", false).starts_with("config.json says "));  // the weights say another
+}
+
 TEST_CASE("GPT-2's settings come back: activation, n_inner, scales of attention, a head of its own") {
   GPTConfig config{.vocab_size = 13, .block_size = 11, .n_layer = 2, .n_head = 2, .n_embd = 6};
   config.norm_order = NormOrder::pre;
@@ -255,7 +300,7 @@ TEST_CASE("configurations that compute something else are refused") {
     return Changed("gpt2").set(key, value).refusal();
   };
   CHECK(refusal("model_type", "llama") ==
-        "config.json: \"model_type\" is \"llama\", which is not supported, only openai-gpt and gpt2");
+        "config.json: \"model_type\" is \"llama\", which is not supported, only openai-gpt, gpt2 and gptlite");
   CHECK(refusal("activation_function", "mish") ==
         "config.json: \"activation_function\" is \"mish\", which is not supported, only gelu_new, gelu_pytorch_tanh, "
         "gelu_fast, gelu, gelu_python, silu, swish, relu, relu2, tanh");

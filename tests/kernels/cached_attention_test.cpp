@@ -60,7 +60,8 @@ std::vector<float> read_in_pieces(const std::vector<float>& qkv, const Sizes& s,
   Index at = 0;
   for (std::size_t i = 0; at < s.positions; ++i) {
     const Index rows = std::min(pieces[i % pieces.size()], s.positions - at);
-    cached_attention(y.data() + at * C, qkv.data() + at * 3 * C, cache, 1, at, rows, s.window, s.score_scale());
+    cached_attention(y.data() + at * C, qkv.data() + at * 3 * C, s.heads, cache, 1, at, rows, s.window,
+                     s.score_scale());
     at += rows;
   }
   return y;

@@ -194,7 +194,7 @@ TEST_CASE("a model whose layers are not what its config says is refused where th
   CHECK(refusal([](GPT<float>& model) { model.h[1].attn.scale = 1; }) ==
         "[there] h.1.attn has another scale than the config says");
   CHECK(refusal([](GPT<float>& model) { model.h[0].mlp.c_fc.bias = {}; }) ==
-        "[there] h.0.mlp.c_fc has no bias, which every Linear of a GPT has");
+        "[there] h.0.mlp.c_fc has no bias, which every Linear of this GPT has");
   const auto relu = [](GPT<float>& model) { model.h[1].mlp.activation = Activation::relu; };
   CHECK(refusal(relu) == "[there] h.1.mlp has another activation than the config says, gelu_tanh");
   GPT<float> model(small());

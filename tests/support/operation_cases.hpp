@@ -82,6 +82,14 @@ std::vector<Case<T>> cases() {
     for (Index j = 0; j < signs.numel(); ++j) signs.data()[j] = j % 2 == 0 ? T(1) : T(-1);
     all[i].inputs.push_back(signs);
   }
+  const auto gated = [&](const char* variant, Shape x, Activation activation) {
+    add("glu", variant, {w(x, 0, -3, 3)}, [activation](Inputs in) { return glu(in[0], activation); });
+  };
+  gated("silu", {3, 10}, Activation::silu);
+  gated("gelu_tanh", {2, 5, 66}, Activation::gelu_tanh);
+  gated("none", {6}, Activation::none);
+  gated("no_rows", {0, 4}, Activation::silu);
+  gated("no_columns", {3, 0}, Activation::silu);
   add("gelu_tanh", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return gelu_tanh(in[0]); });
   add("gelu_erf", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return gelu_erf(in[0]); });
   add("silu", "large", {w({3, 7}, 0, -40, 40)}, [](Inputs in) { return silu(in[0]); });
@@ -178,6 +186,11 @@ std::vector<Case<T>> cases() {
   norm_of_sum("wide", {2, 17, 19}, false);
   norm_of_sum("no_rows", {0, 3}, false);
   norm_of_sum("reused", {3, 5}, true);
+  add("layer_norm", "no_bias", {w({3, 7}), w({7}, 1)}, [](Inputs in) { return layer_norm(in[0], in[1], {}); });
+  add("add_layer_norm", "no_bias", {w({3, 7}), w({3, 7}, 3), w({7}, 1)}, [](Inputs in) {
+    const auto [total, normed] = add_layer_norm(in[0], in[1], in[2], {});
+    return total * 0.5 + normed;
+  });
   add("layer_norm", "reused", {w({5}, 3)}, [](Inputs in) { return layer_norm(in[0], in[0], in[0]); });
   const auto norm_of_squares = [&](const char* variant, Shape x, double eps = 1e-5) {
     const Index n = x[-1];
@@ -218,6 +231,12 @@ std::vector<Case<T>> cases() {
   add("linear_cross_entropy", "weighted", {w({4, 5}), w({6, 5}, 1)},
       [t = ids({1, 5, 4, ignore_index}, {4}), weights = w({4}, 2, 0.1, 2)](Inputs in) {
         return linear_cross_entropy(in[0], in[1], t, weights);
+      });
+  add("linear_cross_entropy", "softcap", {w({4, 5}), w({6, 5}, 1)},
+      [t = ids({1, 5, 4, ignore_index}, {4})](Inputs in) { return linear_cross_entropy(in[0], in[1], t, {}, 2.5); });
+  add("linear_cross_entropy", "softcap_weighted", {w({3, 5}), w({7, 5}, 1)},
+      [t = ids({6, 0, 3}, {3}), weights = w({3}, 2, 0.1, 2)](Inputs in) {
+        return linear_cross_entropy(in[0], in[1], t, weights, 0.5);
       });
   add("linear_cross_entropy", "reused", {w({4, 3})},
       [t = ids({3, 0, 1, 1}, {4})](Inputs in) { return linear_cross_entropy(in[0], in[0], t); });
@@ -280,6 +299,45 @@ std::vector<Case<T>> cases() {
                                .generator = &generator,
                                .scale = a.scale});
     });
+  // Shared heads of k and v, QK-norm and rotary positions, each alone and together, alone and after a projection.
+  struct Heads {
+    const char* variant;
+    Index B, positions, n_head, n_kv_head, head_size;
+    bool qk_norm, rotary;
+    Index window = 0;
+    double p = 0;
+    std::vector<std::int32_t> lengths = {};
+  };
+  for (const Heads& a : {Heads{"kv_heads", 2, 5, 4, 2, 3, false, false},
+                         {"one_kv_head", 1, 37, 3, 1, 5, false, false, 4},
+                         {"qk_norm", 2, 5, 3, 3, 5, true, false},
+                         {"rotary", 2, 9, 2, 2, 6, false, true},
+                         {"rotary_wide", 1, 5, 1, 1, 70, false, true},
+                         {"all_of_heads", 2, 11, 4, 2, 6, true, true, 4},
+                         {"all_of_heads_dropout", 2, 11, 4, 2, 6, true, true, 4, 0.3},
+                         {"all_of_heads_lengths", 2, 9, 2, 1, 4, true, true, 0, 0, {4, 9}},
+                         {"all_of_heads_no_batch", 0, 3, 2, 1, 4, true, true}}) {
+    const Index N = (a.n_head + 2 * a.n_kv_head) * a.head_size;
+    const auto options = [=](Generator& generator) {
+      return AttentionOptions{.n_head = a.n_head,
+                              .window = a.window,
+                              .lengths = a.lengths.empty() ? Tensor<std::int32_t>() : ids(a.lengths, {a.B}),
+                              .dropout = a.p,
+                              .generator = &generator,
+                              .n_kv_head = a.n_kv_head,
+                              .qk_norm = a.qk_norm,
+                              .rotary = a.rotary ? rotary_table(a.positions + 1, a.head_size, 100) : Tensor<double>()};
+    };
+    add("attention", a.variant, {w({a.B, a.positions, N})}, [=](Inputs in) {
+      Generator generator(7);
+      return attention(in[0], options(generator));
+    });
+    add("attention", std::string("projected_") + a.variant, {w({a.B, a.positions, 7}), w({7, N}, 1), w({N}, 2)},
+        [=](Inputs in) {
+          Generator generator(7);
+          return attention(in[0], in[1], in[2], options(generator));
+        });
+  }
   // x (B, T, K), projected to 3C = 3 * heads * head size.
   const auto project = [&](const char* variant, Index B, Index positions, Index K, Index n_head, Index C, double p) {
     add("attention", variant, {w({B, positions, K}), w({K, 3 * C}, 1), w({3 * C}, 2)}, [=](Inputs in) {

@@ -10,8 +10,9 @@
 #include "gptlite/train/adamw.hpp"
 
 /// The losses of n_steps steps, and the weights after them.
-inline std::vector<float> losses_and_weights(gptlite::GPT<float>& model, gptlite::train::AdamW<float>& optimizer,
-                                             gptlite::data::TokenBatches& batches, int n_steps) {
+template <class Optimizer>
+std::vector<float> losses_and_weights(gptlite::GPT<float>& model, Optimizer& optimizer,
+                                      gptlite::data::TokenBatches& batches, int n_steps) {
   std::vector<float> bits;
   for (int step = 0; step < n_steps; ++step) {
     const auto [inputs, targets] = batches.next();

@@ -132,6 +132,9 @@ TEST_CASE("joint projections are orthogonalized a part at a time") {
   CHECK(train::joined_columns("h.0.attn.c_attn.weight", {8, 24}) == std::vector<Index>{8, 8, 8});
   CHECK(train::joined_columns("h.0.attn.c_attn.weight", {8, 12}) == std::vector<Index>{8, 2, 2});
   CHECK(train::joined_columns("h.0.mlp.c_fc.weight", {8, 24}) == std::vector<Index>{24});
+  CHECK(train::joined_columns("h.0.attn.c_attn.weight", {8, 24}, 4) == std::vector<Index>(6, 4));
+  CHECK(train::joined_columns("h.0.attn.c_attn.weight", {8, 16}, 4) == std::vector<Index>(4, 4));
+  CHECK(train::joined_columns("h.0.attn.c_proj.weight", {8, 8}, 4) == std::vector<Index>{8});
   // As one matrix of three parts, and as three matrices.
   Matrices<double> joined({{5, 15}}), apart({{5, 5}, {5, 5}, {5, 5}});
   const auto copy = [&](auto from_joined, auto from_apart) {
@@ -242,6 +245,7 @@ TEST_CASE("both learning rates follow set_learning_rate; bad options and gradien
   CHECK(refused({.learning_rate = -1}) == "[Muon] learning_rate must be 0 or positive and finite, got -1");
   CHECK(refused({.momentum = 1}) == "[Muon] momentum must be in 0..1 and below 1, got 1");
   CHECK(refused({.newton_schulz = {.steps = {}}}) == "[Muon] newton_schulz needs a step or more, got none");
+  CHECK(refused({.head_size = -4}) == "[Muon] head_size must be 0 (q, k and v whole) or positive, got -4");
   CHECK(refused({.adamw_betas = {0.9, 1}}) == "[Muon] betas must be in 0..1 and below 1, got 0.9 and 1");
   CHECK(refused({.parts = [](const std::string&, const Shape&) { return std::vector<Index>{5}; }}) ==
         "[Muon] parts of h.0.attn.c_attn.weight must be positive and sum to its 48 columns");

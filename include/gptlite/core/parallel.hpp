@@ -25,9 +25,10 @@ inline std::atomic<int>& requested_threads() {
 }  // namespace detail
 
 /// Number of threads that the next parallel_for uses: the one set by set_num_threads, else OpenMP's default
-/// (OMP_NUM_THREADS or the number of processors). 1 without OpenMP.
+/// (OMP_NUM_THREADS or the number of processors). 1 inside a parallel region and without OpenMP.
 inline int num_threads() {
 #if GPTLITE_OPENMP
+  if (detail::ThreadTeam::inside() || omp_in_parallel()) return 1;
   const int requested = detail::requested_threads().load(std::memory_order_relaxed);
   return requested > 0 ? requested : omp_get_max_threads();
 #else
@@ -53,7 +54,7 @@ inline void set_num_threads(int threads) {
 inline void parallel_for(Index count, FunctionRef<void(Index)> job) {
 #if GPTLITE_OPENMP
   const int threads = num_threads();
-  if (count > 1 && threads > 1 && !detail::ThreadTeam::inside() && !omp_in_parallel()) {
+  if (count > 1 && threads > 1) {
     detail::ThreadTeam* const team = detail::ThreadTeam::instance();
     if (team != nullptr && team->run(count, threads, job)) return;
   }

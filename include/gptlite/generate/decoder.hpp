@@ -8,7 +8,9 @@
 
 #include "gptlite/kernels/activations.hpp"
 #include "gptlite/kernels/attention/cached.hpp"
-#include "gptlite/kernels/layer_norm.hpp"
+#include "gptlite/kernels/attention/heads.hpp"
+#include "gptlite/kernels/glu.hpp"
+#include "gptlite/kernels/linear_cross_entropy.hpp"
 #include "gptlite/models/gpt.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -51,8 +53,14 @@ class Decoder {
     model.check_blocks("Decoder", false);
     weights_ = Weights(model, options.weights);
     if (options.draft) draft_ = Weights(model, WeightFormat::int8);
+    if (config_.rotary) {
+      const Tensor<double>& table = model.h.front().attn.rotary;
+      rotary_ = Tensor<T>::empty(table.shape());
+      std::transform(table.data(), table.data() + table.numel(), rotary_.data(),
+                     [](double number) { return static_cast<T>(number); });
+    }
     for (std::size_t i = 0; i < model.h.size(); ++i)
-      caches_.emplace_back(options.batch, config_.n_head, config_.n_embd / config_.n_head, config_.block_size,
+      caches_.emplace_back(options.batch, config_.kv_heads(), config_.head_size(), config_.block_size,
                            options.weights == WeightFormat::fp32 ? Precision::fp32 : Precision::bf16);
   }
 
@@ -105,13 +113,14 @@ class Decoder {
       using V = kernels::simd::Vec<T>;
       Tensor<T> y = Tensor<T>::empty({x.shape()[0], weight.columns()});
       const Index N = weight.columns();
-      const T* b = std::as_const(bias).data();
+      const T* b = bias.defined() ? std::as_const(bias).data() : nullptr;
       T* out = y.data();
       weight.multiply(x.shape()[0], x.data(), out, [=](Index row, Index rows, Index column, Index columns) {
         for (Index r = row; r < row + rows; ++r) {
           T* at = out + r * N + column;
-          kernels::simd::transform(
-              at, columns, [](V v, V shift) { return v + shift; }, at, b + column);
+          if (b != nullptr)
+            kernels::simd::transform(
+                at, columns, [](V v, V shift) { return v + shift; }, at, b + column);
           if (activation != Activation::none) kernels::detail::activate_row(activation, at, at, columns);
         }
       });
@@ -119,9 +128,9 @@ class Decoder {
     }
   };
   struct BlockWeights {
-    LayerNorm<T> ln_1;
+    Norm<T> ln_1;
     PackedLinear c_attn, attn_proj;
-    LayerNorm<T> ln_2;
+    Norm<T> ln_2;
     PackedLinear c_fc, mlp_proj;
     Activation activation;
   };
@@ -180,7 +189,10 @@ class Decoder {
       const auto attn = [&](const Tensor<T>& in) {
         return block.attn_proj(attention(static_cast<Index>(i), block.c_attn(in), tokens));
       };
-      const auto mlp = [&](const Tensor<T>& in) { return block.mlp_proj(block.c_fc(in, block.activation)); };
+      const auto mlp = [&](const Tensor<T>& in) {
+        if (config_.gated_mlp) return block.mlp_proj(glu(block.c_fc(in), block.activation));
+        return block.mlp_proj(block.c_fc(in, block.activation));
+      };
       x = detail::block_output(config_.norm_order, x, block.ln_1, attn, block.ln_2, mlp);
     }
     for (std::size_t i = 0; i < tokens.size(); ++i) positions_[i] += static_cast<Index>(tokens[i].size());
@@ -190,6 +202,8 @@ class Decoder {
   Tensor<T> logits(const Tensor<T>& x, const Weights& weights) const {
     Tensor<T> y = Tensor<T>::empty({x.shape()[0], config_.vocab_size});
     weights.head.multiply(x.shape()[0], x.data(), y.data(), kernels::NoEpilogue{});
+    if (config_.logit_softcap != 0)
+      kernels::soft_cap(y.data(), static_cast<T*>(nullptr), y.numel(), config_.logit_softcap);
     return y;
   }
 
@@ -200,20 +214,34 @@ class Decoder {
     Tensor<T> x = Tensor<T>::empty({rows, C});
     T* to = x.data();
     for (std::size_t i = 0; i < tokens.size(); ++i)
-      for (std::size_t t = 0; t < tokens[i].size(); ++t, to += C)
-        std::transform(wte_.data() + tokens[i][t] * C, wte_.data() + (tokens[i][t] + 1) * C,
-                       wpe_.data() + (positions_[i] + static_cast<Index>(t)) * C, to, std::plus<T>());
+      for (std::size_t t = 0; t < tokens[i].size(); ++t, to += C) {
+        std::copy_n(wte_.data() + tokens[i][t] * C, C, to);
+        if (!wpe_.defined()) continue;
+        const T* const position = wpe_.data() + (positions_[i] + static_cast<Index>(t)) * C;
+        std::transform(to, to + C, position, to, std::plus<T>());
+      }
     return x;
   }
 
-  Tensor<T> attention(Index layer, const Tensor<T>& qkv, const std::vector<std::vector<TokenId>>& tokens) const {
+  /// qkv: (rows, C + 2 n_kv_head HS), whose q and k are changed in place where the config says so.
+  Tensor<T> attention(Index layer, Tensor<T> qkv, const std::vector<std::vector<TokenId>>& tokens) const {
     const kernels::KVCache<T>& cache = caches_[static_cast<std::size_t>(layer)];
     const Index C = config_.n_embd, window = config_.window == 0 ? config_.block_size : config_.window;
     Tensor<T> y = Tensor<T>::empty({qkv.shape()[0], C});
     Index row = 0;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       const Index rows = static_cast<Index>(tokens[i].size());
-      kernels::cached_attention(y.data() + row * C, qkv.data() + row * 3 * C, cache, static_cast<Index>(i),
+      T* const of_sequence = qkv.data() + row * config_.qkv_size();
+      const kernels::HeadParams<T> heads{.rows = rows,
+                                         .heads = config_.n_head + config_.kv_heads(),
+                                         .HS = config_.head_size(),
+                                         .stride = config_.qkv_size(),
+                                         .positions = config_.block_size,
+                                         .first = positions_[i],
+                                         .rotary = rotary_.defined() ? rotary_.data() : nullptr,
+                                         .normalize = config_.qk_norm};
+      if (heads.any()) kernels::heads_forward(of_sequence, static_cast<T*>(nullptr), heads);
+      kernels::cached_attention(y.data() + row * C, of_sequence, config_.n_head, cache, static_cast<Index>(i),
                                 positions_[i], rows, window, config_.attention_scale(layer));
       row += rows;
     }
@@ -239,8 +267,8 @@ class Decoder {
 
   GPTConfig config_;
   std::vector<Index> positions_;  // of each sequence: number of tokens read
-  Tensor<T> wte_, wpe_;
-  LayerNorm<T> ln_f_;
+  Tensor<T> wte_, wpe_, rotary_;
+  Norm<T> ln_f_;
   Weights weights_;
   std::optional<Weights> draft_;
   std::vector<kernels::KVCache<T>> caches_;  // of each block

@@ -60,7 +60,7 @@ void add_linear(BertParts<T>& parts, const std::string& name, const Linear<T>& l
   parts.push_back({name + ".bias", layer.bias, first, columns, false});
 }
 template <class T>
-void add_norm(BertParts<T>& parts, const std::string& name, const LayerNorm<T>& norm) {
+void add_norm(BertParts<T>& parts, const std::string& name, const auto& norm) {
   add_whole(parts, name + ".weight", norm.weight);
   add_whole(parts, name + ".bias", norm.bias);
 }

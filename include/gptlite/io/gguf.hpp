@@ -125,6 +125,7 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, GgufType
   const GPTConfig& c = model.config;
   model.check_blocks(where, true);
   check<ConfigError>(c.norm_order == NormOrder::pre, where, "llama.cpp has no models of GPT-1's norm order");
+  check<ConfigError>(c.is_published(), where, "llama.cpp has no models with ", c.unpublished_options());
   check<ConfigError>(c.window == 0, where, "llama.cpp's gpt2 has no context window, the model's is ", c.window);
   check<ConfigError>(c.activation == Activation::gelu_tanh, where,
                      "llama.cpp's gpt2 has the activation gelu_tanh, the ", "model's is ", name_of(c.activation));
@@ -193,7 +194,7 @@ inline void save_gguf(const std::string& path, const GPT<float>& model, GgufType
     tensors.push_back({name + ".weight", type, sizes({in, out}), weight.transposed()});
     vector(name + ".bias", l.bias);
   };
-  const auto norm = [&](const std::string& name, const LayerNorm<float>& n) {
+  const auto norm = [&](const std::string& name, const Norm<float>& n) {
     vector(name + ".weight", n.weight);
     vector(name + ".bias", n.bias);
   };

@@ -47,6 +47,9 @@ inline constexpr PublishedActivation gpt1_activations[] = {{"gelu", Activation::
                                                            {"silu", Activation::silu},
                                                            {"swish", Activation::silu},
                                                            {"relu", Activation::relu}};
+/// The model_type of GPTs that transformers has no class for: those with GPTConfig's later inventions.
+inline constexpr std::string_view own_model_type = "gptlite";
+
 /// config.json or adapter_config.json, its values checked as they are read. `where` must outlive it.
 class ModelConfigFile {
  public:
@@ -144,18 +147,64 @@ inline void read_special_tokens(const ModelConfigFile& file, SpecialTokens& toke
   if (file.json().contains("pad_token_id")) tokens.pad = file.token_id("pad_token_id");
 }
 
-inline std::span<const PublishedActivation> published_activations(NormOrder norm_order) {
-  if (norm_order == NormOrder::pre) return gpt2_activations;
-  return gpt1_activations;
+inline std::span<const PublishedActivation> published_activations(bool openai_gpt) {
+  if (openai_gpt) return gpt1_activations;
+  return gpt2_activations;
+}
+
+/// Value of an enum that a key names.
+template <class Enum>
+Enum enum_or(const ModelConfigFile& file, const char* key, Enum otherwise) {
+  if (!file.has(key)) return otherwise;
+  const std::string name = file.text(key);
+  std::string known;
+  for (const std::string& each : names_of<Enum>()) known.append(known.empty() ? "" : ", ").append(each);
+  file.expect(try_parse<Enum>(name).has_value(), '"', key, "\" is \"", name, "\", which is not supported, only ",
+              known);
+  return *try_parse<Enum>(name);
+}
+
+inline constexpr const char* own_keys[] = {"gptlite_norm_order", "gptlite_rotary",  "gptlite_rope_theta",
+                                           "gptlite_norm_type",  "gptlite_qk_norm", "gptlite_n_kv_head",
+                                           "gptlite_gated_mlp",  "gptlite_bias",    "gptlite_logit_softcap"};
+
+/// Reads the later inventions of GPTConfig from a config.json of own_model_type.
+inline void read_own_options(const ModelConfigFile& file, GPTConfig& config) {
+  config.norm_order = enum_or(file, "gptlite_norm_order", NormOrder::pre);
+  config.rotary = file.flag_or("gptlite_rotary", false);
+  config.rope_theta = file.number_or("gptlite_rope_theta", 10000);
+  config.norm_type = enum_or(file, "gptlite_norm_type", NormType::layer_norm);
+  config.qk_norm = file.flag_or("gptlite_qk_norm", false);
+  config.n_kv_head = file.has("gptlite_n_kv_head") ? file.required_size("gptlite_n_kv_head") : 0;
+  config.gated_mlp = file.flag_or("gptlite_gated_mlp", false);
+  config.bias = file.flag_or("gptlite_bias", true);
+  config.logit_softcap = file.number_or("gptlite_logit_softcap", 0);
+}
+
+/// Adds what read_own_options() reads.
+inline void add_own_options(nlohmann::ordered_json& config, const GPTConfig& c) {
+  config["gptlite_norm_order"] = name_of(c.norm_order);
+  config["gptlite_rotary"] = c.rotary;
+  config["gptlite_rope_theta"] = c.rope_theta;
+  config["gptlite_norm_type"] = name_of(c.norm_type);
+  config["gptlite_qk_norm"] = c.qk_norm;
+  config["gptlite_n_kv_head"] = c.n_kv_head;
+  config["gptlite_gated_mlp"] = c.gated_mlp;
+  config["gptlite_bias"] = c.bias;
+  config["gptlite_logit_softcap"] = c.logit_softcap;
 }
 
 inline GPTConfig read_config(const ModelConfigFile& file) {
   const std::string type = file.text("model_type");
-  file.expect(type == "openai-gpt" || type == "gpt2", "\"model_type\" is \"", type,
-              "\", which is not supported, only openai-gpt and gpt2");
+  const bool own = type == own_model_type, openai_gpt = type == "openai-gpt";
+  file.expect(openai_gpt || type == "gpt2" || own, "\"model_type\" is \"", type,
+              "\", which is not supported, only openai-gpt, gpt2 and ", own_model_type);
   file.check_known_config();
   GPTConfig config;
-  config.norm_order = type == "gpt2" ? NormOrder::pre : NormOrder::post;
+  config.norm_order = openai_gpt ? NormOrder::post : NormOrder::pre;
+  if (own) read_own_options(file, config);
+  for (const char* key : own_keys)
+    file.expect(own || !file.has(key), '"', key, "\" is for model_type ", own_model_type, " alone, this is ", type);
   config.vocab_size = file.required_size("vocab_size");
   config.block_size = file.required_size("n_positions");
   config.n_layer = file.required_size("n_layer");
@@ -165,10 +214,10 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
   config.dropout = file.number_or("resid_pdrop", 0.1);
   config.layer_norm_epsilon = file.number_or("layer_norm_epsilon", 1e-5);
   config.initializer_range = file.number_or("initializer_range", 0.02);
-  config.activation = file.activation_or(type == "gpt2" ? "activation_function" : "afn",
-                                         published_activations(config.norm_order), config.activation);
+  config.activation = file.activation_or(openai_gpt ? "afn" : "activation_function", published_activations(openai_gpt),
+                                         config.activation);
   config.tie_word_embeddings = file.flag_or("tie_word_embeddings", true);
-  if (type == "gpt2") {
+  if (!openai_gpt) {
     config.n_inner = file.has("n_inner") ? file.required_size("n_inner") : 0;
     config.scale_attn_weights = file.flag_or("scale_attn_weights", true);
     config.scale_attn_by_inverse_layer_idx = file.flag_or("scale_attn_by_inverse_layer_idx", false);
@@ -186,22 +235,28 @@ inline GPTConfig read_config(const ModelConfigFile& file) {
 
 /// Makes the config.json of a GPT. `head` is the end of the name of transformers' class, after OpenAIGPT or GPT2.
 inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string& head) {
-  const bool gpt2 = c.norm_order == NormOrder::pre;
-  const std::span<const PublishedActivation> names = published_activations(c.norm_order);
+  const bool own = !c.is_published(), gpt2 = c.norm_order == NormOrder::pre && !own, openai_gpt = !gpt2 && !own;
+  const std::string type = own ? std::string(own_model_type) : gpt2 ? "gpt2" : "openai-gpt";
+  const std::span<const PublishedActivation> names = published_activations(openai_gpt);
   const auto activation =
       std::find_if(names.begin(), names.end(), [&](const auto& each) { return each.activation == c.activation; });
-  check<ConfigError>(activation != names.end(), "save_gpt", "transformers' ", gpt2 ? "gpt2" : "openai-gpt",
-                     " has no activation ", name_of(c.activation));
-  check<ConfigError>(gpt2 || (c.inner() == 4 * c.n_embd && c.scale_attn_weights && !c.scale_attn_by_inverse_layer_idx),
-                     "save_gpt", "transformers' openai-gpt has n_inner 4 n_embd and scaled attention alone");
-  nlohmann::ordered_json config = {{"model_type", gpt2 ? "gpt2" : "openai-gpt"},
-                                   {"architectures", {(gpt2 ? "GPT2" : "OpenAIGPT") + head}},
+  check<ConfigError>(activation != names.end(), "save_gpt", own ? "" : "transformers' ", type, " has no activation ",
+                     name_of(c.activation));
+  check<ConfigError>(
+      !openai_gpt || (c.inner() == 4 * c.n_embd && c.scale_attn_weights && !c.scale_attn_by_inverse_layer_idx),
+      "save_gpt", "transformers' openai-gpt has n_inner 4 n_embd and scaled attention alone");
+  nlohmann::ordered_json config = {{"model_type", type},
+                                   {"architectures",
+                                    {(own    ? "Gptlite"
+                                      : gpt2 ? "GPT2"
+                                             : "OpenAIGPT") +
+                                     head}},
                                    {"vocab_size", c.vocab_size},
                                    {"n_positions", c.block_size},
                                    {"n_embd", c.n_embd},
                                    {"n_layer", c.n_layer},
                                    {"n_head", c.n_head},
-                                   {gpt2 ? "activation_function" : "afn", activation->name},
+                                   {openai_gpt ? "afn" : "activation_function", activation->name},
                                    {"resid_pdrop", c.dropout},
                                    {"embd_pdrop", c.dropout},
                                    {"attn_pdrop", c.dropout},
@@ -221,6 +276,7 @@ inline nlohmann::ordered_json config_json(const GPTConfig& c, const std::string&
                                                  : id(tokens.eos.empty() ? std::nullopt : std::optional(tokens.eos[0]));
   config["pad_token_id"] = id(tokens.pad);
   if (c.window > 0) config["gptlite_window"] = c.window;
+  if (own) add_own_options(config, c);
   return config;
 }
 
@@ -234,6 +290,10 @@ inline std::string config_fingerprint(const GPTConfig& c) {
   if (c.activation != Activation::gelu_tanh) text << ", activation " << name_of(c.activation);
   if (!c.scale_attn_weights) text << ", unscaled attention";
   if (c.scale_attn_by_inverse_layer_idx) text << ", attention scaled by layer";
+  if (!c.is_published()) text << ", " << c.unpublished_options();
+  if (c.rotary && c.rope_theta != 10000) text << ", rope_theta " << c.rope_theta;
+  if (c.kv_heads() != c.n_head) text << ", n_kv_head " << c.kv_heads();
+  if (c.logit_softcap != 0) text << ", logit_softcap " << c.logit_softcap;
   return text.str();
 }
 

@@ -53,7 +53,7 @@ inline void check_keys(const nlohmann::json& object, const KnownKeys& known, std
 // ----------------------------------------------------------------------------------
 
 inline constexpr KnownKey config_used[] = {
-    {"model_type", "gpt2 or openai-gpt"},
+    {"model_type", "gpt2, openai-gpt, or gptlite for what transformers has no class for"},
     {"vocab_size", ""},
     {"n_positions", "longest sequence"},
     {"n_embd", ""},
@@ -73,6 +73,15 @@ inline constexpr KnownKey config_used[] = {
     {"eos_token_id", "ends generation; one or a list"},
     {"pad_token_id", "kept"},
     {"gptlite_window", "context window"},
+    {"gptlite_norm_order", "of gptlite: pre or post"},
+    {"gptlite_rotary", "of gptlite: rotary positions"},
+    {"gptlite_rope_theta", "of gptlite: base of their angles"},
+    {"gptlite_norm_type", "of gptlite: layer_norm or rms_norm"},
+    {"gptlite_qk_norm", "of gptlite: q and k normalized"},
+    {"gptlite_n_kv_head", "of gptlite: heads of k and v; 0: n_head"},
+    {"gptlite_gated_mlp", "of gptlite: SwiGLU with silu"},
+    {"gptlite_bias", "of gptlite: false without biases"},
+    {"gptlite_logit_softcap", "of gptlite: c tanh(logits / c); 0: none"},
     {"gptlite_task", "of a fine-tuned folder: task, labels, max_part_length"},
 };
 inline constexpr KnownKey config_without_effect[] = {

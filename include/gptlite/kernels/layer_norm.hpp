@@ -12,8 +12,9 @@ namespace detail {
 inline constexpr Index layer_norm_rows = 32;  // rows per job
 }
 
-/// Layer norm of the rows of x. x, y: (rows, n). weight, bias: (n). Saves mean and rstd: (rows). With `added` (rows,
-/// n), the norm is of x + added, which is written to `sum` in the same pass; otherwise both are null.
+/// Layer norm of the rows of x. x, y: (rows, n). weight, bias: (n); a null bias is zero. Saves mean and rstd: (rows).
+/// With `added` (rows, n), the norm is of x + added, which is written to `sum` in the same pass; otherwise both are
+/// null.
 template <class T>
 void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, const T* bias, Index rows, Index n,
                         double eps, T* sum = nullptr, const T* added = nullptr) {
@@ -33,8 +34,12 @@ void layer_norm_forward(T* y, T* mean, T* rstd, const T* x, const T* weight, con
                              n, [=](V v) { return (v - m) * (v - m); }, from) /
                          static_cast<T>(n);
       const T r = T(1) / std::sqrt(variance + static_cast<T>(eps));
-      simd::transform(
-          y + row * n, n, [=](V v, V w, V b) { return simd::fma((v - m) * r, w, b); }, from, weight, bias);
+      if (bias != nullptr)
+        simd::transform(
+            y + row * n, n, [=](V v, V w, V b) { return simd::fma((v - m) * r, w, b); }, from, weight, bias);
+      else
+        simd::transform(
+            y + row * n, n, [=](V v, V w) { return (v - m) * r * w; }, from, weight);
       mean[row] = m;
       rstd[row] = r;
     }

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "gptlite/kernels/gemm/gemm.hpp"
+#include "gptlite/kernels/gemm/symmetric.hpp"
 #include "gptlite/kernels/workspace.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -88,11 +88,13 @@ struct NewtonSchulz {
 
 namespace detail {
 
-/// p = a I + b g + c p, of n x n numbers.
+/// p = a I + b g + c g g, of n x n numbers, for a symmetric g.
 template <class T>
-void add_lower_powers(T* p, const T* g, Index n, const std::array<double, 3>& coefficients) {
+void even_polynomial(Precision precision, T* p, const T* g, Index n, const std::array<double, 3>& coefficients) {
   using V = simd::Vec<T>;
   const V b = V::broadcast(static_cast<T>(coefficients[1])), c = V::broadcast(static_cast<T>(coefficients[2]));
+  const MatrixView<T> view{g, n};
+  symmetric_product<T>(precision, n, n, view, view, p);
   parallel_for_ranges(n, std::max<Index>(1, elementwise_grain / n), [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
       T* const row = p + i * n;
@@ -103,17 +105,6 @@ void add_lower_powers(T* p, const T* g, Index n, const std::array<double, 3>& co
   });
 }
 
-/// Square root of the sum of the squares of n numbers, in an order that depends on n alone.
-template <class T>
-double norm_of(const T* x, Index n) {
-  using V = simd::Vec<T>;
-  double sum = 0;
-  for (Index begin = 0; begin < n; begin += elementwise_grain)
-    sum += static_cast<double>(simd::sum_of(
-        std::min(n - begin, elementwise_grain), [](V v) { return v * v; }, x + begin));
-  return std::sqrt(sum);
-}
-
 }  // namespace detail
 
 /// Replaces x, a matrix of `rows` contiguous rows, by about its orthogonal factor U V^T, where x = U S V^T. A matrix of
@@ -121,21 +112,47 @@ double norm_of(const T* x, Index n) {
 template <class T>
 void orthogonalize(Precision precision, T* x, Index rows, Index columns, const NewtonSchulz& method) {
   const bool wide = rows <= columns;
-  const Index n = wide ? rows : columns, size = rows * columns;
+  const Index n = wide ? rows : columns, length = wide ? columns : rows, size = rows * columns;
   if (size == 0) return;
-  const Workspace<T, 3> space({n * n, n * n, size});
-  const auto [gram, polynomial, other] = space.arrays();
-  const T scale = static_cast<T>(1 / std::max(detail::norm_of(x, size), method.eps));
-  transform(
-      x, size, [scale](auto v) { return v * scale; }, x);
+  const Workspace<T, 5> space({n * n, n * n, n * n, n * n, size});
+  const auto [gram, first, second, both, other] = space.arrays();
+  const auto multiply = [&](Precision in, T* result, const T* a, const T* b) {
+    symmetric_product<T>(in, n, n, MatrixView<T>{a, n}, MatrixView<T>{b, n}, result);
+  };
+  const auto scale = [](T* numbers, Index count, double factor) {
+    const T f = static_cast<T>(factor);
+    transform(
+        numbers, count, [f](auto v) { return v * f; }, numbers);
+  };
+  // A step is X <- P X (or X P, for Gram matrices are on the shorter side) with P = a I + b G + c G^2, G = X X^T. All P
+  // and G commute, so two steps are X <- (P' P) X with P' from G' = P G P: of a long matrix they cost half of the
+  // products with X. Not more than two, because small singular values drown in the rounding of P' P. G' is of fp32 but
+  // in the last steps, because a singular value that rounding carries beyond 1.2 grows in the steps that follow.
+  constexpr Index long_enough = 2;
+  const std::size_t together = length >= long_enough * n ? 2 : 1, steps = method.steps.size();
   T *from = x, *to = other;
-  for (const std::array<double, 3>& coefficients : method.steps) {
-    // Gram matrices are on the shorter side: a X + b G X + c G^2 X = P X, or X P.
-    const MatrixView<T> current{from, columns}, left = wide ? current : current.transposed(), g{gram, n},
-                                                p{polynomial, n};
-    gemm<T>(precision, n, n, std::max(rows, columns), left, left.transposed(), gram, n, false);
-    gemm<T>(precision, n, n, n, g, g, polynomial, n, false);
-    detail::add_lower_powers(polynomial, gram, n, coefficients);
+  for (std::size_t i = 0; i < steps; i += together) {
+    const MatrixView<T> current{from, columns}, left = wide ? current : current.transposed();
+    symmetric_product<T>(precision, n, length, left, left.transposed(), gram);
+    double inverse_norm = 1;
+    if (i == 0) {  // of X / |X|, whose norm is in the Gram matrix
+      double squares = 0;
+      for (Index j = 0; j < n; ++j) squares += static_cast<double>(gram[j * n + j]);
+      inverse_norm = 1 / std::max(std::sqrt(squares), method.eps);
+      scale(gram, n * n, inverse_norm * inverse_norm);
+    }
+    const bool two = together == 2 && i + 1 < steps;
+    const Precision exact = two && i + 2 < steps ? Precision::fp32 : precision;
+    detail::even_polynomial(exact, first, gram, n, method.steps[i]);
+    if (two) {
+      multiply(exact, both, first, gram);
+      multiply(exact, gram, both, first);
+      detail::even_polynomial(precision, second, gram, n, method.steps[i + 1]);
+      multiply(precision, both, second, first);
+    }
+    T* const factor = two ? both : first;
+    if (i == 0) scale(factor, n * n, inverse_norm);
+    const MatrixView<T> p{factor, n};
     gemm<T>(precision, rows, columns, n, wide ? p : current, wide ? current : p, to, columns, false);
     std::swap(from, to);
   }

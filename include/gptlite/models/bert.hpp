@@ -116,14 +116,14 @@ struct Bert {
         drop{config.dropout, mode} {
     const Index C = config.n_embd, H = config.inner();
     for (Index layer = 0; layer < config.n_layer; ++layer)
-      h.push_back({.ln_1 = LayerNorm<T>(C, config.layer_norm_epsilon),
+      h.push_back({.ln_1 = Norm<T>(C, config.layer_norm_epsilon),
                    .attn = SelfAttention<T>{.n_head = config.n_head,
                                             .causal = false,
                                             .c_attn = Linear<T>(C, 3 * C, init, generator),
                                             .c_proj = Linear<T>(C, C, init, generator),
                                             .attn_dropout = drop,
                                             .resid_dropout = drop},
-                   .ln_2 = LayerNorm<T>(C, config.layer_norm_epsilon),
+                   .ln_2 = Norm<T>(C, config.layer_norm_epsilon),
                    .mlp = MLP<T>{.c_fc = Linear<T>(C, H, init, generator),
                                  .c_proj = Linear<T>(H, C, init, generator),
                                  .dropout = drop,

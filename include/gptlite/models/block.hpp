@@ -5,8 +5,8 @@
 
 #include "gptlite/autograd/ops/arithmetic.hpp"
 #include "gptlite/models/norm_order.hpp"
-#include "gptlite/nn/layer_norm.hpp"
 #include "gptlite/nn/mlp.hpp"
+#include "gptlite/nn/norm.hpp"
 #include "gptlite/nn/self_attention.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
@@ -14,8 +14,8 @@ namespace gptlite::inline GPTLITE_ABI {
 namespace detail {
 /// Output of a block for x. The layers are a model's, x (B, T, C), or a Decoder's, x (rows, C). Returns the same shape.
 template <class T, class Attention, class Mlp>
-Tensor<T> block_output(NormOrder norm_order, const Tensor<T>& x, const LayerNorm<T>& ln_1, Attention&& attn,
-                       const LayerNorm<T>& ln_2, Mlp&& mlp) {
+Tensor<T> block_output(NormOrder norm_order, const Tensor<T>& x, const Norm<T>& ln_1, Attention&& attn,
+                       const Norm<T>& ln_2, Mlp&& mlp) {
   if (norm_order == NormOrder::post) {
     // GPT-1: normalize after each sum, no final norm.    a = ln_1(x + attn(x)),  y = ln_2(a + mlp(a))
     const Tensor<T> a = ln_1.add_norm(x, attn(x)).norm;
@@ -30,9 +30,9 @@ Tensor<T> block_output(NormOrder norm_order, const Tensor<T>& x, const LayerNorm
 /// One transformer block. Fields carry the names of the published checkpoints.
 template <class T>
 struct Block {
-  LayerNorm<T> ln_1;
+  Norm<T> ln_1;
   SelfAttention<T> attn;
-  LayerNorm<T> ln_2;
+  Norm<T> ln_2;
   MLP<T> mlp;
   NormOrder norm_order;
 

@@ -30,10 +30,10 @@ struct GPT {
   GPTConfig config;
   std::shared_ptr<TrainingMode> mode;  // training or not, and dropout's random numbers; shared by all layers
   Embedding<T> wte;                    // tokens (V, C); also the output head if tie_word_embeddings
-  Embedding<T> wpe;                    // positions (block_size, C)
+  Embedding<T> wpe;                    // positions (block_size, C), without rotary ones only
   Dropout<T> drop;
   std::vector<Block<T>> h;
-  LayerNorm<T> ln_f;     // used with NormOrder::pre only
+  Norm<T> ln_f;          // used with NormOrder::pre only
   Embedding<T> lm_head;  // (V, C), without tie_word_embeddings only
 
   /// Makes a model with weights ~ N(0, initializer_range^2), biases 0, and norms with weight 1 and bias 0; all are a
@@ -45,7 +45,7 @@ struct GPT {
 
   void visit(auto&& f) {
     f("wte", wte);
-    f("wpe", wpe);
+    if (!config.rotary) f("wpe", wpe);
     f("h", h);
     if (config.norm_order == NormOrder::pre) f("ln_f", ln_f);
     if (!config.tie_word_embeddings) f("lm_head", lm_head);
@@ -74,7 +74,8 @@ struct GPT {
                       config.block_size, ": tokens ", tokens.shape());
     const EmbeddingMatrices w = embedding_matrices();
     const Autocast scope(precision());
-    Tensor<T> x = embedding(tokens, w.tokens) + slice(w.positions, 0, 0, positions);  // (B, T, C)
+    Tensor<T> x = embedding(tokens, w.tokens);  // (B, T, C)
+    if (!config.rotary) x = x + slice(w.positions, 0, 0, positions);
     if (!config.openai_exact) x = drop(x);
     for (const Block<T>& block : h) x = block(x);
     return {config.norm_order == NormOrder::pre ? ln_f(x) : x, w.head};
@@ -84,7 +85,10 @@ struct GPT {
   /// Computes the logits of every token of the vocabulary. x: hidden states (..., C). Returns (..., V).
   Tensor<T> head(const Tensor<T>& x) const {
     const Autocast scope(precision());
-    return matmul(x, head_weight(), {.transpose_b = true});
+    const Tensor<T> logits = matmul(x, head_weight(), {.transpose_b = true});
+    if (config.logit_softcap == 0) return logits;
+    const T cap = static_cast<T>(config.logit_softcap);
+    return tanh(logits * (T(1) / cap)) * cap;
   }
   /// Computes the logits of the next token at every position. tokens: (B, T). Returns (B, T, V). Throws as pass() does.
   Tensor<T> logits(const Tensor<TokenId>& tokens) const { return head(hidden(tokens)); }
@@ -95,8 +99,8 @@ struct GPT {
   }
 
   /// Throws ConfigError, naming the layer, unless every block is what the config says: causal attention with its
-  /// window and scale, biases and, if `activation_too`, the activation. For what takes a model for its config, such as
-  /// a Decoder or a file. A model whose layers were changed trains all the same.
+  /// window and scale, biases, the options of the block and, if `activation_too`, the activation. For what takes a
+  /// model for its config, such as a Decoder or a file. A model whose layers were changed trains all the same.
   void check_blocks(std::string_view where, bool activation_too) const {
     for (std::size_t i = 0; i < h.size(); ++i) {
       const std::string name = "h." + std::to_string(i);
@@ -104,12 +108,18 @@ struct GPT {
                          ".attn does not see what the config says: causal, window ", config.window);
       check<ConfigError>(h[i].attn.scale == config.attention_scale(static_cast<Index>(i)), where, name,
                          ".attn has another scale than the config says");
+      check<ConfigError>(h[i].attn.qk_norm == config.qk_norm && h[i].attn.rotary.defined() == config.rotary &&
+                             h[i].attn.n_kv_head == config.n_kv_head && h[i].mlp.gated == config.gated_mlp &&
+                             h[i].ln_1.type == config.norm_type && h[i].ln_2.type == config.norm_type,
+                         where, name, " has other options than the config says");
       check<ConfigError>(!activation_too || h[i].mlp.activation == config.activation, where, name,
                          ".mlp has another activation than the config says, ", name_of(config.activation));
       visit_layers<Linear<T>>(
           h[i],
           [&](const std::string& layer, const Linear<T>& linear) {
-            check<ConfigError>(linear.bias.defined(), where, layer, " has no bias, which every Linear of a GPT has");
+            check<ConfigError>(linear.bias.defined() == config.bias, where, layer,
+                               config.bias ? " has no bias, which every" : " has a bias, which no",
+                               " Linear of this GPT has");
           },
           name + '.');
     }
@@ -174,7 +184,7 @@ struct GPT {
   // Loss of the head's logits, which are never stored whole.
   Tensor<T> loss(const Pass& pass, const Tensor<TokenId>& targets, const Tensor<T>& row_weights = {}) const {
     const Autocast scope(precision());
-    return linear_cross_entropy(pass.hidden, pass.head, targets, row_weights);
+    return linear_cross_entropy(pass.hidden, pass.head, targets, row_weights, config.logit_softcap);
   }
   Precision precision() const { return config.precision == Precision::bf16 ? Precision::bf16 : autocast_precision(); }
   // Cold: it runs once, and is compiled for size.
@@ -182,28 +192,37 @@ struct GPT {
       : config(validated(options)),
         mode(std::make_shared<TrainingMode>(TrainingMode{true, Generator(config.seed, RandomUse::dropout)})),
         wte(config.vocab_size, config.n_embd, init.value_or(Init::normal(config.initializer_range)), generator),
-        wpe(config.block_size, config.n_embd, init.value_or(Init::normal(config.initializer_range)), generator),
         drop{config.dropout, mode},
-        ln_f(config.n_embd, config.layer_norm_epsilon) {
+        ln_f(config.n_embd, config.layer_norm_epsilon, config.norm_type, config.bias) {
+    if (!config.rotary)
+      wpe = Embedding<T>(config.block_size, config.n_embd, init.value_or(Init::normal(config.initializer_range)),
+                         generator);
+    const Tensor<double> rotary =
+        config.rotary ? rotary_table(config.block_size, config.head_size(), config.rope_theta) : Tensor<double>();
     const Index C = config.n_embd, H = config.inner();
     const Init inner = init.value_or(Init::normal(config.initializer_range));
-    const Init residual = init.value_or(Init::normal(residual_range()));
+    const Init residual = init.value_or(config.zero_projections ? Init::zeros() : Init::normal(residual_range()));
+    const auto norm = [&] { return Norm<T>(C, config.layer_norm_epsilon, config.norm_type, config.bias); };
     // The parts are named: g++ 12 destroys those of nested braces twice if a later one throws, as it does without
     // memory.
     for (Index layer = 0; layer < config.n_layer; ++layer)
-      h.push_back({.ln_1 = LayerNorm<T>(C, config.layer_norm_epsilon),
+      h.push_back({.ln_1 = norm(),
                    .attn = SelfAttention<T>{.n_head = config.n_head,
                                             .window = config.window,
-                                            .c_attn = Linear<T>(C, 3 * C, inner, generator),
-                                            .c_proj = Linear<T>(C, C, residual, generator),
+                                            .c_attn = Linear<T>(C, config.qkv_size(), inner, generator, config.bias),
+                                            .c_proj = Linear<T>(C, C, residual, generator, config.bias),
                                             .attn_dropout = drop,
                                             .resid_dropout = drop,
-                                            .scale = config.attention_scale(layer)},
-                   .ln_2 = LayerNorm<T>(C, config.layer_norm_epsilon),
-                   .mlp = MLP<T>{.c_fc = Linear<T>(C, H, inner, generator),
-                                 .c_proj = Linear<T>(H, C, residual, generator),
+                                            .scale = config.attention_scale(layer),
+                                            .n_kv_head = config.n_kv_head,
+                                            .qk_norm = config.qk_norm,
+                                            .rotary = rotary},
+                   .ln_2 = norm(),
+                   .mlp = MLP<T>{.c_fc = Linear<T>(C, config.gated_mlp ? 2 * H : H, inner, generator, config.bias),
+                                 .c_proj = Linear<T>(H, C, residual, generator, config.bias),
                                  .dropout = drop,
-                                 .activation = config.activation},
+                                 .activation = config.activation,
+                                 .gated = config.gated_mlp},
                    .norm_order = config.norm_order});
     if (!config.tie_word_embeddings) lm_head = Embedding<T>(config.vocab_size, C, inner, generator);
   }

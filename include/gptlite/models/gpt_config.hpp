@@ -5,13 +5,16 @@
 #include <cmath>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
+#include "gptlite/core/finite.hpp"
 #include "gptlite/core/precision.hpp"
 #include "gptlite/core/shape.hpp"
 #include "gptlite/core/tensor.hpp"
 #include "gptlite/kernels/activations.hpp"
 #include "gptlite/models/norm_order.hpp"
+#include "gptlite/nn/norm_type.hpp"
 
 namespace gptlite::inline GPTLITE_ABI {
 
@@ -56,6 +59,18 @@ struct GPTConfig {
   std::optional<SpecialTokens> special_tokens = std::nullopt;
   Index unused_rows = 0;  ///< last rows of the vocabulary without a token, which generation never draws
 
+  // Later inventions, off by default: with none of them the model is GPT-1's or GPT-2's. ---------------------------
+
+  bool rotary = false;        ///< rotary positions (Su et al. 2021) in place of learned ones
+  double rope_theta = 10000;  ///< base of their angles
+  NormType norm_type = NormType::layer_norm;
+  bool qk_norm = false;           ///< each head of q and k is divided by its root mean square (Henry et al. 2020)
+  Index n_kv_head = 0;            ///< heads of k and v, a divisor of n_head (Ainslie et al. 2023); 0: n_head
+  bool gated_mlp = false;         ///< activation(a) b, [a, b] = c_fc(x): SwiGLU with silu (Shazeer 2020)
+  bool bias = true;               ///< linears and layer norms have biases
+  double logit_softcap = 0;       ///< c: logits become c tanh(logits / c) (Gemma 2); 0: they stay
+  bool zero_projections = false;  ///< the projections back to the residual stream start as zeros
+
   /// GPT-1 (Radford et al. 2018, "Improving language understanding by generative pre-training"): 116,534,784
   /// parameters.
   static GPTConfig gpt1() {
@@ -79,6 +94,28 @@ struct GPTConfig {
             .norm_order = NormOrder::pre};
   }
 
+  /// True if none of the later inventions is on, so that transformers' gpt2 or openai-gpt computes the same.
+  bool is_published() const { return unpublished_options().empty(); }
+  /// Names of the later inventions that are on, for messages: "rotary, qk_norm". zero_projections is none: it is gone
+  /// after the first step.
+  std::string unpublished_options() const {
+    std::string names;
+    const auto add = [&](bool on, const char* name) {
+      if (on) names.append(names.empty() ? "" : ", ").append(name);
+    };
+    add(rotary, "rotary");
+    add(norm_type != NormType::layer_norm, "rms_norm");
+    add(qk_norm, "qk_norm");
+    add(n_kv_head != 0 && n_kv_head != n_head, "n_kv_head");
+    add(gated_mlp, "gated_mlp");
+    add(!bias, "no bias");
+    add(logit_softcap != 0, "logit_softcap");
+    return names;
+  }
+  Index kv_heads() const { return n_kv_head != 0 ? n_kv_head : n_head; }
+  Index head_size() const { return n_embd / n_head; }
+  /// Channels of q, k and v together.
+  Index qkv_size() const { return (n_head + 2 * kv_heads()) * head_size(); }
   /// Channels inside the MLP.
   Index inner() const { return n_inner != 0 ? n_inner : 4 * n_embd; }
   /// Factor of the scores q k^T in a layer, counted from 0.
@@ -88,10 +125,12 @@ struct GPTConfig {
   }
   /// Number of scalar parameters of a GPT of this configuration.
   Index parameter_count() const {
-    const Index norm = 2 * n_embd, C = n_embd;
-    const Index attention = C * 3 * C + 3 * C + C * C + C, mlp = C * inner() + inner() + inner() * C + C;
-    return (vocab_size * (tie_word_embeddings ? 1 : 2) + block_size) * C + n_layer * (attention + mlp + 2 * norm) +
-           (norm_order == NormOrder::pre ? norm : 0);
+    const Index C = n_embd, norm = bias && norm_type == NormType::layer_norm ? 2 * C : C, row = bias ? 1 : 0;
+    const auto linear = [&](Index in, Index out) { return (in + row) * out; };
+    const Index attention = linear(C, qkv_size()) + linear(C, C);
+    const Index mlp = linear(C, gated_mlp ? 2 * inner() : inner()) + linear(inner(), C);
+    return (vocab_size * (tie_word_embeddings ? 1 : 2) + (rotary ? 0 : block_size)) * C +
+           n_layer * (attention + mlp + 2 * norm) + (norm_order == NormOrder::pre ? norm : 0);
   }
 
   /// Throws ConfigError, naming the field and its value, if no model can have this configuration.
@@ -108,6 +147,16 @@ struct GPTConfig {
     check<ConfigError>(tie_word_embeddings || !openai_exact, "GPTConfig",
                        "openai_exact masks one matrix for tokens and head: it needs tie_word_embeddings");
     check<ConfigError>(n_embd % n_head == 0, "GPTConfig", "n_embd ", n_embd, " is not divisible by n_head ", n_head);
+    check<ConfigError>(n_kv_head >= 0 && n_head % kv_heads() == 0, "GPTConfig", "n_kv_head must divide n_head ", n_head,
+                       ", got ", n_kv_head);
+    check<ConfigError>(!rotary || head_size() % 2 == 0, "GPTConfig", "rotary turns pairs of channels: n_embd / n_head ",
+                       "must be even, got ", head_size());
+    check<ConfigError>(rope_theta > 0 && is_finite(rope_theta), "GPTConfig", "rope_theta must be positive, got ",
+                       rope_theta);
+    check<ConfigError>(logit_softcap >= 0 && is_finite(logit_softcap), "GPTConfig",
+                       "logit_softcap must be 0 (off) or positive, got ", logit_softcap);
+    check<ConfigError>(is_published() || !openai_exact, "GPTConfig", "openai_exact is GPT-1 as released, without ",
+                       unpublished_options());
     check<ConfigError>(dropout >= 0 && dropout < 1, "GPTConfig", "dropout must be in 0..1 and below 1, got ", dropout);
     check<ConfigError>(window >= 0, "GPTConfig", "window must be 0 (all) or positive, got ", window);
     check<ConfigError>(unused_rows >= 0 && unused_rows < vocab_size, "GPTConfig",

@@ -17,9 +17,11 @@ struct Linear {
   Tensor<T> bias;    // (out), or undefined
   LowRank<T> lora;   // undefined without an adapter
 
-  /// Makes a layer whose weight is drawn as `init` says and whose bias is 0.
-  Linear(Index in, Index out, Init init, Generator& generator)
-      : weight(init.parameter<T>({in, out}, generator)), bias(Tensor<T>::zeros({out}).set_requires_grad()) {}
+  /// Makes a layer whose weight is drawn as `init` says and whose bias, if it has one, is 0.
+  Linear(Index in, Index out, Init init, Generator& generator, bool has_bias = true)
+      : weight(init.parameter<T>({in, out}, generator)) {
+    if (has_bias) bias = Tensor<T>::zeros({out}).set_requires_grad();
+  }
   void visit(auto&& f) {
     f("weight", weight);
     f("bias", bias);

@@ -32,11 +32,13 @@ inline bool is_inside_block(std::string_view name) {
   return false;
 }
 
-/// Columns of the matrices that a weight of this name and shape (in, out) joins: three for the q, k and v of "c_attn",
-/// of which k and v are equally wide; all columns for any other.
-inline std::vector<Index> joined_columns(std::string_view name, const Shape& shape) {
+/// Columns of the matrices that a weight of this name and shape (in, out) joins: q, k and v for "c_attn", of which k
+/// and v are equally wide, or with a head_size each head of them; all columns for any other.
+inline std::vector<Index> joined_columns(std::string_view name, const Shape& shape, Index head_size = 0) {
   const Index in = shape[0], out = shape[1];
   if (!name.ends_with("c_attn.weight") || out <= in || (out - in) % 2 != 0) return {out};
+  if (head_size > 0 && out % head_size == 0)
+    return std::vector<Index>(static_cast<std::size_t>(out / head_size), head_size);
   return {in, (out - in) / 2, (out - in) / 2};
 }
 
@@ -59,7 +61,8 @@ struct MuonOptions {
   bool nesterov = true;
   double weight_decay = 0;
   MuonScale scale = MuonScale::original;
-  kernels::NewtonSchulz newton_schulz = {};
+  /// Four steps of the Polar Express reach the loss of Jordan's five (docs/training.md has figures).
+  kernels::NewtonSchulz newton_schulz = kernels::NewtonSchulz::polar_express(4, 3e-3);
   Precision precision = Precision::bf16;  ///< of the products of Newton-Schulz, which forgive rounding
   double adamw_learning_rate = 3e-3;
   std::array<double, 2> adamw_betas{0.9, 0.95};
@@ -70,6 +73,7 @@ struct MuonOptions {
   std::function<double(const std::string& name)> learning_rate_scale = {};
   /// Whether a weight with two axes is orthogonalized; empty: is_inside_block.
   std::function<bool(const std::string& name)> orthogonalize = {};
+  Index head_size = 0;  ///< columns of a head: q, k and v are orthogonalized a head at a time; 0: each whole
   /// Columns of the matrices that a weight joins, each orthogonalized by itself; empty: joined_columns.
   std::function<std::vector<Index>(const std::string& name, const Shape& shape)> parts = {};
 };
@@ -93,6 +97,8 @@ class Muon {
     check<ConfigError>(options_.momentum >= 0 && options_.momentum < 1, "Muon",
                        "momentum must be in 0..1 and below 1, got ", options_.momentum);
     check<ConfigError>(!options_.newton_schulz.steps.empty(), "Muon", "newton_schulz needs a step or more, got none");
+    check<ConfigError>(options_.head_size >= 0, "Muon", "head_size must be 0 (q, k and v whole) or positive, got ",
+                       options_.head_size);
     check<ConfigError>(options_.max_grad_norm >= 0, "Muon", "max_grad_norm must be 0 (off) or positive, got ",
                        options_.max_grad_norm);
     detail::check_adamw("Muon", adamw_options());
@@ -103,8 +109,8 @@ class Muon {
       tensors_.push_back(tensor);
       const bool chosen = options_.orthogonalize ? options_.orthogonalize(name) : is_inside_block(name);
       if (tensor.rank() != 2 || !chosen) return others_.add(name, tensor, scale);
-      std::vector<Index> parts =
-          options_.parts ? options_.parts(name, tensor.shape()) : joined_columns(name, tensor.shape());
+      std::vector<Index> parts = options_.parts ? options_.parts(name, tensor.shape())
+                                                : joined_columns(name, tensor.shape(), options_.head_size);
       check<ConfigError>(std::accumulate(parts.begin(), parts.end(), Index{0}) == tensor.shape()[1] &&
                              std::all_of(parts.begin(), parts.end(), [](Index n) { return n > 0; }),
                          "Muon", "parts of ", name, " must be positive and sum to its ", tensor.shape()[1], " columns");

@@ -85,18 +85,19 @@ Tensor<T> cross_entropy(const Tensor<T>& logits, const Tensor<T>& probabilities)
 /// for a block of rows at a time, together with the gradients, in the forward pass.
 /// h: (..., C), weight: (V, C), targets: the leading shape of h, each 0..V-1 or ignore_index. Returns a scalar.
 /// row_weights: undefined, or one number per target; the loss is then the sum of the rows' losses times their weights,
-/// not their mean. Throws as cross_entropy does. Saves the gradients of h and weight.
+/// not their mean. softcap: c, of logits that become c tanh(logits / c); 0: they stay. Throws as cross_entropy does.
+/// Saves the gradients of h and weight.
 template <class T>
 Tensor<T> linear_cross_entropy(const Tensor<T>& h, const Tensor<T>& weight, const Tensor<std::int32_t>& targets,
-                               const Tensor<T>& row_weights = {}) {
+                               const Tensor<T>& row_weights = {}, double softcap = 0) {
   check<ShapeError>(weight.rank() == 2 && h.rank() >= 1 && h.shape()[-1] == weight.shape()[1], "linear_cross_entropy",
                     "h ", h.shape(), " does not fit weight ", weight.shape(), ", which must be (V, C)");
   check<ShapeError>(targets.shape() == h.shape().without(-1), "linear_cross_entropy", "h ", h.shape(),
                     " needs targets of its leading shape, got ", targets.shape());
   check<ShapeError>(!row_weights.defined() || row_weights.shape() == targets.shape(), "linear_cross_entropy",
                     "targets ", targets.shape(), " need row_weights of their shape, got ", row_weights.shape());
-  const kernels::LinearCrossEntropyShape shape{targets.numel(), weight.shape()[1], weight.shape()[0], ignore_index,
-                                               autocast_precision()};
+  const kernels::LinearCrossEntropyShape shape{targets.numel(), weight.shape()[1],    weight.shape()[0],
+                                               ignore_index,    autocast_precision(), softcap};
   const Index counted = detail::count_targets(targets, shape.V, "linear_cross_entropy");
   const Storage<T> losses(shape.rows);
   Tensor<T> dh, dweight;

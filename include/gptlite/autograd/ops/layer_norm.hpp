@@ -19,8 +19,8 @@ struct NormRows {
     check<ShapeError>(x.rank() >= 1, where, "x must have features, got ", x.shape());
     n = x.shape()[-1];
     rows = x.shape().numel_between(0, x.rank() - 1);
-    check<ShapeError>(weight.shape() == Shape{n} && bias.shape() == Shape{n}, where, "x has ", n, " features: x ",
-                      x.shape(), ", weight ", weight.shape(), ", bias ", bias.shape());
+    check<ShapeError>(weight.shape() == Shape{n} && (!bias.defined() || bias.shape() == Shape{n}), where, "x has ", n,
+                      " features: x ", x.shape(), ", weight ", weight.shape(), ", bias ", bias.shape());
     mean = Storage<T>(rows);
     rstd = Storage<T>(rows);
   }
@@ -33,14 +33,14 @@ struct NormRows {
 }  // namespace detail
 
 /// (x - mean) / sqrt(variance + eps) * weight + bias over the last axis, with the biased variance (Ba et al. 2016).
-/// x: (..., n), weight and bias: (n). Returns x's shape.
+/// x: (..., n), weight: (n), bias: (n) or undefined. Returns x's shape.
 /// Throws ShapeError if they do not fit. Saves x, weight and, per row, mean and 1 / sqrt(variance + eps).
 template <class T>
 Tensor<T> layer_norm(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& bias, double eps = 1e-5) {
   const detail::NormRows<T> r("layer_norm", x, weight, bias);
   Tensor<T> y = Tensor<T>::empty(x.shape());
-  kernels::layer_norm_forward(y.data(), r.mean.data(), r.rstd.data(), x.data(), weight.data(), bias.data(), r.rows, r.n,
-                              eps);
+  kernels::layer_norm_forward(y.data(), r.mean.data(), r.rstd.data(), x.data(), weight.data(),
+                              bias.defined() ? bias.data() : nullptr, r.rows, r.n, eps);
   return record("layer_norm", y, {x, weight, bias.without_data()}, [r](Inputs<T> in, const Tensor<T>& dy) {
     const auto dx = in[0].grad_target(), dweight = in[1].grad_target(), dbias = in[2].grad_target();
     r.backward(dx, dweight, dbias, dy.data(), in[0].data(), in[1].data());
@@ -55,7 +55,7 @@ struct AddNorm {
 };
 
 /// a + b and its layer_norm, in one pass over memory: a transformer does both after each of its parts.
-/// a, b: one shape (..., n), weight and bias: (n). Returns two tensors of that shape.
+/// a, b: one shape (..., n), weight: (n), bias: (n) or undefined. Returns two tensors of that shape.
 /// Throws ShapeError if they do not fit. Saves the sum, weight and, per row, mean and 1 / sqrt(variance + eps).
 template <class T>
 AddNorm<T> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T>& weight, const Tensor<T>& bias,
@@ -64,8 +64,8 @@ AddNorm<T> add_layer_norm(const Tensor<T>& a, const Tensor<T>& b, const Tensor<T
                     b.shape());
   const detail::NormRows<T> r("add_layer_norm", a, weight, bias);
   Tensor<T> sum = Tensor<T>::empty(a.shape()), norm = Tensor<T>::empty(a.shape());
-  kernels::layer_norm_forward(norm.data(), r.mean.data(), r.rstd.data(), a.data(), weight.data(), bias.data(), r.rows,
-                              r.n, eps, sum.data(), b.data());
+  kernels::layer_norm_forward(norm.data(), r.mean.data(), r.rstd.data(), a.data(), weight.data(),
+                              bias.defined() ? bias.data() : nullptr, r.rows, r.n, eps, sum.data(), b.data());
   const auto backward = [r, saved = sum.detach()](Inputs<T> in, std::span<const Tensor<T>> dy) {
     const bool wanted = in[0].wants_grad() || in[1].wants_grad();
     Tensor<T> dsum;  // with the gradient that reaches the sum through the norm

@@ -133,10 +133,12 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
   const Index key_block = round_up(std::min<Index>(256, s.T), tile_rows);
   const T scale = static_cast<T>(s.score_scale());
 
-  parallel_for(s.B * s.NH, [&](Index job) {
+  const auto add_head = [&](Index job) {
     const FormatRegisters registers(sizes);
     const AttentionHead<T> head(s, job, qkv);
-    const GradientRows<T> gradient{dqkv.offset(head.row(), head.column()), accumulate};
+    // Heads that share k and v add to one gradient, one after the other.
+    const GradientRows<T> dq_rows{dqkv.offset(head.row(), head.column()), accumulate},
+        dkv_rows{dqkv.offset(head.row(), 0), accumulate || job % s.group() != 0};
     const MatrixView<T> dout{dy + head.output_offset(), s.C()};
     const T* const out = y + head.output_offset();
     const Index a_tile = sizes.a_size(s.HS), head_elements = sizes.element_count(s.HS);
@@ -244,17 +246,20 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
       }
       for (Index j = 0; j < rows; ++j) {
         const Index ahead = first + std::min(j + width, rows - 1);
-        for (const Index part : {s.C(), 2 * s.C()}) gradient.prefetch(ahead, part, 1, s.HS);
-        gradient.add(first + j, s.C(), dk + j * s.HS, s.HS);
-        gradient.add(first + j, 2 * s.C(), dv + j * s.HS, s.HS);
+        for (const Index column : {head.k_column(), head.v_column()}) dkv_rows.prefetch(ahead, column, 1, s.HS);
+        dkv_rows.add(first + j, head.k_column(), dk + j * s.HS, s.HS);
+        dkv_rows.add(first + j, head.v_column(), dv + j * s.HS, s.HS);
       }
     }
-    gradient.prefetch(0, 0, std::min(width, s.T), s.HS);
+    dq_rows.prefetch(0, 0, std::min(width, s.T), s.HS);
     for (Index n = 0; n < s.T; n += width) {
       const Index next = std::min(n + width, s.T);
-      gradient.prefetch(next, 0, std::min(width, s.T - next), s.HS);
-      gradient.add_transposed(n, 0, std::min(width, s.T - n), s.HS, dq_sums + n / step * step * s.HS + n % step, step);
+      dq_rows.prefetch(next, 0, std::min(width, s.T - next), s.HS);
+      dq_rows.add_transposed(n, 0, std::min(width, s.T - n), s.HS, dq_sums + n / step * step * s.HS + n % step, step);
     }
+  };
+  parallel_for(s.B * s.kv_heads(), [&](Index job) {
+    for (Index i = 0; i < s.group(); ++i) add_head(job * s.group() + i);
   });
 }
 
@@ -265,7 +270,7 @@ void attention_backward(const OperandFormat<T>& format, const MatrixOperand<T>& 
 template <class S, class T>
 void attention_backward(S* dqkv, bool accumulate, const T* dy, const S* qkv, const T* y, const T* softmax_sums,
                         const AttentionParams& s) {
-  const MatrixOperand<T> view(MatrixView<S>{qkv, 3 * s.C()}), gradient(MatrixView<S>{dqkv, 3 * s.C()});
+  const MatrixOperand<T> view(MatrixView<S>{qkv, s.qkv_size()}), gradient(MatrixView<S>{dqkv, s.qkv_size()});
   detail::attention_backward<T>(detail::attention_format<T>(s, view), gradient, accumulate, dy, view, y, softmax_sums,
                                 s);
 }

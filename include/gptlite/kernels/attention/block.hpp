@@ -2,8 +2,8 @@
 // Code shared by both passes of fused self-attention: sizes, which keys of a block its queries see, and the products
 // whose result is a transpose.
 //
-// Sizes:  B batch    T positions    NH heads    HS head size    C = NH * HS channels
-//         qkv (B, T, 3C): at each position q, then k, then v, each (NH, HS)        y (B, T, C)
+// Sizes:  B batch    T positions    NH heads    NKV heads of k and v    HS head size    C = NH * HS channels
+//         qkv (B, T, C + 2 NKV HS): at each position q (NH, HS), then k, then v, each (NKV, HS)        y (B, T, C)
 //         softmax_sums (2, B, NH, T): per softmax its largest score, before the scale, and the logarithm of its sum
 //         without the largest. Kept apart: their sum would round a small logarithm to a large score's precision.
 //         qkv and its gradient are stored as S: T, or BFloat16 for products in bf16
@@ -31,9 +31,13 @@ struct AttentionParams {
   DropoutMask dropout = {};
   Precision precision = Precision::fp32;
   double scale = 0;  ///< factor of the scores q k^T; 0: 1 / sqrt(HS)
+  Index NKV = 0;     ///< a divisor of NH: so many heads of q share each head of k and v; 0: NH
 
   Index C() const { return NH * HS; }
-  Index rows() const { return B * NH * T; }  ///< number of softmaxes
+  Index kv_heads() const { return NKV != 0 ? NKV : NH; }
+  Index group() const { return NH / kv_heads(); }                ///< heads of q that share one of k and v
+  Index qkv_size() const { return (NH + 2 * kv_heads()) * HS; }  ///< numbers of a position
+  Index rows() const { return B * NH * T; }                      ///< number of softmaxes
   double score_scale() const { return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(HS)); }
   Visibility visibility(Index sequence) const {
     return {causal, window == 0 ? T : std::min(window, T), lengths == nullptr ? T : Index{lengths[sequence]}};
@@ -111,18 +115,20 @@ struct AttentionHead {
   Visibility visible;
   MatrixOperand<T> q, k, v;
 
-  /// qkv: (B * T, 3C).
+  /// qkv: (B * T, C + 2 NKV HS).
   AttentionHead(const AttentionParams& shape, Index job_index, const MatrixOperand<T>& qkv)
       : s(shape),
         job(job_index),
         visible(s.visibility(job / s.NH)),
         q(qkv.offset(row(), column())),
-        k(q.offset(0, s.C())),
-        v(k.offset(0, s.C())) {}
+        k(qkv.offset(row(), k_column())),
+        v(qkv.offset(row(), v_column())) {}
 
-  /// The head's first row and column in a (B * T, 3C) or (B * T, C) matrix.
+  /// The head's first row in a matrix of B * T rows, and the first columns of its q (or y), k and v.
   Index row() const { return job / s.NH * s.T; }
   Index column() const { return job % s.NH * s.HS; }
+  Index k_column() const { return s.C() + job % s.NH / s.group() * s.HS; }
+  Index v_column() const { return k_column() + s.kv_heads() * s.HS; }
 
   /// Offset of this head in a (B, T, C) tensor.
   Index output_offset() const { return row() * s.C() + column(); }

@@ -1,8 +1,8 @@
 #pragma once
 // Causal self-attention of a few new positions against the keys and values of all earlier positions, for generation.
 //
-// Sizes:  rows new positions of one sequence    NH heads    HS head size    C = NH * HS    keys positions so far
-//         qkv (rows, 3C): q, then k, then v, each (NH, HS)        y (rows, C)
+// Sizes:  rows new positions of one sequence    NH heads    NKV heads of k and v    HS head size    C = NH * HS
+//         keys positions so far    qkv (rows, C + 2 NKV HS): q (NH, HS), then k, then v, each (NKV, HS)    y (rows, C)
 
 #include <algorithm>
 #include <cmath>
@@ -116,12 +116,13 @@ inline constexpr Index values_together = 256;
 }  // namespace detail
 
 /// y = softmax(scale q k^T) v for the positions first .. first + rows - 1 of one sequence, whose keys and values are
-/// put into the cache. A position sees the last `window` positions up to itself. y: (rows, C), qkv: (rows, 3C).
+/// put into the cache. A position sees the last `window` positions up to itself. y: (rows, C), qkv: (rows, C + 2 NKV
+/// HS). The cache has NKV heads, of which NH / NKV heads of q share each.
 template <class T>
-void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequence, Index first, Index rows,
+void cached_attention(T* y, const T* qkv, Index NH, const KVCache<T>& cache, Index sequence, Index first, Index rows,
                       Index window, double score_scale) {
   using V = simd::Vec<T>;
-  const Index HS = cache.head_size(), NH = cache.heads(), C = NH * HS;
+  const Index HS = cache.head_size(), NKV = cache.heads(), group = NH / NKV, C = NH * HS, qkv_size = C + 2 * NKV * HS;
   constexpr Index panel = KVCache<T>::panel;
   const T scale = static_cast<T>(score_scale);
   const Visibility visible{.causal = true, .window = window, .keys = first + rows};
@@ -132,11 +133,17 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
   const Index a_size = std::max(scratch_size(cache.format(1).sizes, longest), scratch_size(cache.layout(), longest));
   const Index head_scratch = round_up(scores_size + a_size, simd::line<T>);
   const Storage<T> scratch(NH * head_scratch);
-  parallel_for(NH, [&](Index head) {
-    const Index job = sequence * NH + head;
-    const T* q = qkv + head * HS;
-    for (Index r = 0; r < rows; ++r) cache.put(job, first + r, q + r * 3 * C + C, q + r * 3 * C + 2 * C);
+  const auto put = [&](Index head) {
+    const Index job = sequence * NKV + head;
+    const T* const k = qkv + C + head * HS;
+    for (Index r = 0; r < rows; ++r) cache.put(job, first + r, k + r * qkv_size, k + r * qkv_size + NKV * HS);
     if (rows >= simd::amx_rows) cache.clear_behind(job, first + rows);
+  };
+  if (group > 1) parallel_for(NKV, put);
+  parallel_for(NH, [&](Index head) {
+    if (group == 1) put(head);
+    const Index job = sequence * NKV + head / group;
+    const T* q = qkv + head * HS;
     T *const scores = scratch.data() + head * head_scratch, *const packed_a = scores + scores_size;
     const auto multiply = [&](Index M, Index N, Index K, const T* x, Index ldx, const T* packed, Index panel_stride,
                               T* out, Index ldo, bool accumulate) {
@@ -146,7 +153,7 @@ void cached_attention(T* y, const T* qkv, const KVCache<T>& cache, Index sequenc
     for (Index r0 = 0; r0 < rows; r0 += query_block) {
       const Index count = std::min(query_block, rows - r0);
       const Index begin = visible.first(first + r0) / step * step, keys = visible.end(first + r0 + count - 1) - begin;
-      multiply(count, keys, HS, q + r0 * 3 * C, 3 * C, cache.keys(job) + begin / panel * cache.key_stride(),
+      multiply(count, keys, HS, q + r0 * qkv_size, qkv_size, cache.keys(job) + begin / panel * cache.key_stride(),
                cache.key_stride(), scores, stride, false);
       for (Index r = 0; r < count; ++r) {
         // The row's visible part becomes a softmax, the rest zeros.

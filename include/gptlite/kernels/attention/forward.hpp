@@ -178,7 +178,7 @@ void attention_forward(const OperandFormat<T>& format, T* y, T* softmax_sums, co
 /// attention/block.hpp.
 template <class S, class T>
 void attention_forward(T* y, T* softmax_sums, const S* qkv, const AttentionParams& s) {
-  const MatrixOperand<T> view(MatrixView<S>{qkv, 3 * s.C()});
+  const MatrixOperand<T> view(MatrixView<S>{qkv, s.qkv_size()});
   detail::attention_forward<T>(detail::attention_format<T>(s, view), y, softmax_sums, view, s);
 }
 
