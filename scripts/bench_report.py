@@ -264,6 +264,15 @@ def char(s):
         if seconds[0]:
             rows.append((precision, "median", show(seconds[0], 1), show(losses[0], 3), show(seconds[1], 1),
                          show(losses[1], 3), bold(ratio(seconds[1], seconds[0]))))
+    fast, torch = dict(peer="gptlite", recipe="nano-fast"), dict(peer="torch", precision="bf16")
+    for (seed,) in s.values("seed", recipe="nano-fast"):
+        cells = [show(s.median(key, seed=seed, **side), digits) for side in (fast, torch)
+                 for key, digits in (("train_seconds", 1), ("val_loss", 3))]
+        rows.append(("nano-fast, bf16", f"{seed:g}", *cells, bold(None)))
+    if s.median("train_seconds", **fast):
+        seconds, losses = ([s.median(key, **side) for side in (fast, torch)] for key in ("train_seconds", "val_loss"))
+        rows.append(("nano-fast, bf16", "median", show(seconds[0], 1), show(losses[0], 3), show(seconds[1], 1), show(losses[1], 3),
+                     bold(ratio(seconds[1], seconds[0]))))
     head = ("precision", "seed", "gptlite seconds", "loss", "PyTorch seconds", "loss", "ratio")
     return table(head, rows, s), {}
 

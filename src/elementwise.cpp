@@ -5,7 +5,6 @@
 #include "gptlite/kernels/adamw.hpp"
 #include "gptlite/kernels/copy.hpp"
 #include "gptlite/kernels/dropout.hpp"
-#include "gptlite/kernels/glu.hpp"
 #include "gptlite/kernels/layer_norm.hpp"
 #include "gptlite/kernels/max_pool.hpp"
 #include "gptlite/kernels/reduce.hpp"

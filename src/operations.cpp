@@ -1,7 +1,6 @@
 // Compiled mode: the graph and its operations.
 #include "gptlite/kernels/attention/backward.hpp"
 #include "gptlite/kernels/copy.hpp"
-#include "gptlite/kernels/glu.hpp"
 #include "gptlite/kernels/layer_norm.hpp"
 #include "gptlite/kernels/linear_cross_entropy.hpp"
 #include "gptlite/kernels/lstm/backward.hpp"

@@ -76,6 +76,7 @@
 #include "gptlite/kernels/copy.hpp"
 #include "gptlite/kernels/dropout.hpp"
 #include "gptlite/kernels/elementwise.hpp"
+#include "gptlite/kernels/gated_mlp.hpp"
 #include "gptlite/kernels/gemm/amx_kernel.hpp"
 #include "gptlite/kernels/gemm/blocks.hpp"
 #include "gptlite/kernels/gemm/format.hpp"

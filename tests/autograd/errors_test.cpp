@@ -38,6 +38,9 @@ TEST_CASE("shapes that do not fit") {
   const auto feed_forward = [](Shape x, Shape w1, Shape b1, Shape w2, Shape b2) {
     return shape_error([&] { mlp(zeros(x), zeros(w1), zeros(b1), zeros(w2), zeros(b2)); });
   };
+  CHECK(shape_error([] {
+          gated_mlp(zeros({8, 4}), zeros({4, 6}), {}, zeros({6, 4}), {});
+        }) == "[gated_mlp] w1 (4, 6) gives 6 features, w2 (6, 4) expects twice 6");
   CHECK(feed_forward({8, 4}, {4}, {6}, {6, 4}, {4}) == "[mlp] weights must be matrices, got (4) and (6, 4)");
   CHECK(feed_forward({8, 4}, {4, 6}, {6}, {5, 4}, {4}) == "[mlp] w1 (4, 6) gives 6 features, w2 (5, 4) expects 5");
   CHECK(feed_forward({8, 5}, {4, 6}, {6}, {6, 4}, {4}) ==

@@ -103,6 +103,12 @@ std::vector<Operation> all_operations() {
       },
       [](const Doubles& x, const Sizes&) { return mlp(x[0], x[1], x[2], x[3], x[4]); });
   add(
+      "gated_mlp", 3,
+      [](const Sizes& s) {
+        return std::vector<Shape>{{s[0], s[1]}, {s[1], 2 * s[2]}, {2 * s[2]}, {s[2], s[1]}, {s[1]}};
+      },
+      [](const Doubles& x, const Sizes&) { return gated_mlp(x[0], x[1], x[2], x[3], x[4]); });
+  add(
       "layer_norm", 2,
       [](const Sizes& s) {
         return std::vector<Shape>{{s[0], s[1]}, {s[1]}, {s[1]}};

@@ -29,6 +29,18 @@ done
 [ "$(value tokens "$work/score_fp32")" = 2000 ] || fail "one token a character"
 [ "$(tr -cd ',' <"$work/score_fp32" | wc -c)" = $((3 + 1998)) ] || fail "a log-probability for every token but the first"
 close "$(value nll "$work/score_int8")" "$(value nll "$work/score_fp32")" 0.01 || fail "int8 is not close to fp32"
+# A model with every option of the block is continued and scored like any other, and is none of llama.cpp's.
+"$programs/train_char_gpt" --preset nano-fast --text "$work/text" --out "$work/options" "${tiny[@]}" --n-inner 80 --n-kv-head 1 \
+  --logit-softcap 15 --learning-rate 0.02 --max-steps 100 >"$work/out" 2>/dev/null
+grep -q '"model_type": "gptlite"' "$work/options/config.json" || fail "config.json: $(cat "$work/options/config.json")"
+"$programs/score" --model "$work/options" --text "$work/start" >"$work/score"
+close "$(value nll "$work/score")" "$(value val_loss "$work/out")" 0.35 || fail "options: $(value nll "$work/score"), $(cat "$work/out")"
+"$programs/generate" --model "$work/options" --prompt "the quick" --max-new-tokens 40 --temperature 0 >"$work/generated"
+grep -q '^the quick [a-z0-9 ]*' "$work/generated" || fail "generated with options: $(cat "$work/generated")"
+! "$programs/convert" --model "$work/options" --out "$work/options.gguf" >"$work/out" 2>"$work/err" || fail "llama.cpp has no such model"
+grep -q 'llama.cpp has no models with rotary, rms_norm, qk_norm, n_kv_head, gated_mlp, no bias, logit_softcap' "$work/err" ||
+  fail "convert: $(cat "$work/err")"
+
 "$programs/generate" --model "$work/char" --prompt "the quick" --max-new-tokens 40 --temperature 0 >"$work/out"
 grep -q '^the quick [a-z0-9 ]*' "$work/out" || fail "generated: $(cat "$work/out")"
 "$programs/generate" --model "$work/char" --prompt "the quick" --max-new-tokens 40 --temperature 0 --json >"$work/json"

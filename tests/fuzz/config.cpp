@@ -54,6 +54,9 @@ void check_config(const std::string& folder, MemoryFiles& memory) {
   always(again.n_layer == config.n_layer && again.n_head == config.n_head && again.n_embd == config.n_embd);
   always(again.activation == config.activation && again.inner() == config.inner());
   always(again.special_tokens == config.special_tokens && again.tie_word_embeddings == config.tie_word_embeddings);
+  always(again.unpublished_options() == config.unpublished_options() && again.kv_heads() == config.kv_heads());
+  always(!config.rotary || again.rope_theta == config.rope_theta);
+  always(again.logit_softcap == config.logit_softcap);
   for (Index layer = 0; layer < 3; ++layer) always(again.attention_scale(layer) == config.attention_scale(layer));
   always(again.layer_norm_epsilon == config.layer_norm_epsilon && again.initializer_range == config.initializer_range);
 

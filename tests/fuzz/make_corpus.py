@@ -91,16 +91,20 @@ gpt2 = {"model_type": "gpt2", "vocab_size": 11, "n_positions": 8, "n_embd": 4, "
         "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True}
 gpt1 = {"model_type": "openai-gpt", "vocab_size": 11, "n_positions": 8, "n_embd": 4, "n_layer": 1, "n_head": 2, "afn": "gelu",
         "gptlite_window": 3, "gptlite_task": {"task": "entailment", "labels": ["a", "b"], "max_part_length": 3}}
+own = gpt2 | {"model_type": "gptlite", "gptlite_norm_order": "pre", "gptlite_rotary": False, "gptlite_rope_theta": 100.0,
+              "gptlite_norm_type": "layer_norm", "gptlite_qk_norm": True, "gptlite_n_kv_head": 2, "gptlite_gated_mlp": False,
+              "gptlite_bias": True, "gptlite_logit_softcap": 2.5}
 adapter = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "lora_dropout": 0.0, "target_modules": ["c_attn"],
            "modules_to_save": ["score"], "fan_in_fan_out": True, "bias": "none", "init_lora_weights": True}
-for name, value in (("gpt2", gpt2), ("gpt1", gpt1), ("adapter", adapter),
+for name, value in (("gpt2", gpt2), ("gpt1", gpt1), ("gptlite", own), ("adapter", adapter),
                     ("index", {"metadata": {}, "weight_map": {"a": "shard", "b": "shard"}}),
                     ("layers", gpt2 | {"n_embd": 1, "n_head": 1, "n_layer": 39000})):
     seed("config", name, json.dumps(value))
-dictionary("config", JSON + sorted({f'"{key}"' for value in (gpt2, gpt1, adapter) for key in value}) +
+dictionary("config", JSON + sorted({f'"{key}"' for value in (own, gpt1, adapter) for key in value}) +
            ["\"gpt2\"", "\"openai-gpt\"", "\"weight_map\"", "\"task\"", "\"labels\"", "\"use_rslora\"", "\"rank_pattern\"", "\"all-linear\"",
             "\"n_inner\"", "\"gelu_pytorch_tanh\"", "\"shard\"", "\"scale_attn_weights\"", "\"scale_attn_by_inverse_layer_idx\"", "\"silu\"", "\"relu\"", "\"eos_token_id\"", "\"bos_token_id\"",
-            "\"pad_token_id\"", "\"alpha_pattern\"", "\"do_sample\"", "\"metadata\"", "1073741824", "39000", "\"classification\"", "\"multiple-choice\""])
+            "\"pad_token_id\"", "\"alpha_pattern\"", "\"do_sample\"", "\"metadata\"", "1073741824", "39000", "\"classification\"", "\"multiple-choice\"",
+            "\"gptlite\"", "\"rms_norm\"", "\"post\""])
 
 # JSON that describes BERTs and sentence encoders
 bert = {"model_type": "bert", "vocab_size": 8, "hidden_size": 4, "num_hidden_layers": 1, "num_attention_heads": 2,

@@ -139,8 +139,9 @@ TEST_CASE("every setting of a model comes back, and half the bytes hold its weig
 }
 
 TEST_CASE("options that transformers has no class for come back, in a folder of a type of its own") {
-  for (const auto& [name, config] : block_options::configs()) {
-    CAPTURE(name);
+  for (const auto& option : block_options::configs()) {
+    CAPTURE(option.first);
+    const auto& [name, config] = option;
     const TemporaryFolder folder;
     const GPT<float> model(config);
     io::save_gpt(folder.path.string(), model);

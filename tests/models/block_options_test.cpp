@@ -29,8 +29,9 @@ Tensor<TokenId> tokens_of_options(Index batch, Index positions) {
 }  // namespace
 
 TEST_CASE("a configuration counts the parameters of each option") {
-  for (const auto& [name, config] : block_options::configs()) {
-    CAPTURE(name);
+  for (const auto& option : block_options::configs()) {
+    CAPTURE(option.first);
+    const auto& [name, config] = option;
     const GPT<float> model(config);
     CHECK(parameter_count(model) == config.parameter_count());
     CHECK(model.wpe.weight.defined() == !config.rotary);
@@ -38,8 +39,9 @@ TEST_CASE("a configuration counts the parameters of each option") {
 }
 
 TEST_CASE("the gradient of the loss is right with each option") {
-  for (auto [name, config] : block_options::configs()) {
-    CAPTURE(name);
+  for (const auto& option : block_options::configs()) {
+    CAPTURE(option.first);
+    auto [name, config] = option;
     config.n_layer = 1;
     config.n_embd = 8;
     config.n_inner = config.n_inner == 0 ? 0 : 5;
@@ -57,8 +59,9 @@ TEST_CASE("the gradient of the loss is right with each option") {
 }
 
 TEST_CASE("the loss is the cross-entropy of the logits with each option") {
-  for (const auto& [name, config] : block_options::configs()) {
-    CAPTURE(name);
+  for (const auto& option : block_options::configs()) {
+    CAPTURE(option.first);
+    const auto& [name, config] = option;
     const GPT<double> model(config);
     const Tensor<TokenId> tokens = tokens_of_options(2, 7);
     CHECK(model.loss(tokens, tokens).item() ==
@@ -67,8 +70,9 @@ TEST_CASE("the loss is the cross-entropy of the logits with each option") {
 }
 
 TEST_CASE("a Decoder computes the logits of the full pass with each option") {
-  for (auto [name, config] : block_options::configs()) {
-    CAPTURE(name);
+  for (const auto& option : block_options::configs()) {
+    CAPTURE(option.first);
+    auto [name, config] = option;
     config.zero_projections = false;  // attention must count
     const GPT<double> model(config);
     const NoGrad no_grad;

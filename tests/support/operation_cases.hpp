@@ -157,6 +157,20 @@ std::vector<Case<T>> cases() {
       [](Inputs in) { return mlp(in[0], in[1], {}, in[2], {}); });
   add("mlp", "reused", {w({4, 4})}, [](Inputs in) { return mlp(in[0], in[0], {}, in[0], {}); });
 
+  const auto gated_forward = [&](const char* variant, Shape x, Index in_features, Index wide, Index out,
+                                 Activation activation = Activation::silu) {
+    add("gated_mlp", variant, {w(x), w({in_features, 2 * wide}, 1), w({2 * wide}, 2), w({wide, out}, 3), w({out}, 4)},
+        [activation](Inputs in) { return gated_mlp(in[0], in[1], in[2], in[3], in[4], activation); });
+  };
+  gated_forward("plain", {3, 5}, 5, 8, 4);
+  gated_forward("batch", {2, 17, 5}, 5, 37, 6);
+  gated_forward("vector", {5}, 5, 3, 2, Activation::gelu_erf);
+  gated_forward("no_rows", {0, 3}, 3, 4, 2);
+  add("gated_mlp", "no_bias", {w({3, 5}), w({5, 16}, 1), w({8, 4}, 2)},
+      [](Inputs in) { return gated_mlp(in[0], in[1], {}, in[2], {}, Activation::gelu_tanh); });
+  add("gated_mlp", "reused", {w({4, 4}), w({4, 8}, 1)},
+      [](Inputs in) { return gated_mlp(in[0], in[1], {}, in[0], {}); });
+
   // Rows: softmax, norm, loss.
   struct Rows {
     const char* variant;

@@ -24,9 +24,10 @@ struct MLP {
   }
   /// Computes the output for x (..., C). Returns (..., C).
   Tensor<T> operator()(const Tensor<T>& x) const {
+    const bool plain = c_fc.is_plain() && c_proj.is_plain();
+    if (gated && plain) return dropout(gated_mlp(x, c_fc.weight, c_fc.bias, c_proj.weight, c_proj.bias, activation));
     if (gated) return dropout(c_proj(glu(c_fc(x), activation)));
-    if (c_fc.is_plain() && c_proj.is_plain())
-      return dropout(mlp(x, c_fc.weight, c_fc.bias, c_proj.weight, c_proj.bias, activation));
+    if (plain) return dropout(mlp(x, c_fc.weight, c_fc.bias, c_proj.weight, c_proj.bias, activation));
     return dropout(c_proj(c_fc(x, activation)));
   }
 };

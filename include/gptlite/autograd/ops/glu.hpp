@@ -15,9 +15,11 @@ Tensor<T> glu(const Tensor<T>& x, Activation activation) {
                     x.shape());
   const Index H = x.shape()[-1] / 2, rows = x.shape().numel_between(0, x.rank() - 1);
   Tensor<T> y = Tensor<T>::empty(x.shape().with(-1, H));
-  kernels::glu_forward(activation, y.data(), x.data(), rows, H);
+  kernels::glu_forward<T>(activation, y.data(), x.data(), rows, H);
   return record("glu", y, {x}, [activation, rows, H](Inputs<T> in, const Tensor<T>& dy) {
-    kernels::glu_backward(activation, in[0].grad_target(), dy.data(), in[0].data(), rows, H);
+    Tensor<T> dx = Tensor<T>::empty(in[0].shape());
+    kernels::glu_backward(activation, dx.data(), dy.data(), in[0].data(), rows, H);
+    in[0].accumulate_grad(dx);
   });
 }
 
